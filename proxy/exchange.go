@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Exchange is one request with its response and all that is learnt of it on the way. It is what the router, filters,
+// balancers, toxics and telemetry see, whatever protocol the client speaks.
+//
+// One goroutine owns it. Every byte slice reached from it is valid only until the Exchange ends: clone what must live
+// longer.
+type Exchange struct {
+	Request  Request
+	Response Response
+
+	Listener ListenerID       // set when the request head has been read
+	Route    *Route           // nil until routed, or when no Route matched
+	Backend  *WeightedBackend // the share of the Route that was picked; nil before, or when the proxy answered
+	Endpoint Endpoint         // the Endpoint of the latest attempt
+	Attempts int              // upstream attempts so far
+	Start    time.Time        // when the request head was complete
+
+	// RequestBytes and ResponseBytes count body bytes passed on so far.
+	RequestBytes, ResponseBytes int64
+
+	scratch []byte
+}
+
+// Request is the head of a request and access to its body.
+type Request struct {
+	Method []byte // case-sensitive token
+	Scheme string // "http" or "https"
+	// Authority is the host as the client sent it, with its port if it gave one: the value of the Host field.
+	Authority []byte
+	// Host is Authority without port, in lower case, without a final dot: what routing uses. IPv6 literals keep
+	// their brackets.
+	Host []byte
+	// Path is the one normal form of the target's path, used for matching and forwarding. It begins with "/".
+	Path []byte
+	// Query is what follows "?" in the target, as sent; HasQuery tells "/p?" from "/p".
+	Query    []byte
+	HasQuery bool
+	// Minor is the minor version of HTTP/1.x; 1 for newer protocols.
+	Minor uint8
+	// Header holds the end-to-end fields in the order received, without Host, Content-Length and hop-by-hop fields.
+	Header Header
+	// ContentLength is the length of the body, -1 if it is not known beforehand; 0 means there is no body.
+	ContentLength int64
+	// Body reads the content, without framing. It is nil when there is none. Reading it may send 100 Continue.
+	Body Body
+	// Upgrade is the value of the Upgrade field if the request asks for a protocol switch, otherwise empty.
+	Upgrade []byte
+
+	Peer     netip.AddrPort // the downstream connection's remote address
+	ClientIP netip.Addr     // the client as far as trusted proxies tell; Peer's address without them
+}
+
+// Body reads the content of a message.
+type Body interface {
+	io.Reader
+	// Trailer returns the trailer fields; it is complete once Read has returned io.EOF. It may return nil.
+	Trailer() *Header
+}
+
+// Response is the head of a response.
+type Response struct {
+	Status int
+	Reason []byte // the reason phrase as received; nil stands for the registered one
+	Header Header // end-to-end fields, without Content-Length and hop-by-hop fields
+	// ContentLength is the length of the body, -1 if it is not known beforehand.
+	ContentLength int64
+	// Local is true for an answer of the proxy itself.
+	Local bool
+}
+
+// Scratch returns n bytes that live as long as the Exchange, for values that filters build.
+func (x *Exchange) Scratch(n int) []byte {
+	if cap(x.scratch)-len(x.scratch) < n {
+		x.scratch = make([]byte, 0, max(2*cap(x.scratch), n, 512))
+	}
+	at := len(x.scratch)
+	x.scratch = x.scratch[: at+n : cap(x.scratch)]
+	return x.scratch[at : at+n : at+n]
+}
+
+// Reset makes the Exchange ready for another request and keeps its storage. Byte slices got from it are void.
+func (x *Exchange) Reset() {
+	req, res, scratch := x.Request.Header.Fields[:0], x.Response.Header.Fields[:0], x.scratch[:0]
+	*x = Exchange{scratch: scratch}
+	x.Request.Header.Fields, x.Response.Header.Fields = req, res
+}

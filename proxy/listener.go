@@ -1,0 +1,39 @@
+package proxy
+
+// Protocol is what a Listener speaks with clients or a Backend with its Endpoints.
+type Protocol string
+
+const (
+	// HTTP1 is HTTP/1.1 (and HTTP/1.0 from clients) over plain TCP, RFC 9112.
+	HTTP1 Protocol = "http/1.1"
+)
+
+// Listener is where traffic arrives: a port, and on it the requests whose host its Hostname covers.
+//
+// Several Listeners may share a Port. A request belongs to the one with the most specific Hostname that covers its
+// host and is never seen by the others (Gateway API, "HTTP listener isolation").
+type Listener struct {
+	ID       ListenerID
+	Port     uint16 // the port to bind, as seen from inside the process; never 0
+	Protocol Protocol
+	Hostname string // "" covers every host; otherwise the syntax of Host.Name
+	// Fallthrough lets a request that none of the Routes of the most specific Host select be tried on the less
+	// specific Hosts of this Listener (Gateway API: hostnames are a matter of precedence). Without it the Host is
+	// chosen first and is final (Ingress).
+	Fallthrough bool
+	Hosts       []*Host
+	// Default, if not nil, serves the requests that no Host's Route selects. Its Match is not looked at.
+	Default *Route
+}
+
+// Host is a host name and its Routes. It is immutable, and the same pointer in two Snapshots means the same content.
+type Host struct {
+	// Name is in lower case without a final dot: "" covers every host, "*.example.com" the hosts below example.com,
+	// anything else that host alone.
+	Name string
+	// SingleLabel narrows a wildcard to exactly one label (Ingress); without it one or more are covered (Gateway API).
+	SingleLabel bool
+	// Routes in any order: the router applies Gateway API's precedence (path type and length, method, number of
+	// headers, number of query parameters), and of equal Routes the one that stands first here wins.
+	Routes []*Route
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import "time"
+
+// Route says which requests of a Host it selects and what happens to them.
+type Route struct {
+	ID      RouteID
+	Match   Match
+	Filters []Filter // in order; the response sees them in reverse
+	// Backends share the requests by weight. A Route without any, or whose weights are all 0, answers 500 unless a
+	// Filter has answered before.
+	Backends []WeightedBackend
+	Timeouts Timeouts
+	// Invalid, if not empty, is why this Route cannot be served as configured; every request it selects is answered
+	// with 500. It fails closed: the request never goes to a less specific Route.
+	Invalid string
+}
+
+// WeightedBackend is one Backend's share of a Route.
+type WeightedBackend struct {
+	Backend BackendID
+	Weight  int32    // 0 to 1,000,000; the share is Weight over the sum of all
+	Filters []Filter // applied after the Route's own, only to this share
+	// Invalid, if not empty, is why the reference could not be resolved; this share is answered with 500.
+	Invalid string
+}
+
+// Timeouts of a Route; 0 means no limit of the Route's own (the proxy's own idle limits remain).
+type Timeouts struct {
+	Request time.Duration // from the end of the request head to the end of the response: 504 (GEP-1742)
+	Backend time.Duration // one attempt, from its start to the end of the response: 504 (GEP-1742)
+}
+
+// Match selects requests. All conditions that are set must hold; the zero Match selects every request.
+type Match struct {
+	Path    PathMatch
+	Method  string       // "" is any; otherwise compared exactly, RFC 9110 section 9.1
+	Headers []ValueMatch // at most one per name; names are compared without regard to case
+	Query   []ValueMatch // at most one per name; names are compared exactly
+}
+
+// PathType says how PathMatch.Value is compared with the normal form of the request's path.
+type PathType uint8
+
+const (
+	// PathPrefix matches element by element: "/a" covers "/a", "/a/" and "/a/b", not "/ab". The trailing slash of
+	// the value is ignored. The zero PathMatch is the prefix "/" and covers everything.
+	PathPrefix PathType = iota
+	// PathExact matches the same bytes only.
+	PathExact
+	// PathRegex matches an RE2 expression against the whole path, anchored at both ends.
+	PathRegex
+)
+
+// PathMatch is the condition on the path.
+type PathMatch struct {
+	Type  PathType
+	Value string
+}
+
+// ValueType says how a ValueMatch compares.
+type ValueType uint8
+
+const (
+	// ValueExact matches the same bytes only.
+	ValueExact ValueType = iota
+	// ValueRegex matches an RE2 expression against the whole value, anchored at both ends.
+	ValueRegex
+)
+
+// ValueMatch is a condition on a header field or on a query parameter. A header that occurs several times is compared
+// as its values joined by "," (RFC 9110 section 5.3); of a repeated query parameter the first value counts.
+type ValueMatch struct {
+	Type  ValueType
+	Name  string
+	Value string
+}
