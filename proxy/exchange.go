@@ -21,6 +21,10 @@ type Exchange struct {
 	Endpoint Endpoint         // the Endpoint of the latest attempt
 	Attempts int              // upstream attempts so far
 	Start    time.Time        // when the request head was complete
+	// UpstreamTime is how long the latest attempt took from its start to the end of the response head; 0 without one.
+	UpstreamTime time.Duration
+	// Failure is why the proxy had to answer itself, or why the response was cut short; nil otherwise.
+	Failure *Error
 
 	// RequestBytes and ResponseBytes count body bytes passed on so far.
 	RequestBytes, ResponseBytes int64
