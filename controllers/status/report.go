@@ -1,0 +1,77 @@
+// Package status holds what the cluster is told about the objects this controller serves: the Report, a pure value that
+// the build makes, and the Writer, which carries it to the API server.
+//
+// A Report is immutable once made and may be read by any number of goroutines. It speaks only of objects, parents and
+// conditions that belong to this controller; whatever other controllers wrote is not in it and must be left as it is.
+package status
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Report is the desired status of every object of ours and the Events to emit, as one build of the whole configuration
+// found them. Successive Reports share what has not changed: the same pointer means the same content; a different one
+// says nothing.
+type Report struct {
+	Ingresses      map[types.NamespacedName]*Ingress
+	GatewayClasses map[string]*GatewayClass
+	Gateways       map[types.NamespacedName]*Gateway
+	HTTPRoutes     map[types.NamespacedName]*HTTPRoute
+}
+
+// Event is a Kubernetes Event to emit about the object in whose entry it stands. The same Event comes with every Report
+// for as long as its cause lasts; emit it when it appears.
+type Event struct {
+	Type    string // corev1.EventTypeNormal or corev1.EventTypeWarning
+	Reason  string // one of the Reason constants of this package
+	Message string // names the field and what is wrong with it
+}
+
+// Ingress is the desired status of one Ingress.
+type Ingress struct {
+	UID          types.UID // of the object that was translated; empty for objects from files
+	Generation   int64     // of the object that was translated
+	LoadBalancer []networkingv1.IngressLoadBalancerIngress
+	Events       []Event
+}
+
+// GatewayClass is the desired status of one GatewayClass. Conditions carry no lastTransitionTime.
+type GatewayClass struct {
+	UID               types.UID
+	Generation        int64
+	Conditions        []metav1.Condition
+	SupportedFeatures []gatewayv1.SupportedFeature // sorted by name, as the API asks
+	Events            []Event
+}
+
+// Gateway is the desired status of one Gateway. Conditions carry no lastTransitionTime.
+type Gateway struct {
+	UID        types.UID
+	Generation int64
+	Addresses  []gatewayv1.GatewayStatusAddress
+	Conditions []metav1.Condition
+	Listeners  []gatewayv1.ListenerStatus // in the order of spec.listeners
+	Events     []Event
+}
+
+// HTTPRoute is the desired status of one HTTPRoute: one entry for each parent of ours, in the order of spec.parentRefs.
+// Without any entry, what stands in the object's status under our controller name is to be removed.
+type HTTPRoute struct {
+	UID        types.UID
+	Generation int64
+	Parents    []gatewayv1.RouteParentStatus
+	Events     []Event
+}
+
+// New returns an empty Report.
+func New() *Report {
+	return &Report{
+		Ingresses:      map[types.NamespacedName]*Ingress{},
+		GatewayClasses: map[string]*GatewayClass{},
+		Gateways:       map[types.NamespacedName]*Gateway{},
+		HTTPRoutes:     map[types.NamespacedName]*HTTPRoute{},
+	}
+}
