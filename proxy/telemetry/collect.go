@@ -1,0 +1,131 @@
+package telemetry
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// NewRegistry returns a registry of m, of the Go runtime and process, and of breakwater_build_info with the given
+// version.
+func NewRegistry(m *Metrics, version string) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "breakwater_build_info",
+		Help:        "1, labelled with the version of the program and of Go.",
+		ConstLabels: prometheus.Labels{"version": label(version), "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	r.MustRegister(m, info,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// descs describe everything that Metrics collects.
+type descs struct {
+	route    routeDescs
+	backend  backendDescs
+	listener listenerDescs
+
+	refused, noRoute                        *prometheus.Desc
+	applies, applyTime, lastApplied, served *prometheus.Desc
+	problems                                *prometheus.Desc
+	logLines                                *prometheus.Desc
+}
+
+func newDescs() descs {
+	return descs{
+		route:    newRouteDescs(),
+		backend:  newBackendDescs(),
+		listener: newListenerDescs(),
+		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
+		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
+
+		applies:     desc("snapshot_applies_total", "Configuration snapshots compiled, by result.", "result"),
+		applyTime:   desc("snapshot_apply_duration_seconds", "Time to compile a snapshot and begin to serve it."),
+		lastApplied: desc("snapshot_last_applied_timestamp_seconds", "When the snapshot served now was applied, in Unix time."),
+		served:      desc("snapshot_objects", "What the snapshot served now holds.", "kind"),
+		problems:    desc("config_problems", "Problems found in the configuration objects as they are now."),
+		logLines:    desc("access_log_lines_total", "Lines of the access log, by what became of them.", "result"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	d := &m.descs
+	d.route.describe(ch)
+	d.backend.describe(ch)
+	d.listener.describe(ch)
+	for _, one := range []*prometheus.Desc{
+		d.refused, d.noRoute, d.applies, d.applyTime, d.lastApplied, d.served, d.problems, d.logLines,
+	} {
+		ch <- one
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	d := &m.descs
+	// Identities are made of object names, which have no slash, so labels do not collide; should one collide all the
+	// same it must not make the whole scrape fail.
+	routes, backends := map[string]bool{}, map[string]bool{}
+	for _, r := range m.routes.all() {
+		if !routes[r.label] {
+			routes[r.label] = true
+			r.collect(ch, &d.route)
+		}
+	}
+	for _, b := range m.backends.all() {
+		if !backends[b.label] {
+			backends[b.label] = true
+			b.collect(ch, &d.backend)
+		}
+	}
+	for _, l := range m.listeners.all() {
+		l.collect(ch, &d.listener)
+	}
+	for r := range m.refused {
+		ch <- counter(d.refused, float64(m.refused[r].Load()), refusals[r])
+	}
+	ch <- counter(d.noRoute, float64(m.noRoute.Load()))
+	m.config.collect(ch, d)
+	m.log.collect(ch, d)
+}
+
+func (c *configMetrics) collect(ch chan<- prometheus.Metric, d *descs) {
+	ch <- counter(d.applies, float64(c.applied.Load()), "applied")
+	ch <- counter(d.applies, float64(c.rejected.Load()), "rejected")
+	ch <- c.duration.collect(d.applyTime)
+	if at := c.lastApplied.Load(); at != 0 {
+		ch <- gauge(d.lastApplied, float64(at)/float64(time.Second))
+	}
+	if s := c.size.Load(); s != nil {
+		ch <- gauge(d.served, float64(s.Listeners), "listener")
+		ch <- gauge(d.served, float64(s.Hosts), "host")
+		ch <- gauge(d.served, float64(s.Routes), "route")
+		ch <- gauge(d.served, float64(s.Backends), "backend")
+		ch <- gauge(d.served, float64(s.Endpoints), "endpoint")
+	}
+	ch <- gauge(d.problems, float64(c.problems.Load()))
+}
+
+func (l *logMetrics) collect(ch chan<- prometheus.Metric, d *descs) {
+	ch <- counter(d.logLines, float64(l.written.Load()), "written")
+	ch <- counter(d.logLines, float64(l.dropped.Load()), "dropped")
+	ch <- counter(d.logLines, float64(l.failed.Load()), "failed")
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("breakwater_"+name, help, labels, nil)
+}
+
+func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
