@@ -1,0 +1,114 @@
+package router
+
+import (
+	"fmt"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Table is the compiled form of all Listeners that share one port. It is immutable and may be read by any number of
+// goroutines. T is what the caller binds to each Route: its running form.
+type Table[T any] struct {
+	listeners names[*listener[T]]
+	byID      map[proxy.ListenerID]*listener[T]
+}
+
+// listener is the compiled form of one proxy.Listener.
+type listener[T any] struct {
+	source   *proxy.Listener
+	hosts    names[*host[T]]
+	fallback *T // what is bound to source.Default; nil without one
+}
+
+// Compile builds the Table of listeners. bind is called for each Route that is compiled now, once for every place where
+// it stands. A Host whose *proxy.Host pointer stood in prev under the same Listener ID with the same settings is taken
+// over with what was bound then. prev may be nil.
+//
+// An invalid regular expression, or a name that is given twice (two Listeners of one ID or Hostname, two Hosts of one
+// name in a Listener), is an error that names it. The caller then keeps the Table it has.
+func Compile[T any](prev *Table[T], listeners []*proxy.Listener, bind func(*proxy.Route) T) (*Table[T], error) {
+	t := &Table[T]{byID: make(map[proxy.ListenerID]*listener[T], len(listeners))}
+	for _, source := range listeners {
+		if _, ok := t.byID[source.ID]; ok {
+			return nil, fmt.Errorf("compile listener %s: it is given twice", source.ID)
+		}
+		var old *listener[T]
+		if prev != nil {
+			old = prev.byID[source.ID]
+		}
+		l, err := compileListener(old, source, bind)
+		if err == nil {
+			err = t.listeners.insert(source.Hostname, false, l)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("compile listener %s: %w", source.ID, err)
+		}
+		t.byID[source.ID] = l
+	}
+	return t, nil
+}
+
+func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(*proxy.Route) T) (*listener[T], error) {
+	if old != nil && old.source == source {
+		return old, nil
+	}
+	if old == nil || !sameSettings(old.source, source) {
+		old = &listener[T]{source: &proxy.Listener{}}
+	}
+	l := &listener[T]{source: source}
+	l.hosts.reserve(&old.hosts, len(source.Hosts))
+	for _, h := range source.Hosts {
+		compiled, ok := old.hosts.get(h.Name, h.SingleLabel)
+		if !ok || compiled.source != h {
+			var err error
+			if compiled, err = compileHost(h, bind); err != nil {
+				return nil, err
+			}
+		}
+		if err := l.hosts.insert(h.Name, h.SingleLabel, compiled); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case source.Default == nil:
+	case source.Default == old.source.Default:
+		l.fallback = old.fallback
+	default:
+		bound := bind(source.Default)
+		l.fallback = &bound
+	}
+	return l, nil
+}
+
+// sameSettings reports whether two Listeners differ in nothing but their Routes.
+func sameSettings(a, b *proxy.Listener) bool {
+	return a.ID == b.ID && a.Port == b.Port && a.Protocol == b.Protocol && a.Hostname == b.Hostname &&
+		a.Fallthrough == b.Fallthrough
+}
+
+// Match finds what was bound to the Route for r. listener is the Listener that the request belongs to, nil if none
+// covers its host; ok is false when no Route matched.
+func (t *Table[T]) Match(r *proxy.Request) (bound T, listener *proxy.Listener, ok bool) {
+	var c cursor
+	l, found := t.listeners.next(&c, r.Host)
+	if !found {
+		return bound, nil, false
+	}
+	c = cursor{}
+	for {
+		h, found := l.hosts.next(&c, r.Host)
+		if !found {
+			break
+		}
+		if rule := h.match(r); rule != nil {
+			return rule.bound, l.source, true
+		}
+		if !l.source.Fallthrough {
+			break
+		}
+	}
+	if l.fallback != nil {
+		return *l.fallback, l.source, true
+	}
+	return bound, l.source, false
+}

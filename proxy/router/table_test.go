@@ -1,0 +1,40 @@
+package router
+
+import (
+	"testing"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// itself binds a Route to itself, so that tests see which one was chosen.
+func itself(r *proxy.Route) *proxy.Route { return r }
+
+func TestTableEqualsReference(t *testing.T) {
+	for seed := range uint64(1500) {
+		compareWithReference(t, seed)
+	}
+}
+
+func FuzzTableEqualsReference(f *testing.F) {
+	f.Add(uint64(1) << 40)
+	f.Fuzz(func(t *testing.T, seed uint64) { compareWithReference(t, seed) })
+}
+
+func compareWithReference(t *testing.T, seed uint64) {
+	t.Helper()
+	g := newGenerator(seed)
+	listeners := g.listeners()
+	table, err := Compile(nil, listeners, itself)
+	if err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	for range 40 {
+		r := g.request()
+		wantRoute, wantListener := referenceMatch(listeners, r)
+		route, listener, ok := table.Match(r)
+		if route != wantRoute || listener != wantListener || ok != (wantRoute != nil) {
+			t.Fatalf("seed %d: %s %s%s?%s %s\n got %v in %v, %t\nwant %v in %v", seed, r.Method, r.Host, r.Path, r.Query,
+				r.Header.Fields, route, listener, ok, wantRoute, wantListener)
+		}
+	}
+}
