@@ -59,25 +59,20 @@ func (n *names[V]) get(name string, singleLabel bool) (V, bool) {
 	return v, ok
 }
 
-// put keeps v for the name, in place of what was there.
-func (n *names[V]) put(name string, singleLabel bool, v V) {
-	m, key := n.place(name, singleLabel)
-	if m == nil {
-		n.every, n.hasEvery = v, true
-		return
-	}
-	if *m == nil {
-		*m = make(map[string]V)
-	}
-	(*m)[key] = v
-}
-
-// insert is put for a name that must be new.
+// insert keeps v for a name that must be new.
 func (n *names[V]) insert(name string, singleLabel bool, v V) error {
-	if _, ok := n.get(name, singleLabel); ok {
+	before := n.len()
+	if m, key := n.place(name, singleLabel); m == nil {
+		n.every, n.hasEvery = v, true
+	} else {
+		if *m == nil {
+			*m = make(map[string]V)
+		}
+		(*m)[key] = v
+	}
+	if n.len() == before {
 		return fmt.Errorf("host name %q is given twice", name)
 	}
-	n.put(name, singleLabel, v)
 	return nil
 }
 
