@@ -38,3 +38,16 @@ func compareWithReference(t *testing.T, seed uint64) {
 		}
 	}
 }
+
+func compile(t testing.TB, listeners ...*proxy.Listener) *Table[*proxy.Route] {
+	t.Helper()
+	table, err := Compile(nil, listeners, itself)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func request(method, host, path string) *proxy.Request {
+	return &proxy.Request{Method: []byte(method), Host: []byte(host), Path: []byte(path)}
+}
