@@ -1,0 +1,56 @@
+package load
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const figures = "Running 1s test\n  12 requests in 1.00s\nfigures requests=12 bytes=4096 duration=1000123 p50=250 p99=1900 connect=1 read=2 write=3 timeout=4 status=5\n"
+
+func TestFiguresOfWrkAreRead(t *testing.T) {
+	got, err := parseFigures(figures)
+	want := Result{
+		Requests: 12, Bytes: 4096, Duration: 1000123 * time.Microsecond, P50: 250 * time.Microsecond, P99: 1900 * time.Microsecond,
+		Connect: 1, Read: 2, Write: 3, Timeout: 4, Status: 5,
+	}
+	if err != nil || got != want {
+		t.Errorf("parseFigures = %+v, %v; want %+v", got, err, want)
+	}
+	if got.Errors() != 15 {
+		t.Errorf("Errors = %d, want 15", got.Errors())
+	}
+}
+
+func TestOutputWithoutFiguresIsAnError(t *testing.T) {
+	for _, out := range []string{
+		"",
+		"unable to connect to 127.0.0.1:1 Connection refused\n",
+		strings.Replace(figures, "p50=250 ", "", 1),
+		strings.Replace(figures, "p50=250", "p50=nan", 1),
+		strings.Replace(figures, "p50=250", "p99=250", 1),
+		strings.Replace(figures, "p50=250", "other=250", 1),
+	} {
+		if got, err := parseFigures(out); err == nil {
+			t.Errorf("%q gave %+v and no error", out, got)
+		}
+	}
+}
+
+func FuzzParseFigures(f *testing.F) {
+	f.Add(figures)
+	f.Fuzz(func(_ *testing.T, out string) { _, _ = parseFigures(out) })
+}
+
+func TestLongBodiesAreCountedByBytes(t *testing.T) {
+	r := Result{Requests: 3, Bytes: 50 << 20}
+	for _, w := range Workloads() {
+		want := 3.0
+		if w.Name == "get10m" {
+			want = 5
+		}
+		if got := w.Requests(r); got != want {
+			t.Errorf("%s: %v requests, want %v", w.Name, got, want)
+		}
+	}
+}

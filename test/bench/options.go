@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/test/bench/load"
+)
+
+// defaultBreakwater is where the Makefile puts the binary, seen from this folder.
+const defaultBreakwater = "../../bin/breakwater"
+
+// outFolder holds results and built programs; it is outside version control.
+const outFolder = "../../build/bench"
+
+// Names of the parts of a run beside the workloads of package load.
+const (
+	partIdle  = "idle"
+	partScale = "scale"
+)
+
+// options say what to measure.
+type options struct {
+	breakwaters []named  // command lines, in the order given; the first one is what peers are compared with
+	targets     []target // programs that run already
+	only        []string // names of peers; empty for all
+	parts       []string // workloads, "idle" and "scale"; empty for all
+	rounds      int
+	idleRounds  int
+	idle        int // connections
+	connections int // 0 for each workload's own
+	seconds     int // 0 for each workload's own
+	scales      []int
+	perService  int
+	perFile     int
+	edits       int
+	backend     string // address of the backend
+	out         string // path without extension
+	keep        bool
+}
+
+type named struct{ name, command string }
+
+type target struct {
+	name string
+	pid  int
+	url  string
+}
+
+func parseOptions(args []string, output io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(output)
+	quick := flags.Bool("quick", false, "a run of about 90 seconds: fewer and shorter rounds")
+	flags.Func("breakwater", "[NAME=]PATH of a breakwater binary; repeat to compare builds (default "+defaultBreakwater+")", o.addBreakwater)
+	flags.Func("breakwater-cmd", "[NAME=]COMMAND LINE that the arguments of `serve` are added to; may be repeated", o.addBreakwater)
+	flags.Func("target", "NAME=PID=URL of a program that runs already, for the workload small; may be repeated", o.addTarget)
+	only := flags.String("only", "", "comma-separated peers to measure, of breakwater (or the names given), nginx, haproxy, reverseproxy, fasthttp, caddy (default all)")
+	parts := flags.String("workload", "", "comma-separated parts, of "+strings.Join(allParts(), ", ")+" (default all)")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
+	flags.IntVar(&o.seconds, "seconds", 0, "length of a round (default 2 or 3, by workload)")
+	flags.IntVar(&o.connections, "connections", 0, "connections of the load generator (default 64, 8 for the longest body)")
+	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
+	flags.IntVar(&o.idleRounds, "idle-rounds", 3, "rounds of the memory measurement, each with fresh processes")
+	scales := flags.String("scale", "10,1000,10000", "comma-separated numbers of hosts, each with one route")
+	flags.IntVar(&o.perService, "routes-per-service", 10, "hosts that share one Service in the scale measurement")
+	flags.IntVar(&o.perFile, "objects-per-file", 100, "objects in one manifest file of the scale measurement")
+	flags.IntVar(&o.edits, "edits", 60, "edits of each kind in the scale measurement")
+	flags.StringVar(&o.backend, "backend-address", "", "address for the backend, to put a --target in front of it (default a free port)")
+	flags.StringVar(&o.out, "out", "", "path of the results, without extension (default "+outFolder+"/DATE)")
+	flags.BoolVar(&o.keep, "keep", false, "keep the temporary folder with configurations and logs")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *quick {
+		set := map[string]bool{}
+		flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+		o.quick(set)
+		if !set["scale"] {
+			*scales = "10,1000"
+		}
+	}
+	o.only, o.parts = list(*only), list(*parts)
+	return o, o.complete(*scales)
+}
+
+// quick shortens what was not given explicitly.
+func (o *options) quick(set map[string]bool) {
+	for name, shorten := range map[string]func(){
+		"rounds":           func() { o.rounds = 2 },
+		"seconds":          func() { o.seconds = 1 },
+		"idle-connections": func() { o.idle = 2000 },
+		"idle-rounds":      func() { o.idleRounds = 1 },
+		"edits":            func() { o.edits = 10 },
+	} {
+		if !set[name] {
+			shorten()
+		}
+	}
+}
+
+// complete checks the options and fills in what depends on others.
+func (o *options) complete(scales string) error {
+	for _, part := range o.parts {
+		if !slices.Contains(allParts(), part) {
+			return fmt.Errorf("unknown workload %q, want one of %s", part, strings.Join(allParts(), ", "))
+		}
+	}
+	for _, text := range list(scales) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("scale %q is not a number of hosts", text)
+		}
+		o.scales = append(o.scales, n)
+	}
+	if o.rounds < 1 || o.idleRounds < 1 || o.idle < 1 || o.edits < 1 || o.perService < 1 || o.perFile < 1 {
+		return errors.New("rounds, edits and numbers of connections, routes and objects must be at least 1")
+	}
+	if len(o.breakwaters) == 0 {
+		if _, err := os.Stat(defaultBreakwater); err == nil {
+			o.breakwaters = []named{{"breakwater", defaultBreakwater}}
+		}
+	}
+	if o.out == "" {
+		o.out = filepath.Join(outFolder, time.Now().Format("2006-01-02-150405"))
+	}
+	return nil
+}
+
+func (o *options) addBreakwater(text string) error {
+	name, command, ok := strings.Cut(text, "=")
+	if !ok || strings.ContainsAny(name, "/ ") {
+		name, command = "breakwater", text
+	}
+	if name == "" || strings.TrimSpace(command) == "" {
+		return errors.New("want [NAME=]COMMAND")
+	}
+	for _, other := range o.breakwaters {
+		if other.name == name {
+			return fmt.Errorf("two commands are named %q: give each a name, NAME=COMMAND", name)
+		}
+	}
+	o.breakwaters = append(o.breakwaters, named{name, command})
+	return nil
+}
+
+func (o *options) addTarget(text string) error {
+	parts := strings.SplitN(text, "=", 3)
+	if len(parts) != 3 {
+		return errors.New("want NAME=PID=URL")
+	}
+	pid, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return fmt.Errorf("process id: %w", err)
+	}
+	o.targets = append(o.targets, target{parts[0], pid, parts[2]})
+	return nil
+}
+
+// wantsPeer tells whether to start the peer. With targets and no list of peers, the targets alone are measured.
+func (o *options) wantsPeer(name string) bool {
+	if len(o.only) == 0 {
+		return len(o.targets) == 0
+	}
+	return slices.Contains(o.only, name)
+}
+
+func (o *options) wantsPart(name string) bool {
+	return len(o.parts) == 0 || slices.Contains(o.parts, name)
+}
+
+func allParts() []string {
+	var names []string
+	for _, w := range load.Workloads() {
+		names = append(names, w.Name)
+	}
+	return append(names, partIdle, partScale)
+}
+
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -1,0 +1,186 @@
+package peer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// The limits below are far above what the bench reaches: no connection may be closed, and no idle connection thrown away,
+// in the middle of a round.
+const (
+	nginxText = `{{if .Root}}user root;
+{{end}}daemon off;
+worker_processes {{.Workers}};
+worker_rlimit_nofile {{.Files}};
+pid {{.Dir}}/nginx.pid;
+error_log stderr error;
+events { worker_connections {{.Connections}}; }
+http {
+  access_log off;
+  client_body_temp_path {{.Dir}}/client;
+  proxy_temp_path {{.Dir}}/proxy;
+  fastcgi_temp_path {{.Dir}}/fastcgi;
+  uwsgi_temp_path {{.Dir}}/uwsgi;
+  scgi_temp_path {{.Dir}}/scgi;
+  proxy_max_temp_file_size 0;
+  tcp_nodelay on;
+  keepalive_timeout 3600s;
+  keepalive_requests 1000000000;
+  upstream backend {
+    server {{.Backend}};
+    keepalive 1024;
+    keepalive_timeout 3600s;
+    keepalive_requests 1000000000;
+  }
+  server {
+    listen {{.Listen}} backlog=8192;
+    location / {
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Request-Id $request_id;
+    }
+  }
+}
+`
+	haproxyText = `global
+  nbthread {{.Workers}}
+  maxconn {{.Connections}}
+defaults
+  mode http
+  backlog 8192
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout http-keep-alive 1h
+  option forwardfor
+frontend bench
+  bind {{.Listen}}
+  unique-id-format %{+X}o%ci:%cp_%Ts_%rt_%pid
+  unique-id-header X-Request-Id
+  http-request set-header X-Real-IP %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  default_backend bench
+backend bench
+  http-reuse always
+  server one {{.Backend}}
+`
+)
+
+func prepareNginx(s Site) (Command, error) {
+	path, err := render(s, "nginx.conf", nginxText)
+	if err != nil {
+		return Command{}, err
+	}
+	program, err := lookPath("nginx")
+	return Command{Args: []string{program, "-e", "stderr", "-p", s.Dir, "-c", path}}, err
+}
+
+func prepareHAProxy(s Site) (Command, error) {
+	path, err := render(s, "haproxy.cfg", haproxyText)
+	if err != nil {
+		return Command{}, err
+	}
+	program, err := lookPath("haproxy")
+	return Command{Args: []string{program, "-db", "-f", path}}, err
+}
+
+// render fills a configuration text and writes it into the site's folder.
+func render(s Site, name, text string) (string, error) {
+	parsed, err := template.New(name).Parse(text)
+	if err != nil {
+		return "", err
+	}
+	values := struct {
+		Site
+		Workers     int
+		Connections uint64 // each needs a descriptor on either side
+		Root        bool
+	}{s, Workers, min(16384, (s.Files-256)/2), os.Geteuid() == 0}
+	var out bytes.Buffer
+	if err := parsed.Execute(&out, values); err != nil {
+		return "", fmt.Errorf("write %s: %w", name, err)
+	}
+	path := filepath.Join(s.Dir, name)
+	return path, os.WriteFile(path, out.Bytes(), 0o600)
+}
+
+type object = map[string]any
+
+func prepareCaddy(bin string, s Site) (Command, error) {
+	proxy := object{
+		"handler":   "reverse_proxy",
+		"upstreams": []object{{"dial": s.Backend}},
+		"transport": object{
+			"protocol": "http", "compression": false,
+			"keep_alive": object{"enabled": true, "idle_timeout": "1h", "max_idle_conns_per_host": 4096},
+		},
+		"headers": object{"request": object{"set": object{
+			"X-Real-IP":    []string{"{http.request.remote.host}"},
+			"X-Request-Id": []string{"{http.request.uuid}"},
+		}}},
+	}
+	server := object{
+		"listen": []string{s.Listen}, "protocols": []string{"h1"}, "idle_timeout": "1h",
+		"automatic_https": object{"disable": true},
+		"routes":          []object{{"handle": []object{proxy}}},
+	}
+	config := object{
+		"admin":   object{"disabled": true, "config": object{"persist": false}},
+		"logging": object{"logs": object{"default": object{"level": "ERROR"}}},
+		"apps":    object{"http": object{"servers": object{"bench": server}}},
+	}
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return Command{}, err
+	}
+	path := filepath.Join(s.Dir, "caddy.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return Command{}, err
+	}
+	env := append(goEnv(), "HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir, "XDG_CONFIG_HOME="+s.Dir)
+	return Command{Args: []string{bin + "/caddy", "run", "--config", path}, Env: env}, nil
+}
+
+// Breakwater is a peer started from a command line (split at spaces) that the arguments of `serve` are added to.
+func Breakwater(name, commandLine string) Peer {
+	return Peer{
+		Name: name, Note: commandLine, GC: true, Breakwater: true,
+		Prepare: func(s Site) (Command, error) {
+			dir := filepath.Join(s.Dir, "manifests")
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return Command{}, err
+			}
+			text, err := oneRoute(s.Backend)
+			if err != nil {
+				return Command{}, err
+			}
+			if err := os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(text), 0o644); err != nil {
+				return Command{}, err
+			}
+			return Serve(commandLine, dir, s)
+		},
+	}
+}
+
+// Serve is the command that serves the manifests of dir on the site's addresses.
+func Serve(commandLine, dir string, s Site) (Command, error) {
+	_, port, ok := strings.Cut(s.Listen, ":")
+	args := strings.Fields(commandLine)
+	if !ok || len(args) == 0 {
+		return Command{}, fmt.Errorf("no command or no port to serve on: %q, %q", commandLine, s.Listen)
+	}
+	args = append(args, "serve", "--manifests", dir, "--ingress-http-port", port, "--admin-address", s.Admin)
+	return Command{Args: args, Env: goEnv()}, nil
+}

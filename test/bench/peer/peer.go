@@ -1,0 +1,129 @@
+// Package peer knows every proxy of the bench: where it is found, how it is configured for the common job, and how its
+// process is started and ended. The common job: HTTP/1.1 on one port of 127.0.0.1 for one backend, keep-alive on both
+// sides, X-Forwarded-For, -Proto and -Host, X-Real-IP and X-Request-Id added, no access log, two workers or threads.
+//
+// A Process may be stopped from any goroutine; everything else is for one goroutine at a time.
+package peer
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"runtime/debug"
+	"strings"
+)
+
+// Workers is the number of worker processes or threads that each proxy may use.
+const Workers = 2
+
+// Host is the host name that every request asks for.
+const Host = "bench.example.com"
+
+// Site is what a peer gets to run on: addresses on 127.0.0.1 as host:port, and an empty folder of its own.
+type Site struct {
+	Listen  string
+	Admin   string
+	Backend string
+	Dir     string
+	Files   uint64 // limit of open files
+}
+
+// Command is how to start a process.
+type Command struct {
+	Args []string // program and arguments
+	Env  []string // added to the bench's own environment
+}
+
+// Peer is one proxy under measurement.
+type Peer struct {
+	Name    string
+	Version string
+	Note    string // what a reader of the figures should know
+	Missing string // why it cannot run, empty if it can
+	// GC is true for Go programs: their memory figures include the state of the garbage collector.
+	GC bool
+	// Breakwater is true for programs that are started as `breakwater serve`, so that route scale can be measured too.
+	Breakwater bool
+	// Prepare writes the configuration into the site's folder and says how to start.
+	Prepare func(Site) (Command, error)
+}
+
+// Go returns the peers that are programs of this module, found in the folder bin after a build.
+func Go(bin string) []Peer {
+	listenAndBackend := func(name string) func(Site) (Command, error) {
+		return func(s Site) (Command, error) {
+			return Command{Args: []string{bin + "/" + name, "--listen", s.Listen, "--backend", s.Backend}, Env: goEnv()}, nil
+		}
+	}
+	return []Peer{
+		{Name: "reverseproxy", Note: "httputil.ReverseProxy with BufferPool, tuned Transport", GC: true, Prepare: listenAndBackend("reverseproxy")},
+		{Name: "fasthttp", Note: "fasthttp server and HostClient, response bodies streamed", GC: true, Prepare: listenAndBackend("fasthttp")},
+		{Name: "caddy", Note: "reverse_proxy handler", GC: true, Prepare: func(s Site) (Command, error) { return prepareCaddy(bin, s) }},
+	}
+}
+
+// Programs names the commands of this module that the given Go peers need.
+func Programs(names []string) []string {
+	programs := []string{"./cmd/backend"}
+	for _, name := range names {
+		programs = append(programs, "./cmd/"+name)
+	}
+	return programs
+}
+
+// Debian returns the peers that are Debian packages, found in PATH.
+func Debian() []Peer {
+	return []Peer{
+		debian(Peer{Name: "nginx", Note: "upstream keepalive, no temporary files", Prepare: prepareNginx}, "-v"),
+		debian(Peer{Name: "haproxy", Note: "http-reuse always", Prepare: prepareHAProxy}, "-v"),
+	}
+}
+
+var versionNumber = regexp.MustCompile(`\d+(\.\d+)+\S*`)
+
+func debian(p Peer, versionFlag string) Peer {
+	path, err := lookPath(p.Name)
+	if err != nil {
+		p.Missing = fmt.Sprintf("%s is not installed (apt-get install %s)", p.Name, p.Name)
+		return p
+	}
+	out, err := exec.Command(path, versionFlag).CombinedOutput()
+	if err != nil {
+		p.Missing = fmt.Sprintf("%s %s: %v", path, versionFlag, err)
+		return p
+	}
+	p.Version = versionNumber.FindString(string(out))
+	return p
+}
+
+// lookPath finds a daemon also where Debian puts it and an ordinary user's PATH does not look.
+func lookPath(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/" + name)
+}
+
+// ModuleVersion is the version of a module that the file at path (a Go program) was built from, or its own version if
+// module is its main module; empty if unknown.
+func ModuleVersion(info *debug.BuildInfo, module string) string {
+	for _, dependency := range info.Deps {
+		if dependency.Path == module {
+			return strings.TrimPrefix(dependency.Version, "v")
+		}
+	}
+	return ""
+}
+
+func goEnv() []string { return []string{fmt.Sprintf("GOMAXPROCS=%d", Workers)} }
+
+// FreeAddress picks a free port of 127.0.0.1.
+func FreeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("pick a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}

@@ -1,0 +1,3 @@
+package report
+
+func scaleTables([]Scale) []table { return nil }
