@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// guard refuses what no operator's tool sends.
+type guard struct {
+	next  http.Handler
+	hosts map[string]bool
+}
+
+func names(hosts []string) map[string]bool {
+	set := map[string]bool{"localhost": true}
+	for _, h := range hosts {
+		set[strings.ToLower(h)] = true
+	}
+	return set
+}
+
+func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Allow", "GET, HEAD")
+		text(w, http.StatusMethodNotAllowed, "only GET and HEAD\n")
+	case r.ContentLength != 0:
+		text(w, http.StatusBadRequest, "no body is expected\n")
+	case !g.known(r.Host):
+		// A page whose name was made to resolve to this address sends its own name.
+		text(w, http.StatusMisdirectedRequest, "call this endpoint by address, as localhost or by a configured name\n")
+	case foreign(r):
+		text(w, http.StatusForbidden, "not for pages of another origin\n")
+	default:
+		g.next.ServeHTTP(w, r)
+	}
+}
+
+// known reports whether authority is an address or one of the names.
+func (g guard) known(authority string) bool {
+	host := authority
+	if h, _, err := net.SplitHostPort(authority); err == nil {
+		host = h
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	return g.hosts[strings.ToLower(host)]
+}
+
+// foreign reports whether a browser sent the request on behalf of another origin (Fetch Metadata, RFC 6454).
+func foreign(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+	default:
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || !strings.EqualFold(u.Host, r.Host)
+}
+
+// local serves clients on loopback only, and not too many at once.
+func (e *endpoint) local(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if peer, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !peer.Addr().Unmap().IsLoopback() {
+			text(w, http.StatusForbidden, "only for clients on this machine: use kubectl port-forward\n")
+			return
+		}
+		select {
+		case e.slots <- struct{}{}:
+			defer func() { <-e.slots }()
+			next(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			text(w, http.StatusServiceUnavailable, "busy\n")
+		}
+	})
+}

@@ -1,0 +1,169 @@
+package admin
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"unicode"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// The types below are a Snapshot as JSON shows it. They are a contract with scripts: fields are added, not renamed.
+
+type snapshotView struct {
+	Listeners []listenerView `json:"listeners"`
+	Backends  []backendView  `json:"backends"`
+}
+
+type listenerView struct {
+	ID       string         `json:"id"`
+	Port     uint16         `json:"port"`
+	Protocol proxy.Protocol `json:"protocol"`
+	Hostname string         `json:"hostname,omitempty"`
+	Hosts    []hostView     `json:"hosts"`
+	Default  *routeView     `json:"default,omitempty"`
+}
+
+type hostView struct {
+	Name   string      `json:"name"`
+	Routes []routeView `json:"routes"`
+}
+
+type routeView struct {
+	ID       string      `json:"id"`
+	Match    int         `json:"match"`
+	If       string      `json:"if"`
+	Filters  []string    `json:"filters,omitempty"`
+	Backends []shareView `json:"backends,omitempty"`
+	Timeouts string      `json:"timeouts,omitempty"`
+	Invalid  string      `json:"invalid,omitempty"`
+}
+
+type shareView struct {
+	Backend string   `json:"backend"`
+	Weight  int32    `json:"weight"`
+	Filters []string `json:"filters,omitempty"`
+	Invalid string   `json:"invalid,omitempty"`
+}
+
+type backendView struct {
+	ID        string         `json:"id"`
+	Protocol  proxy.Protocol `json:"protocol"`
+	Balancer  string         `json:"balancer"`
+	Endpoints []endpointView `json:"endpoints"`
+}
+
+type endpointView struct {
+	Address     string `json:"address"`
+	Terminating bool   `json:"terminating,omitempty"`
+	Zone        string `json:"zone,omitempty"`
+	Node        string `json:"node,omitempty"`
+	Pod         string `json:"pod,omitempty"`
+}
+
+// WriteJSON writes the Snapshot as one indented JSON object. If host is not empty only Hosts of that name are written,
+// and only the Backends they use.
+func WriteJSON(w io.Writer, s *proxy.Snapshot, host string) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(viewOf(s, host)); err != nil {
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	return nil
+}
+
+func viewOf(s *proxy.Snapshot, host string) snapshotView {
+	v := snapshotView{Listeners: []listenerView{}, Backends: []backendView{}}
+	used := map[proxy.BackendID]bool{}
+	note := func(r *proxy.Route) routeView {
+		for i := range r.Backends {
+			used[r.Backends[i].Backend] = true
+		}
+		return viewOfRoute(r)
+	}
+	for _, l := range s.Listeners {
+		lv := listenerView{ID: clean(l.ID.String()), Port: l.Port, Protocol: l.Protocol, Hostname: clean(l.Hostname), Hosts: []hostView{}}
+		for _, h := range l.Hosts {
+			if host != "" && h.Name != host {
+				continue
+			}
+			hv := hostView{Name: clean(h.Name), Routes: []routeView{}}
+			for _, r := range h.Routes {
+				hv.Routes = append(hv.Routes, note(r))
+			}
+			lv.Hosts = append(lv.Hosts, hv)
+		}
+		if l.Default != nil {
+			d := note(l.Default)
+			lv.Default = &d
+		}
+		v.Listeners = append(v.Listeners, lv)
+	}
+	for id, b := range s.Backends {
+		if host == "" || used[id] {
+			v.Backends = append(v.Backends, viewOfBackend(b))
+		}
+	}
+	slices.SortFunc(v.Backends, func(a, b backendView) int { return cmp.Compare(a.ID, b.ID) })
+	return v
+}
+
+func viewOfRoute(r *proxy.Route) routeView {
+	v := routeView{
+		ID: clean(r.ID.String()), Match: r.ID.Match, If: condition(&r.Match), Filters: describeAll(r.Filters),
+		Timeouts: timeouts(r.Timeouts), Invalid: clean(r.Invalid),
+	}
+	for i := range r.Backends {
+		b := &r.Backends[i]
+		v.Backends = append(v.Backends, shareView{
+			Backend: clean(b.Backend.String()), Weight: b.Weight, Filters: describeAll(b.Filters), Invalid: clean(b.Invalid),
+		})
+	}
+	return v
+}
+
+func viewOfBackend(b *proxy.Backend) backendView {
+	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "default", Endpoints: []endpointView{}}
+	if b.Balancer != nil {
+		v.Balancer = describe(b.Balancer)
+	}
+	for _, e := range b.Endpoints {
+		v.Endpoints = append(v.Endpoints, endpointView{
+			Address: clean(e.String()), Terminating: e.Terminating, Zone: clean(e.Zone), Node: clean(e.Node), Pod: clean(e.Pod),
+		})
+	}
+	return v
+}
+
+func describeAll(filters []proxy.Filter) []string {
+	var all []string
+	for _, f := range filters {
+		all = append(all, describe(f))
+	}
+	return all
+}
+
+// describe prints a Filter or a Balancer: by its own String method, else as its type and fields. A Filter that holds
+// anything secret has a String method that leaves it out.
+func describe(v any) string {
+	if s, ok := v.(fmt.Stringer); ok {
+		return clean(s.String())
+	}
+	return clean(fmt.Sprintf("%T%+v", v, v))
+}
+
+// clean quotes s if it holds anything that could forge a line or steer a terminal: objects are written by tenants, and
+// operators read this.
+func clean(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
