@@ -29,7 +29,9 @@ type Exchange struct {
 	// RequestBytes and ResponseBytes count body bytes passed on so far.
 	RequestBytes, ResponseBytes int64
 
-	scratch []byte
+	scratch      []byte
+	answer       Answer
+	answerHeader [2]Field
 }
 
 // Request is the head of a request and access to its body.
@@ -56,7 +58,12 @@ type Request struct {
 	Body Body
 	// Upgrade is the value of the Upgrade field if the request asks for a protocol switch, otherwise empty.
 	Upgrade []byte
+	// Expect is true if the client waits for 100 Continue before it sends the body (RFC 9110 section 10.1.1).
+	Expect bool
+	// Trailers is true if the client takes trailer fields ("TE: trailers", RFC 9110 section 10.1.4).
+	Trailers bool
 
+	Port     uint16         // the Listener's port that the connection arrived on
 	Peer     netip.AddrPort // the downstream connection's remote address
 	ClientIP netip.Addr     // the client as far as trusted proxies tell; Peer's address without them
 }
@@ -87,6 +94,13 @@ func (x *Exchange) Scratch(n int) []byte {
 	at := len(x.scratch)
 	x.scratch = x.scratch[: at+n : cap(x.scratch)]
 	return x.scratch[at : at+n : at+n]
+}
+
+// Answer returns an Answer that lives as long as the Exchange, for one that depends on the request. Up to two fields cost
+// no allocation. It is the same one at every call.
+func (x *Exchange) Answer(status int, header ...Field) *Answer {
+	x.answer = Answer{Status: status, Header: append(x.answerHeader[:0], header...)}
+	return &x.answer
 }
 
 // Reset makes the Exchange ready for another request and keeps its storage. Byte slices got from it are void.

@@ -1,0 +1,262 @@
+package http1
+
+import (
+	"io"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+var _ proxy.Responder = (*serverConn)(nil)
+
+// Inform implements proxy.Responder.
+func (c *serverConn) Inform(status int, h *proxy.Header) error {
+	if c.x.Request.Minor == 0 { // RFC 9110 section 15.2: never to an HTTP/1.0 client
+		return nil
+	}
+	var buf [512]byte
+	p := appendStatusLine(buf[:0], status, nil)
+	p = appendFields(p, h)
+	p = append(p, crlf...)
+	return c.write(p, nil)
+}
+
+// write sends p and q to the client.
+func (c *serverConn) write(p, q []byte) error {
+	why := c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), 0)
+	if why == causeNone {
+		err := c.down.write2(p, q)
+		if why = c.main.leave(); why == causeNone {
+			return err
+		}
+	}
+	return causeError(why)
+}
+
+// delivery is how the content of a response is framed for the client.
+type delivery uint8
+
+const (
+	noContent delivery = iota
+	withLength
+	chunked
+	untilClose
+)
+
+// Deliver implements proxy.Responder.
+func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
+	c.headSent = true
+	how := c.framingFor(x, body)
+	if !c.reusable() || how == untilClose {
+		c.keepAlive = false
+	}
+	if c.out == nil {
+		c.out = getBuffer()
+	}
+	head := c.appendResponseHead(c.out.data[:0], x, how)
+	c.out.adopt(head)
+	u, direct := body.(*Conn)
+	if x.Response.Status == 101 {
+		if !direct {
+			return &proxy.Error{Side: proxy.Internal, Op: "open tunnel", Err: io.ErrUnexpectedEOF}
+		}
+		return c.tunnel(x, u, head)
+	}
+	var err *proxy.Error
+	text, _ := body.(*proxy.Text)
+	switch {
+	case how == noContent || body == nil:
+		err = c.writeOut(head, nil)
+	case how == withLength && text != nil:
+		x.ResponseBytes = int64(len(text.Rest))
+		err = c.writeOut(append(head, text.Rest...), nil)
+	case how == withLength && direct:
+		err = c.relayLength(x, u, head)
+	default:
+		err = c.relay(x, body, head, how)
+	}
+	if err != nil {
+		c.keepAlive = false
+		if how == untilClose || err.Side == proxy.Internal {
+			c.down.reset() // nothing else tells the client that the content is not complete
+		}
+	}
+	return err
+}
+
+// framingFor chooses the framing (RFC 9112 section 6.3).
+func (c *serverConn) framingFor(x *proxy.Exchange, body proxy.Body) delivery {
+	r := &x.Response
+	switch {
+	case string(x.Request.Method) == "HEAD" || r.Status < 200 || r.Status == 204 || r.Status == 304:
+		return noContent
+	case body == nil:
+		r.ContentLength = 0
+		return withLength
+	case r.ContentLength >= 0:
+		return withLength
+	case x.Request.Minor == 0:
+		return untilClose
+	}
+	return chunked
+}
+
+// reusable reports whether the connection can take another request after this one, as far as that is known before the response
+// is sent: the client must be told then.
+func (c *serverConn) reusable() bool {
+	if !c.keepAlive || c.srv.draining.Load() {
+		return false
+	}
+	if c.body.read.Load() {
+		return true
+	}
+	return c.pump == nil && c.body.ready()
+}
+
+func (c *serverConn) appendResponseHead(p []byte, x *proxy.Exchange, how delivery) []byte {
+	r := &x.Response
+	p = appendStatusLine(p, r.Status, r.Reason)
+	p = appendFields(p, &r.Header)
+	switch {
+	case how == withLength, how == noContent && r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204:
+		p = appendLength(p, r.ContentLength)
+	case how == chunked:
+		p = append(p, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case r.Status == 101:
+		p = append(p, "Connection: Upgrade\r\n"...)
+	case !c.keepAlive:
+		p = append(p, "Connection: close\r\n"...)
+	case x.Request.Minor == 0:
+		p = append(p, "Connection: keep-alive\r\n"...)
+	}
+	return append(p, crlf...)
+}
+
+func (c *serverConn) writeOut(p, q []byte) *proxy.Error {
+	if err := c.write(p, q); err != nil {
+		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: err}
+	}
+	return nil
+}
+
+// relayLength passes on content of known length from an endpoint, together with the head while it is small.
+func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy.Error {
+	var first []byte
+	if u.in != nil {
+		first = u.in.unread()
+		if int64(len(first)) > u.left {
+			first = first[:u.left]
+		}
+		u.in.r += len(first)
+	}
+	u.left -= int64(len(first))
+	u.done = u.left == 0
+	x.ResponseBytes += int64(len(first))
+	var err *proxy.Error
+	if len(head)+len(first) <= cap(head) {
+		err = c.writeOut(append(head, first...), nil)
+	} else {
+		err = c.writeOut(head, first)
+	}
+	if err != nil || u.done {
+		return err
+	}
+	if u.left >= spliceMin && u.s.tcp != nil && c.down.tcp != nil {
+		n, side, err := spliceN(c.down, u.s, u.left, spliceSlots{
+			slot: &c.main, watch: c.srv.watch, flags: watchClient,
+			read: c.srv.cfg.Timeouts.UpstreamBody, write: c.srv.cfg.Timeouts.Write,
+		})
+		u.left -= n
+		u.done = u.left == 0
+		x.ResponseBytes += n
+		switch {
+		case err == nil:
+			return nil
+		case side == proxy.Downstream: // the source of the bytes
+			u.broken = true
+			return upstreamError("read response body", err)
+		}
+		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: err}
+	}
+	return c.relay(x, u, nil, withLength)
+}
+
+// relay passes on content through a buffer. head, if any, goes before the first bytes.
+func (c *serverConn) relay(x *proxy.Exchange, body proxy.Body, head []byte, how delivery) *proxy.Error {
+	buf := getLargeBuffer()
+	defer buf.free()
+	room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len("0\r\n\r\n")]
+	if len(head) > 0 && !contentReady(body) {
+		// The endpoint may take its time for the first byte of the content: the client should not wait for the head.
+		if err := c.writeOut(head, nil); err != nil {
+			return err
+		}
+		head = nil
+	}
+	u, _ := body.(*Conn)
+	for {
+		n, err := body.Read(room)
+		if err != nil && err != io.EOF {
+			return c.relayFailed(head, err)
+		}
+		x.ResponseBytes += int64(n)
+		out := room[:n]
+		last := err == io.EOF || u != nil && u.done // often the end is known with the last bytes: one write for both
+		if how == chunked {
+			if out = out[:0]; n > 0 {
+				out = frameChunk(buf.data, n)
+			}
+			if last {
+				out = appendLastChunk(out, body.Trailer())
+			}
+		}
+		if err := c.writeWithHead(head, out); err != nil {
+			return err
+		}
+		if last {
+			return nil
+		}
+		head = nil
+	}
+}
+
+// contentReady reports whether some content can be read without waiting.
+func contentReady(body proxy.Body) bool {
+	u, ok := body.(*Conn)
+	if !ok || u.in == nil {
+		return false
+	}
+	if !u.f.chunked {
+		return len(u.in.unread()) > 0
+	}
+	d := u.dec
+	d.trailer = proxy.Header{}
+	data, _, err := d.next(u.in.unread())
+	return err == nil && (len(data) > 0 || d.done())
+}
+
+// relayFailed describes why content could not be read. The head may not have gone out yet; it does now, so that what the client
+// sees is a response that breaks off.
+func (c *serverConn) relayFailed(head []byte, err error) *proxy.Error {
+	if err == errClientGone {
+		return &proxy.Error{Side: proxy.Downstream, Op: "read response body", Err: err}
+	}
+	if head != nil {
+		_ = c.write(head, nil)
+	}
+	return upstreamError("read response body", err)
+}
+
+// writeWithHead sends the head, if it has not gone out yet, and content in one write.
+func (c *serverConn) writeWithHead(head, out []byte) *proxy.Error {
+	switch {
+	case len(head)+len(out) == 0:
+		return nil
+	case len(head) == 0:
+		return c.writeOut(out, nil)
+	case len(head)+len(out) <= cap(head):
+		return c.writeOut(append(head, out...), nil)
+	}
+	return c.writeOut(head, out)
+}

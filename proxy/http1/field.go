@@ -1,0 +1,278 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// fieldScan reads field lines into a Header. The fields that concern only this connection or the framing of this message
+// are taken out and noted here.
+type fieldScan struct {
+	header   *proxy.Header
+	lim      *Limits
+	response bool
+	minor    uint8
+
+	host  []byte
+	hosts int
+
+	length  int64
+	lengths int // Content-Length lines
+
+	codings int // Transfer-Encoding lines
+	coding  []byte
+
+	close, keepAlive, upgradeOption bool
+	named                           int // Connection options that name some other field
+	connections                     [4][]byte
+	nConnections                    int
+
+	expects     int
+	expectValue []byte
+	upgrade     []byte
+	upgrades    int
+	teTrailers  bool
+}
+
+// scan parses the field lines of p from at to the empty line that ends them (RFC 9112 section 5) and returns where the
+// content begins.
+func (s *fieldScan) scan(p []byte, at int) (end int, more bool, err error) {
+	fields := s.header.Fields
+	defer func() { s.header.Fields = fields }()
+	count := 0
+	for {
+		if at >= len(p) {
+			return 0, true, nil
+		}
+		switch p[at] {
+		case '\r':
+			if at+1 >= len(p) {
+				return 0, true, nil
+			}
+			if p[at+1] != '\n' {
+				return 0, false, errLineEnd
+			}
+			return at + 2, false, nil
+		case '\n':
+			return 0, false, errLineEnd
+		case ' ', '\t':
+			return 0, false, errObsFold
+		}
+		// field-name ":"
+		i := at
+		for i < len(p) && classes[p[i]]&isToken != 0 {
+			i++
+		}
+		if i == len(p) {
+			return 0, true, nil
+		}
+		if i == at || p[i] != ':' {
+			if p[i] == '\n' || p[i] == '\r' && i+1 < len(p) && p[i+1] != '\n' {
+				return 0, false, errLineEnd
+			}
+			return 0, false, errFieldName
+		}
+		name := p[at:i]
+		// OWS field-value OWS CRLF
+		i++
+		for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
+			i++
+		}
+		start := i
+		for i < len(p) && classes[p[i]]&isValue != 0 {
+			i++
+		}
+		if i+1 >= len(p) {
+			if i < len(p) && p[i] != '\r' {
+				return 0, false, valueError(p[i])
+			}
+			return 0, true, nil
+		}
+		if p[i] != '\r' || p[i+1] != '\n' {
+			return 0, false, valueError(p[i])
+		}
+		value := p[start:i]
+		for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
+			value = value[:len(value)-1]
+		}
+		at = i + 2
+		if count++; count > s.lim.HeaderCount {
+			return 0, false, errTooManyFields
+		}
+		if !s.lim.AllowUnderscores && !s.response && bytes.IndexByte(name, '_') >= 0 {
+			return 0, false, errUnderscore
+		}
+		keep, err := s.note(name, value)
+		if err != nil {
+			return 0, false, err
+		}
+		if keep {
+			fields = append(fields, proxy.Field{Name: name, Value: value})
+		}
+	}
+}
+
+func valueError(c byte) *Refusal {
+	if c == '\r' || c == '\n' {
+		return errLineEnd
+	}
+	return errFieldValue
+}
+
+// note looks at one field line. It returns false for a field that is not passed on: RFC 9110 section 7.6.1 and those that the
+// engine writes itself.
+func (s *fieldScan) note(name, value []byte) (keep bool, err error) {
+	switch len(name) {
+	case 2:
+		if proxy.EqualFold(name, "te") {
+			eachToken(value, func(t []byte) { s.teTrailers = s.teTrailers || proxy.EqualFold(t, "trailers") })
+			return false, nil
+		}
+	case 4:
+		if !s.response && proxy.EqualFold(name, "host") {
+			s.hosts++
+			s.host = value
+			return false, nil
+		}
+	case 6:
+		if !s.response && proxy.EqualFold(name, "expect") {
+			s.expects++
+			s.expectValue = value
+			return false, nil
+		}
+	case 7:
+		if proxy.EqualFold(name, "upgrade") {
+			s.upgrades++
+			s.upgrade = value
+			return false, nil
+		}
+	case 10:
+		if proxy.EqualFold(name, "connection") {
+			return false, s.noteConnection(value)
+		}
+		if proxy.EqualFold(name, "keep-alive") {
+			return false, nil
+		}
+	case 14:
+		if proxy.EqualFold(name, "content-length") {
+			return false, s.noteLength(value)
+		}
+	case 16:
+		if proxy.EqualFold(name, "proxy-connection") {
+			return false, nil
+		}
+	case 17:
+		if proxy.EqualFold(name, "transfer-encoding") {
+			s.codings++
+			s.coding = value
+			return false, nil
+		}
+	case 18:
+		if proxy.EqualFold(name, "proxy-authenticate") {
+			return false, nil
+		}
+	case 19:
+		if proxy.EqualFold(name, "proxy-authorization") {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// noteConnection reads Connection options (RFC 9110 section 7.6.1).
+func (s *fieldScan) noteConnection(value []byte) error {
+	eachToken(value, func(t []byte) {
+		switch {
+		case proxy.EqualFold(t, "close"):
+			s.close = true
+		case proxy.EqualFold(t, "keep-alive"):
+			s.keepAlive = true
+		case proxy.EqualFold(t, "upgrade"):
+			s.upgradeOption = true
+		case proxy.EqualFold(t, "te"):
+		default:
+			s.named++
+		}
+	})
+	if s.nConnections == len(s.connections) {
+		return errTooManyFields
+	}
+	s.connections[s.nConnections] = value
+	s.nConnections++
+	return nil
+}
+
+// noteLength parses Content-Length: digits only, once (RFC 9110 section 8.6; a repeated one is refused even if equal).
+func (s *fieldScan) noteLength(value []byte) error {
+	if s.lengths++; s.lengths > 1 {
+		return errLengthDuplicate
+	}
+	if len(value) == 0 || len(value) > 18 {
+		return errLengthInvalid
+	}
+	n := int64(0)
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return errLengthInvalid
+		}
+		n = n*10 + int64(c-'0')
+	}
+	s.length = n
+	return nil
+}
+
+// framing checks the fields that say how long the content is (RFC 9112 section 6).
+func (s *fieldScan) framing() error {
+	if s.codings == 0 {
+		return nil
+	}
+	switch {
+	case s.lengths > 0:
+		return errLengthAndCoding
+	case s.minor == 0:
+		return errCodingOld
+	case s.codings > 1:
+		return errCodingInvalid
+	case proxy.EqualFold(s.coding, "chunked"):
+		return nil
+	case len(s.coding) > 0 && all(s.coding, isToken):
+		return errCodingUnknown
+	}
+	return errCodingInvalid
+}
+
+// protected are the fields that a Connection option must not remove on the way to the endpoint: a client could otherwise
+// take away what a proxy in front of it, or we ourselves, say about the client.
+var protected = []string{
+	"host", "content-length", "transfer-encoding", "content-type", "authorization", "cookie", "cache-control",
+	"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded", "x-request-id",
+}
+
+// stripNamed removes the fields that Connection names, before anything of ours is added (RFC 9110 section 7.6.1).
+func (s *fieldScan) stripNamed() error {
+	if s.named == 0 {
+		return nil
+	}
+	var err error
+	for _, list := range s.connections[:s.nConnections] {
+		eachToken(list, func(t []byte) {
+			if !all(t, isToken) {
+				err = errFieldValue
+				return
+			}
+			for _, p := range protected {
+				if proxy.EqualFold(t, p) {
+					if !s.response {
+						err = errConnectionOption
+					}
+					return
+				}
+			}
+			if !proxy.EqualFold(t, "close") && !proxy.EqualFold(t, "upgrade") {
+				s.header.Del(string(t))
+			}
+		})
+	}
+	return err
+}

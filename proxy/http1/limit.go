@@ -1,0 +1,64 @@
+package http1
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// limit is an exact timeout on an Exchange, for the Routes that ask for one. Unlike the coarse timeouts it costs a timer.
+type limit struct {
+	hit atomic.Uint32 // the cause, once the time is up
+
+	mu  sync.Mutex
+	seq uint64 // guarded by mu; counts the timers that have been set, and taken back
+}
+
+// enterUpstream notes that the connection's goroutine waits for the endpoint, and that the client is to be watched.
+func (c *serverConn) enterUpstream(s *sock, deadline uint64) cause {
+	if why := c.main.enter(s, deadline, watchClient); why != causeNone {
+		return why
+	}
+	if why := cause(c.limit.hit.Load()); why != causeNone {
+		c.main.leave()
+		return why
+	}
+	return causeNone
+}
+
+// arm ends the waiting for the endpoint with a cause when d has passed. The returned function takes that back.
+func (c *serverConn) arm(d time.Duration, why cause) (disarm func()) {
+	l := &c.limit
+	l.mu.Lock()
+	l.seq++
+	seq := l.seq
+	l.mu.Unlock()
+	t := time.AfterFunc(d, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.seq == seq {
+			l.hit.Store(uint32(why))
+			c.main.interruptWaiting(why)
+		}
+	})
+	return func() {
+		t.Stop()
+		l.mu.Lock()
+		l.seq++
+		l.hit.Store(0)
+		l.mu.Unlock()
+	}
+}
+
+// Limit ends d's Exchange with 504 if it still waits for its endpoint when after has passed (Gateway API, GEP-1742); a response that has
+// begun is cut off. 0 is no limit. The returned function takes the limit back; it must be called before another is set and
+// before the Exchange ends.
+func Limit(d proxy.Responder, after time.Duration) (disarm func()) {
+	c, ok := d.(*serverConn)
+	if !ok || after <= 0 {
+		return func() {}
+	}
+	return c.arm(after, causeRequest)
+}

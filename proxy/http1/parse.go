@@ -1,0 +1,214 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Limits bound what a message head may cost. The zero value of a field stands for its default.
+type Limits struct {
+	RequestLine int // bytes of the request line without CRLF; beyond: 414. Default 8,192
+	HeaderBytes int // bytes of a whole head; beyond: 431 (502 for a response). Default and maximum 65,536
+	HeaderCount int // field lines in a head; beyond: 431 (502 for a response). Default 100
+	// AllowUnderscores accepts "_" in field names. Many servers turn both "-" and "_" into the same variable name, so
+	// "X_Real_IP" can pass for "X-Real-IP"; the default is to refuse it with 400.
+	AllowUnderscores bool
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.RequestLine <= 0 {
+		l.RequestLine = 8 << 10
+	}
+	if l.HeaderBytes <= 0 || l.HeaderBytes > largeBuffer {
+		l.HeaderBytes = largeBuffer
+	}
+	if l.HeaderCount <= 0 {
+		l.HeaderCount = 100
+	}
+	return l
+}
+
+// A Refusal is why a message is not accepted: the status to answer with and what is wrong, for people.
+type Refusal struct {
+	Status int
+	Reason string
+}
+
+// Error returns the reason.
+func (r *Refusal) Error() string { return r.Reason }
+
+// The refusals are values of their own, so that refusing costs nothing and tests can name them.
+var (
+	errRequestLine      = &Refusal{400, "malformed request line"}
+	errMethod           = &Refusal{400, "invalid method"}
+	errConnectMethod    = &Refusal{405, "CONNECT is not served here"}
+	errVersion          = &Refusal{505, "HTTP version not supported"}
+	errURITooLong       = &Refusal{414, "request line too long"}
+	errHeadTooLarge     = &Refusal{431, "request header fields too large"}
+	errTooManyFields    = &Refusal{431, "too many request header fields"}
+	errLineEnd          = &Refusal{400, "bare CR or LF in message head"}
+	errFieldName        = &Refusal{400, "invalid field name"}
+	errUnderscore       = &Refusal{400, "underscore in field name"}
+	errFieldValue       = &Refusal{400, "invalid character in field value"}
+	errObsFold          = &Refusal{400, "obsolete line folding"}
+	errHostMissing      = &Refusal{400, "missing Host field"}
+	errHostDuplicate    = &Refusal{400, "more than one Host field"}
+	errHostInvalid      = &Refusal{400, "invalid Host field"}
+	errHostMismatch     = &Refusal{400, "Host field disagrees with the request target"}
+	errTarget           = &Refusal{400, "invalid request target"}
+	errPathEscape       = &Refusal{400, "invalid percent-encoding in path"}
+	errPathTraversal    = &Refusal{400, "path climbs above the root or hides a dot segment"}
+	errLengthInvalid    = &Refusal{400, "invalid Content-Length"}
+	errLengthDuplicate  = &Refusal{400, "more than one Content-Length"}
+	errLengthAndCoding  = &Refusal{400, "both Content-Length and Transfer-Encoding"}
+	errCodingInvalid    = &Refusal{400, "invalid Transfer-Encoding"}
+	errCodingUnknown    = &Refusal{501, "transfer coding not implemented"}
+	errCodingOld        = &Refusal{400, "Transfer-Encoding in an HTTP/1.0 message"}
+	errConnectionOption = &Refusal{400, "Connection names a field that must not be removed"}
+	errExpectation      = &Refusal{417, "expectation not supported"}
+	errStatusLine       = &Refusal{502, "malformed status line"}
+)
+
+// requestFraming is what a request head says about the connection and the body rather than about the request.
+type requestFraming struct {
+	size      int // bytes of the head
+	keepAlive bool
+	chunked   bool
+	length    int64 // valid if not chunked
+}
+
+// parseRequest parses the request head at the beginning of p into r, whose byte slices then point into p; the path may
+// be normalised in place. more is true when p holds only a part of a head that is valid so far.
+func parseRequest(p []byte, r *proxy.Request, lim *Limits) (f requestFraming, more bool, err error) {
+	at := 0
+	for at < 4 && at+1 < len(p) && p[at] == '\r' && p[at+1] == '\n' { // RFC 9112 section 2.2: empty lines before
+		at += 2
+	}
+	line, next, more, err := cutLine(p, at)
+	if err != nil {
+		return f, false, err
+	}
+	if more {
+		if len(p)-at > lim.RequestLine {
+			return f, false, errURITooLong
+		}
+		return f, true, nil
+	}
+	if len(line) > lim.RequestLine {
+		return f, false, errURITooLong
+	}
+	target, err := parseRequestLine(line, r)
+	if err != nil {
+		return f, false, err
+	}
+	s := fieldScan{header: &r.Header, lim: lim, response: false, minor: r.Minor}
+	f.size, more, err = s.scan(p, next)
+	if err != nil || more {
+		return f, more, err
+	}
+	if f.size > lim.HeaderBytes {
+		return f, false, errHeadTooLarge
+	}
+	if err = parseTarget(target, r, &s); err != nil {
+		return f, false, err
+	}
+	return f, false, s.finishRequest(r, &f)
+}
+
+// worthParsing reports whether parsing p may bring more than it did when p was tried bytes long: when it is complete, or
+// has doubled. So a head that arrives byte by byte costs time in proportion to its length, and an invalid one is still
+// refused before it is complete.
+func worthParsing(p []byte, tried *int) bool {
+	if len(p) < 2**tried && !bytes.HasPrefix(p, crlf) && !bytes.Contains(p[max(0, *tried-3):], crlfcrlf) {
+		return false
+	}
+	*tried = len(p)
+	return true
+}
+
+var (
+	crlf     = []byte("\r\n")
+	crlfcrlf = []byte("\r\n\r\n")
+)
+
+// cutLine returns the line at p[at:] without its CRLF and where the next one begins. A lone CR or LF is refused.
+func cutLine(p []byte, at int) (line []byte, next int, more bool, err error) {
+	lf := bytes.IndexByte(p[at:], '\n')
+	if lf < 0 {
+		// A CR may only be the last byte so far.
+		if cr := bytes.IndexByte(p[at:], '\r'); cr >= 0 && at+cr != len(p)-1 {
+			return nil, 0, false, errLineEnd
+		}
+		return nil, 0, true, nil
+	}
+	line = p[at : at+lf]
+	if lf == 0 || line[lf-1] != '\r' {
+		return nil, 0, false, errLineEnd
+	}
+	return line[:lf-1], at + lf + 1, false, nil
+}
+
+// parseRequestLine parses method SP request-target SP HTTP-version (RFC 9112 section 3).
+func parseRequestLine(line []byte, r *proxy.Request) (target []byte, err error) {
+	sp := bytes.IndexByte(line, ' ')
+	if sp <= 0 || !all(line[:sp], isToken) {
+		if sp > 0 {
+			return nil, errMethod
+		}
+		return nil, errRequestLine
+	}
+	r.Method = line[:sp]
+	rest := line[sp+1:]
+	const version = "HTTP/1.1"
+	if len(rest) < len(version)+2 || rest[len(rest)-len(version)-1] != ' ' {
+		return nil, errRequestLine
+	}
+	v := rest[len(rest)-len(version):]
+	target = rest[:len(rest)-len(version)-1]
+	if bytes.IndexByte(target, ' ') >= 0 {
+		return nil, errRequestLine
+	}
+	switch string(v) {
+	case "HTTP/1.1":
+		r.Minor = 1
+	case "HTTP/1.0":
+		r.Minor = 0
+	default:
+		if string(v[:5]) == "HTTP/" && v[5] >= '0' && v[5] <= '9' && v[6] == '.' && v[7] >= '0' && v[7] <= '9' {
+			return nil, errVersion
+		}
+		return nil, errRequestLine
+	}
+	if string(r.Method) == "CONNECT" {
+		return nil, errConnectMethod
+	}
+	return target, nil
+}
+
+// finishRequest turns the framing fields that scan has noted into f and r.
+func (s *fieldScan) finishRequest(r *proxy.Request, f *requestFraming) error {
+	f.keepAlive = r.Minor == 1 && !s.close || r.Minor == 0 && s.keepAlive && !s.close
+	if err := s.framing(); err != nil {
+		return err
+	}
+	f.chunked = s.codings > 0
+	f.length = s.length
+	r.ContentLength = f.length
+	if f.chunked {
+		r.ContentLength = -1
+	}
+	if s.expects > 0 {
+		switch {
+		case s.expects > 1 || !proxy.EqualFold(s.expectValue, "100-continue"):
+			return errExpectation
+		case r.Minor == 1 && r.ContentLength != 0: // RFC 9110 section 10.1.1: not for 1.0, nor without content
+			r.Expect = true
+		}
+	}
+	if r.Minor == 1 && s.upgradeOption && len(s.upgrade) > 0 && !proxy.EqualFold(s.upgrade, "h2c") {
+		r.Upgrade = s.upgrade
+	}
+	r.Trailers = s.teTrailers
+	return s.stripNamed()
+}

@@ -1,0 +1,198 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// errStopped ends a pump whose Exchange has ended.
+var errStopped = errors.New("exchange ended")
+
+// pump passes a request body on to the endpoint in a goroutine of its own, while the connection's goroutine waits for the
+// response: an endpoint may answer before it has read everything.
+type pump struct {
+	c       *serverConn
+	u       *Conn
+	stopped atomic.Bool
+	done    chan struct{}
+	// Valid once done is closed.
+	err  *proxy.Error
+	sent bool // the whole body has been sent
+}
+
+// startPump begins to send x's body on u.
+func (c *serverConn) startPump(x *proxy.Exchange, u *Conn) {
+	p := &pump{c: c, u: u, done: make(chan struct{})}
+	c.pump = p
+	go p.run(x)
+}
+
+func (p *pump) run(x *proxy.Exchange) {
+	defer close(p.done)
+	err := p.copy(x)
+	if err == nil {
+		p.sent = true
+		return
+	}
+	p.err = err
+	if err.Side == proxy.Downstream {
+		// There will be no response to this: wake the one who waits for it. If the endpoint has stopped reading, on the
+		// other hand, it may have answered.
+		p.c.main.interrupt(causePeer)
+	}
+}
+
+func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
+	b := &p.c.body
+	if !b.chunked && b.left >= spliceMin && p.c.down.tcp != nil && p.u.s.tcp != nil {
+		return p.splice(x)
+	}
+	buf := getLargeBuffer()
+	defer buf.free()
+	for {
+		room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len(lastChunk)]
+		n, err := b.Read(room)
+		if n > 0 {
+			x.RequestBytes += int64(n)
+			out := room[:n]
+			if b.chunked {
+				out = frameChunk(buf.data, n)
+			}
+			if err := p.write(out); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			if b.chunked {
+				return p.write(appendLastChunk(buf.data[:0], &b.dec.trailer))
+			}
+			return nil
+		}
+		if err != nil {
+			return downstreamError("read request body", err)
+		}
+	}
+}
+
+// splice moves the body without bringing it into user space.
+func (p *pump) splice(x *proxy.Exchange) *proxy.Error {
+	b, c := &p.c.body, p.c
+	if in := c.in.unread(); len(in) > 0 {
+		in = in[:min(int64(len(in)), b.left)]
+		if err := p.write(in); err != nil {
+			return err
+		}
+		c.in.r += len(in)
+		b.left -= int64(len(in))
+		b.taken = true
+		x.RequestBytes += int64(len(in))
+	}
+	n, side, err := spliceN(p.u.s, c.down, b.left, spliceSlots{
+		slot: &c.pumping, watch: c.srv.watch, stopped: &p.stopped,
+		read: c.srv.cfg.Timeouts.Body, write: c.srv.cfg.Timeouts.UpstreamWrite,
+	})
+	b.left -= n
+	b.taken = b.taken || n > 0
+	x.RequestBytes += n
+	if b.left == 0 {
+		b.err = io.EOF
+		b.read.Store(true)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case side == proxy.Downstream: // the source
+		b.err = err
+		return downstreamError("read request body", err)
+	}
+	return upstreamError("send request body", err)
+}
+
+func (p *pump) write(out []byte) *proxy.Error {
+	c := p.c
+	c.pumping.enter(p.u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamWrite), 0)
+	if p.stopped.Load() {
+		c.pumping.leave()
+		return upstreamError("send request body", errStopped)
+	}
+	err := p.u.s.write(out)
+	if why := c.pumping.leave(); why != causeNone && err == nil {
+		err = errStopped
+	}
+	if err != nil {
+		return upstreamError("send request body", err)
+	}
+	return nil
+}
+
+// stop ends the pump if it is still running and reports whether it had sent everything.
+func (p *pump) stop() bool {
+	if !p.finished() {
+		p.stopped.Store(true)
+		p.c.pumping.interrupt(causePeer)
+		<-p.done
+	}
+	return p.sent
+}
+
+// finished reports whether the pump has ended.
+func (p *pump) finished() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// settle ends the pump after the response has been read, and reports whether it had sent everything. A pump that has read the
+// whole body is given the moment it needs to return from its last write.
+func (p *pump) settle() bool {
+	for i := 0; i < 4 && p.c.body.read.Load() && !p.finished(); i++ {
+		runtime.Gosched()
+	}
+	return p.stop()
+}
+
+// failed returns the error of a pump that has ended because of the client, nil otherwise.
+func (p *pump) failed() *proxy.Error {
+	if p.finished() && p.err != nil && p.err.Side == proxy.Downstream {
+		return p.err
+	}
+	return nil
+}
+
+// rewindBody makes the request ready for another attempt. It reports false if content has been handed out that cannot be had
+// again.
+func (c *serverConn) rewindBody() bool {
+	if c.pump == nil {
+		return true
+	}
+	c.pump.stop()
+	c.pump = nil
+	if c.body.taken || c.body.err != nil && c.body.err != errStopped {
+		return false
+	}
+	c.body.err = nil
+	_ = c.down.nc.SetDeadline(time.Time{}) // the pump may have been interrupted there
+	return true
+}
+
+// downstreamError describes a failure to read from the client; its Status is the answer.
+func downstreamError(op string, err error) *proxy.Error {
+	e := &proxy.Error{Side: proxy.Downstream, Op: op, Err: err}
+	var r *Refusal
+	if errors.As(err, &r) {
+		e.Status = r.Status
+	}
+	return e
+}
+
+func upstreamError(op string, err error) *proxy.Error {
+	return &proxy.Error{Side: proxy.Upstream, Op: op, Status: 502, Err: err}
+}

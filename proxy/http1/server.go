@@ -1,0 +1,154 @@
+package http1
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Timeouts bound every state of a connection. 0 in a field stands for its default, a negative value for no limit. They are
+// enforced with the coarseness of a quarter of a second.
+type Timeouts struct {
+	Header time.Duration // from the first byte of a request head (or from accept) to its end: 408. Default 10 s
+	Idle   time.Duration // between requests: the connection is closed. Default 75 s
+	Body   time.Duration // without progress in a request body: 408. Default 60 s
+	Write  time.Duration // without progress in sending to the client: the connection is closed. Default 60 s
+
+	UpstreamHeader time.Duration // from the sent request head (or the last byte of its body) to the response head: 504. Default 60 s
+	UpstreamBody   time.Duration // without progress in a response body: the connection is closed. Default 60 s
+	UpstreamWrite  time.Duration // without progress in sending a request: 504. Default 60 s
+	Tunnel         time.Duration // without bytes in either direction of a tunnel: it is closed. Default 1 h
+	Linger         time.Duration // for reading what a client still sends after an early answer. Default 5 s
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		} else if *d < 0 {
+			*d = 0
+		}
+	}
+	set(&t.Header, 10*time.Second)
+	set(&t.Idle, 75*time.Second)
+	set(&t.Body, time.Minute)
+	set(&t.Write, time.Minute)
+	set(&t.UpstreamHeader, time.Minute)
+	set(&t.UpstreamBody, time.Minute)
+	set(&t.UpstreamWrite, time.Minute)
+	set(&t.Tunnel, time.Hour)
+	set(&t.Linger, 5*time.Second)
+	return t
+}
+
+// Config of a Server.
+type Config struct {
+	Limits   Limits
+	Timeouts Timeouts
+	Log      *slog.Logger // nil is slog.Default
+	// Refused, if not nil, is told of each request that was refused before it reached the Handler.
+	Refused func(*Refusal)
+}
+
+// Server reads requests from connections and hands them to a Handler. Its methods may be called concurrently.
+type Server struct {
+	cfg      Config
+	handler  proxy.Handler
+	watch    *Watch
+	draining atomic.Bool
+	conns    sync.WaitGroup
+}
+
+// NewServer returns a Server that is ready for ServeConn. It must be ended with Shutdown.
+func NewServer(cfg Config, h proxy.Handler) *Server {
+	cfg.Limits, cfg.Timeouts = cfg.Limits.withDefaults(), cfg.Timeouts.withDefaults()
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return &Server{cfg: cfg, handler: h, watch: newWatch()}
+}
+
+// ServeConn serves a connection until it ends and closes it. scheme is "http" or "https".
+func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string) {
+	c := &serverConn{srv: s, down: newSock(nc), port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr())}
+	c.body.c = c
+	s.conns.Add(1)
+	s.watch.add(c)
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Log.Error("request handling panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+		s.watch.remove(c)
+		c.release()
+		c.down.close()
+		s.conns.Done()
+	}()
+	c.serve()
+}
+
+// Count returns the number of open connections and how many of them wait for a request.
+func (s *Server) Count() (open, idle int) {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	for c := range s.watch.conns {
+		if c.main.word.Load()&idleBit != 0 {
+			idle++
+		}
+	}
+	return len(s.watch.conns), idle
+}
+
+// Draining makes every response the last of its connection, and closes the connections that wait for a request.
+func (s *Server) drain() {
+	s.draining.Store(true)
+	s.watch.interruptIdle()
+}
+
+// Shutdown lets the requests that are being served end, then returns. When ctx ends first it closes their connections and
+// returns ctx's error. No connection may be handed to ServeConn after Shutdown has been called.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.drain()
+	done := make(chan struct{})
+	go func() { s.conns.Wait(); close(done) }()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var err error
+	for {
+		select {
+		case <-done:
+			s.watch.close()
+			return err
+		case <-ticker.C:
+			s.watch.interruptIdle() // those that have become idle since
+			if err != nil {
+				s.watch.interruptAll()
+			}
+		case <-ctx.Done():
+			if err == nil {
+				err = ctx.Err()
+				s.watch.interruptAll()
+			}
+			ctx = context.Background()
+		}
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	if a != nil {
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		}
+	}
+	return netip.AddrPort{}
+}

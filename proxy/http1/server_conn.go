@@ -1,0 +1,251 @@
+package http1
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// serverConn is a downstream connection. Its goroutine owns everything but the slots; while a pump runs, the pump
+// reads from the connection and this goroutine writes to it.
+type serverConn struct {
+	srv    *Server
+	down   *sock
+	port   uint16
+	scheme string
+	peer   netip.AddrPort
+
+	main    slot // of the connection's goroutine
+	pumping slot // of the pump
+	limit   limit
+
+	in  *buffer // the request head; then bytes that have been read beyond it
+	out *buffer // what is about to be written, to either side
+	x   *proxy.Exchange
+
+	framing requestFraming
+	body    requestBody
+	pump    *pump
+	used    bool // a request has been served before
+
+	headSent  bool // the final response head has gone out, or been refused
+	keepAlive bool // another request may follow this one
+	linger    bool // the client may still be sending: read for a while before closing
+}
+
+var exchanges = sync.Pool{New: func() any {
+	x := new(proxy.Exchange)
+	x.Request.Header.Fields = make([]proxy.Field, 0, 24)
+	x.Response.Header.Fields = make([]proxy.Field, 0, 16)
+	return x
+}}
+
+// release gives back all that the connection borrowed.
+func (c *serverConn) release() {
+	c.body.release()
+	if c.x != nil {
+		c.x.Reset()
+		exchanges.Put(c.x)
+		c.x = nil
+	}
+	if c.in != nil {
+		c.in.free()
+		c.in = nil
+	}
+	if c.out != nil {
+		c.out.free()
+		c.out = nil
+	}
+}
+
+func (c *serverConn) serve() {
+	for {
+		if !c.readRequest() {
+			break
+		}
+		c.srv.handler.Serve(c.x, c)
+		if !c.headSent {
+			// The Handler's own fault.
+			c.keepAlive = false
+			c.sendRefusal(&Refusal{500, "internal error"})
+		}
+		if !c.finish() {
+			break
+		}
+	}
+	if c.linger {
+		c.lingerClose()
+	}
+}
+
+// readRequest reads and parses a request head into c.x. It returns false when the connection is at its end.
+func (c *serverConn) readRequest() bool {
+	t := &c.srv.cfg.Timeouts
+	deadline, flags := c.srv.watch.after(t.Header), uint64(idleBit)
+	if c.used {
+		deadline = c.srv.watch.after(t.Idle)
+	}
+	tried, started := 0, false
+	for {
+		if c.in != nil && len(c.in.unread()) > 0 {
+			if !started {
+				started = true
+				c.begin()
+				if c.used {
+					deadline = c.srv.watch.after(t.Header)
+				}
+				flags = 0
+			}
+			if worthParsing(c.in.unread(), &tried) {
+				complete, err := c.parse()
+				if err != nil {
+					c.refuse(err)
+					return false
+				}
+				if complete {
+					return true
+				}
+			}
+			if room := c.in.w < len(c.in.data); !room {
+				if len(c.in.unread()) >= c.srv.cfg.Limits.HeaderBytes {
+					c.refuse(errHeadTooLarge)
+					return false
+				}
+				c.in = c.in.grow(largeBuffer)
+			}
+		}
+		if !c.readMore(deadline, flags) {
+			return false
+		}
+	}
+}
+
+// readMore waits for bytes of a request head.
+func (c *serverConn) readMore(deadline, flags uint64) bool {
+	c.main.enter(c.down, deadline, flags)
+	if c.srv.draining.Load() && flags&idleBit != 0 {
+		c.main.leave()
+		return false
+	}
+	var err error
+	c.in, err = c.down.fill(c.in)
+	why := c.main.leave()
+	if why == causeDeadline && flags&idleBit == 0 {
+		_ = c.down.nc.SetDeadline(time.Time{})
+		c.refuse(&Refusal{408, "timed out reading the request head"})
+		return false
+	}
+	return err == nil && why == causeNone
+}
+
+// begin takes an Exchange for the request whose first bytes have arrived.
+func (c *serverConn) begin() {
+	if c.x == nil {
+		c.x = exchanges.Get().(*proxy.Exchange)
+	}
+	c.headSent = false
+	c.keepAlive = false
+}
+
+// parse parses what has been read. It returns true when the head is complete.
+func (c *serverConn) parse() (complete bool, err error) {
+	x := c.x
+	x.Reset()
+	r := &x.Request
+	f, more, err := parseRequest(c.in.unread(), r, &c.srv.cfg.Limits)
+	if err != nil || more {
+		return false, err
+	}
+	c.in.r += f.size
+	c.framing = f
+	c.keepAlive = f.keepAlive && !c.srv.draining.Load()
+	x.Start = time.Now()
+	r.Scheme = c.scheme
+	r.Port = c.port
+	r.Peer = c.peer
+	r.ClientIP = c.peer.Addr()
+	c.body.begin(&f)
+	if !c.body.none() {
+		r.Body = &c.body
+	}
+	return true, nil
+}
+
+// refuse answers a request that has not reached the Handler. The connection is at its end then.
+func (c *serverConn) refuse(err error) {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		r = errRequestLine
+	}
+	if c.srv.cfg.Refused != nil {
+		c.srv.cfg.Refused(r)
+	}
+	c.keepAlive = false
+	c.linger = true
+	c.sendRefusal(r)
+}
+
+// sendRefusal writes a response of the engine's own and marks the connection to be closed.
+func (c *serverConn) sendRefusal(r *Refusal) {
+	c.headSent = true
+	if c.out == nil {
+		c.out = getBuffer()
+	}
+	p := appendRefusal(c.out.data[:0], r)
+	c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), 0)
+	_ = c.down.write(p)
+	c.main.leave()
+}
+
+// finish ends an Exchange and reports whether the connection can take another request.
+func (c *serverConn) finish() bool {
+	c.used = true
+	if c.pump != nil {
+		c.pump.stop()
+		c.pump = nil
+	}
+	if !c.body.discard() {
+		c.keepAlive, c.linger = false, true
+	}
+	if !c.keepAlive {
+		return false
+	}
+	// Keep only what has been read beyond this request.
+	next := c.body.takeNext()
+	if next != nil {
+		c.in.free()
+		c.in = next
+	}
+	if len(c.in.unread()) > 0 {
+		c.in.w = copy(c.in.data, c.in.unread())
+		c.in.r = 0
+		return true
+	}
+	c.release()
+	return true
+}
+
+// lingerClose tells the client that nothing more comes and reads what it still sends for a while, so that the kernel
+// does not answer that with a reset that would destroy the response on its way (RFC 9112 section 9.6).
+func (c *serverConn) lingerClose() {
+	if c.down.closeWrite() != nil {
+		return
+	}
+	_ = c.down.nc.SetDeadline(time.Time{})
+	if c.in == nil {
+		c.in = getBuffer()
+	}
+	deadline := c.srv.watch.after(c.srv.cfg.Timeouts.Linger)
+	for {
+		c.main.enter(c.down, deadline, 0)
+		c.in.r, c.in.w = 0, 0
+		var err error
+		c.in, err = c.down.fill(c.in)
+		if why := c.main.leave(); err != nil || why != causeNone {
+			return
+		}
+	}
+}

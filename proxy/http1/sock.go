@@ -1,0 +1,147 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// sock is one connection of either side. On a TCP connection it reads with a buffer that is taken from the pool only
+// when there is something to read, so that a connection that waits holds none. Any other net.Conn (TLS, net.Pipe,
+// a connection with toxics) is read in the usual way.
+//
+// One goroutine reads and one writes at a time.
+type sock struct {
+	nc  net.Conn
+	tcp *net.TCPConn    // nil unless nc is a bare TCP connection
+	raw syscall.RawConn // of tcp
+
+	// The fields below carry the arguments and results of tryRead, so that calling it allocates nothing.
+	tryRead func(fd uintptr) bool
+	buf     *buffer
+	n       int
+	err     error
+
+	// The same for quiet.
+	peek    func(fd uintptr)
+	isQuiet bool
+}
+
+func newSock(nc net.Conn) *sock {
+	s := &sock{nc: nc}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			s.tcp, s.raw = tcp, raw
+			s.tryRead, s.peek = s.readLazily, s.peekOnce
+		}
+	}
+	return s
+}
+
+// readLazily is called by the runtime's poller: at once, and again each time the descriptor may have become readable.
+func (s *sock) readLazily(fd uintptr) bool {
+	b := s.buf
+	if b == nil {
+		b = getBuffer()
+	}
+	n, err := readNonblock(int(fd), b.data[b.w:])
+	if err == syscall.EAGAIN {
+		if b.r == b.w { // holds nothing: give it back while we wait
+			b.free()
+			s.buf = nil
+		}
+		return false
+	}
+	s.buf, s.n, s.err = b, n, nil
+	if err != nil {
+		s.n, s.err = 0, os.NewSyscallError("read", err)
+	} else if n == 0 {
+		s.err = io.EOF
+	}
+	return true
+}
+
+// fill reads at least one byte into b behind what it holds and returns the buffer that holds them: b, or another one
+// if b was nil or held nothing. b must have room. On error the returned buffer is to be kept (or freed) all the same; it
+// may be nil.
+func (s *sock) fill(b *buffer) (*buffer, error) {
+	if b != nil && b.r == b.w {
+		b.r, b.w = 0, 0
+	}
+	if s.raw == nil {
+		if b == nil {
+			b = getBuffer()
+		}
+		n, err := s.nc.Read(b.data[b.w:])
+		b.w += n
+		if n > 0 {
+			return b, nil
+		}
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return b, err
+	}
+	s.buf, s.n = b, 0
+	err := s.raw.Read(s.tryRead)
+	b, s.buf = s.buf, nil
+	if err == nil {
+		err = s.err
+	}
+	if b != nil {
+		b.w += s.n
+	}
+	return b, err
+}
+
+// quiet reports whether an idle connection is still open and has nothing to read. Bytes that nobody asked for would be
+// taken for the answer to the next request.
+func (s *sock) quiet() bool {
+	if s.raw == nil {
+		return true
+	}
+	return s.raw.Control(s.peek) == nil && s.isQuiet
+}
+
+// write sends all of p.
+func (s *sock) write(p []byte) error {
+	_, err := s.nc.Write(p)
+	return err
+}
+
+// write2 sends all of p, then all of q, in one system call where that saves copying.
+func (s *sock) write2(p, q []byte) error {
+	if len(q) == 0 {
+		return s.write(p)
+	}
+	bufs := net.Buffers{p, q}
+	_, err := bufs.WriteTo(s.nc)
+	return err
+}
+
+// past is a deadline that has always passed.
+var past = time.Unix(1, 0)
+
+// interrupt makes what blocks on the connection, and all that follows, fail with os.ErrDeadlineExceeded.
+func (s *sock) interrupt() { _ = s.nc.SetDeadline(past) }
+
+// closeWrite ends the direction towards the peer and leaves the other open, where the connection can do that.
+func (s *sock) closeWrite() error {
+	if cw, ok := s.nc.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+func (s *sock) close() { _ = s.nc.Close() }
+
+// reset closes the connection so that the peer sees RST, not FIN: a truncated message must not look complete.
+func (s *sock) reset() {
+	if s.tcp != nil {
+		_ = s.tcp.SetLinger(0)
+	}
+	s.close()
+}

@@ -1,0 +1,46 @@
+package http1
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// readNonblock reads from a non-blocking socket. It does not tell the scheduler: the call cannot block, and telling it
+// costs as much as the read of a short message.
+func readNonblock(fd int, p []byte) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if errno == 0 {
+			return int(n), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// peekOnce looks whether something has arrived, without taking it.
+func (s *sock) peekOnce(fd uintptr) {
+	var b [1]byte
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	s.isQuiet = errno == syscall.EAGAIN
+}
+
+// gone reports whether the peer of s has closed its side or the connection has failed. Bytes that wait to be read do not
+// matter.
+func (s *sock) gone() bool {
+	if s.raw == nil {
+		return false
+	}
+	gone := false
+	err := s.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(p, 0); err == nil && n > 0 {
+			gone = p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+		}
+	})
+	return err != nil || gone
+}

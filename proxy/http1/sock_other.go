@@ -1,0 +1,37 @@
+//go:build !linux
+
+package http1
+
+import (
+	"syscall"
+)
+
+func readNonblock(fd int, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(fd, p)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// peekOnce looks whether something has arrived, without taking it.
+func (s *sock) peekOnce(fd uintptr) {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+	s.isQuiet = err == syscall.EAGAIN
+}
+
+// gone reports whether the peer of s has closed its side.
+func (s *sock) gone() bool {
+	if s.raw == nil {
+		return false
+	}
+	gone := false
+	err := s.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		gone = n == 0 && err == nil || err != nil && err != syscall.EAGAIN
+	})
+	return err != nil || gone
+}

@@ -1,0 +1,266 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// parseTarget parses the request target (RFC 9112 section 3.2) and the Host field that goes with it. Origin-form and
+// absolute-form are served; a fragment, an authority, "*" and anything else is refused.
+func parseTarget(target []byte, r *proxy.Request, s *fieldScan) error {
+	switch {
+	case s.hosts > 1:
+		return errHostDuplicate
+	case s.hosts == 0 && r.Minor == 1:
+		return errHostMissing
+	case s.hosts == 1:
+		if err := parseHost(s.host, r); err != nil {
+			return err
+		}
+	}
+	if len(target) == 0 {
+		return errTarget
+	}
+	if target[0] != '/' {
+		rest, err := parseAbsolute(target, r)
+		if err != nil {
+			return err
+		}
+		target = rest
+	}
+	path := target
+	if q := bytes.IndexByte(target, '?'); q >= 0 {
+		path, r.Query, r.HasQuery = target[:q], target[q+1:], true
+		if !all(r.Query, isQuery) {
+			return errTarget
+		}
+	}
+	path, err := normalizePath(path)
+	r.Path = path
+	return err
+}
+
+var root = []byte("/")
+
+// parseAbsolute takes scheme and authority off an absolute-form target and checks that they agree with the Host field.
+func parseAbsolute(target []byte, r *proxy.Request) (rest []byte, err error) {
+	i := bytes.IndexByte(target, ':')
+	if i < 0 || !(proxy.EqualFold(target[:i], "http") || proxy.EqualFold(target[:i], "https")) ||
+		len(target) < i+3 || target[i+1] != '/' || target[i+2] != '/' {
+		return nil, errTarget
+	}
+	authority := target[i+3:]
+	end := len(authority)
+	for j, c := range authority {
+		if c == '/' || c == '?' {
+			end = j
+			break
+		}
+	}
+	rest, authority = authority[end:], authority[:end]
+	if len(r.Authority) == 0 { // HTTP/1.0 without Host
+		if err := parseHost(authority, r); err != nil {
+			return nil, errTarget
+		}
+	} else if !proxy.EqualFold(authority, string(r.Authority)) {
+		return nil, errHostMismatch
+	}
+	switch {
+	case len(rest) == 0:
+		return root, nil
+	case rest[0] == '?':
+		// The path is empty: "/" (RFC 9110 section 4.2.3). There is room for it where the authority ended.
+		return append(append(make([]byte, 0, len(rest)+1), '/'), rest...), nil
+	}
+	return rest, nil
+}
+
+// parseHost checks uri-host [ ":" port ] (RFC 9110 section 7.2), lowers its case in place and sets Authority and Host.
+func parseHost(v []byte, r *proxy.Request) error {
+	host := v
+	if len(v) > 0 && v[0] == '[' {
+		end := bytes.IndexByte(v, ']')
+		if end < 4 || !allIPv6(v[1:end]) {
+			return errHostInvalid
+		}
+		host = v[:end+1]
+	} else {
+		i := 0
+		for i < len(v) && classes[v[i]]&isHost != 0 {
+			if classes[v[i]]&isUpper != 0 {
+				v[i] |= 0x20
+			}
+			i++
+		}
+		host = v[:i]
+	}
+	if len(host) == 0 || len(host) > 255 {
+		return errHostInvalid
+	}
+	if port := v[len(host):]; len(port) > 0 {
+		if port[0] != ':' || len(port) > 6 {
+			return errHostInvalid
+		}
+		n := 0
+		for _, c := range port[1:] {
+			if c < '0' || c > '9' {
+				return errHostInvalid
+			}
+			n = n*10 + int(c-'0')
+		}
+		if n > 65535 {
+			return errHostInvalid
+		}
+	}
+	if host[0] == '[' {
+		for i, c := range host {
+			if classes[c]&isUpper != 0 {
+				host[i] |= 0x20
+			}
+		}
+	}
+	r.Authority = v
+	if len(host) > 1 && host[len(host)-1] == '.' {
+		host = host[:len(host)-1]
+	}
+	if host[len(host)-1] == '.' {
+		return errHostInvalid
+	}
+	r.Host = host
+	return nil
+}
+
+func allIPv6(p []byte) bool {
+	for _, c := range p {
+		if classes[c]&isHex == 0 && c != ':' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// normalizePath brings a path into the one form that is used for matching and for forwarding, in place:
+//   - percent-encoded unreserved characters are decoded, other escapes get upper-case digits (RFC 3986 section 6.2.2);
+//   - "." and ".." segments are resolved (RFC 3986 section 5.2.4) and repeated slashes merged.
+//
+// Encoded slashes and other reserved characters stay encoded and are matched so. Refused are escapes of control
+// characters, invalid escapes, a climb above the root, and dot segments that only a later decoder would see: behind "%2F" or
+// "%5C", or before ";".
+func normalizePath(p []byte) ([]byte, error) {
+	i := 0
+	for i < len(p) {
+		switch c := p[i]; {
+		case classes[c]&isPlain != 0:
+			i++
+			continue
+		case c == '.':
+			if i == 0 || p[i-1] != '/' {
+				i++
+				continue
+			}
+		case c == '/':
+			if i == 0 || p[i-1] != '/' {
+				i++
+				continue
+			}
+		case c == '%':
+		default:
+			return nil, errTarget
+		}
+		return normalizeSlow(p)
+	}
+	return p, nil
+}
+
+func normalizeSlow(p []byte) ([]byte, error) {
+	p, err := decodeUnreserved(p)
+	if err != nil {
+		return nil, err
+	}
+	out := p[:0]
+	for i := 0; i < len(p); {
+		i++ // the slash that begins the segment
+		start := i
+		for i < len(p) && p[i] != '/' {
+			i++
+		}
+		seg, last := p[start:i], i == len(p)
+		switch {
+		case len(seg) == 0 && !last: // "//"
+			continue
+		case string(seg) == ".":
+			if last {
+				out = append(out, '/')
+			}
+			continue
+		case string(seg) == "..":
+			if len(out) == 0 {
+				return nil, errPathTraversal
+			}
+			out = out[:bytes.LastIndexByte(out, '/')]
+			if last {
+				out = append(out, '/')
+			}
+			continue
+		case hidesDots(seg):
+			return nil, errPathTraversal
+		}
+		out = append(out, '/')
+		out = append(out, seg...)
+	}
+	return out, nil
+}
+
+// decodeUnreserved decodes escapes of unreserved characters in place and puts the others into upper case.
+func decodeUnreserved(p []byte) ([]byte, error) {
+	out := p[:0]
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		if classes[c]&isPath == 0 {
+			return nil, errTarget
+		}
+		if c != '%' {
+			out = append(out, c)
+			continue
+		}
+		if i+2 >= len(p) || classes[p[i+1]]&isHex == 0 || classes[p[i+2]]&isHex == 0 {
+			return nil, errPathEscape
+		}
+		d := unhex(p[i+1])<<4 | unhex(p[i+2])
+		switch {
+		case d < 0x20 || d == 0x7f:
+			return nil, errPathEscape
+		case 'a' <= d|0x20 && d|0x20 <= 'z' && d < 0x80, '0' <= d && d <= '9', d == '-', d == '.', d == '_', d == '~':
+			out = append(out, d)
+		default:
+			const upper = "0123456789ABCDEF"
+			out = append(out, '%', upper[d>>4], upper[d&15])
+		}
+		i += 2
+	}
+	return out, nil
+}
+
+// hidesDots reports whether a segment becomes a dot segment for a server that decodes "%2F" or "%5C" as a separator or
+// cuts path parameters off at ";".
+func hidesDots(seg []byte) bool {
+	for start := 0; start <= len(seg); {
+		end, next := len(seg), len(seg)+1
+		for j := start; j < len(seg); j++ {
+			if seg[j] == '%' && j+2 < len(seg) && (string(seg[j:j+3]) == "%2F" || string(seg[j:j+3]) == "%5C") {
+				end, next = j, j+3
+				break
+			}
+		}
+		part := seg[start:end]
+		if semi := bytes.IndexByte(part, ';'); semi >= 0 {
+			part = part[:semi]
+		}
+		if string(part) == "." || string(part) == ".." {
+			return true
+		}
+		start = next
+	}
+	return false
+}
