@@ -93,7 +93,7 @@ func (a *attempts) next(uuid string) int {
 	if _, known := a.count[uuid]; !known {
 		if len(a.order) == maxAttempts {
 			delete(a.count, a.order[0])
-			a.order = append(a.order[:0], a.order[1:]...)
+			a.order = a.order[1:]
 		}
 		a.order = append(a.order, uuid)
 	}

@@ -59,12 +59,15 @@ func (h *Handler) prepareEcho(w http.ResponseWriter, r *http.Request) bool {
 		http.Error(w, "cannot read the request body", http.StatusBadRequest)
 		return false
 	}
-	if len(head) == bodyHead {
-		err := http.NewResponseController(w).EnableFullDuplex()
-		if err != nil && !errors.Is(err, http.ErrNotSupported) {
-			http.Error(w, "cannot echo a body of this size", http.StatusInternalServerError)
-			return false
-		}
+	if len(head) < bodyHead {
+		// The rest must not be read, not even to its end: the server closes the body when the response begins.
+		r.Body = io.NopCloser(bytes.NewReader(head))
+		return true
+	}
+	err = http.NewResponseController(w).EnableFullDuplex()
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		http.Error(w, "cannot echo a body of this size", http.StatusInternalServerError)
+		return false
 	}
 	r.Body = struct {
 		io.Reader
