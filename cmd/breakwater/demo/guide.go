@@ -1,0 +1,98 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Guide is what a user is told about a running demo.
+type Guide struct {
+	Dir         string
+	IngressPort uint16
+	GatewayPort uint16
+	Admin       string // host:port
+	Notes       []string
+	Color       bool
+}
+
+// step is one command to try and what to see.
+type step struct{ command, comment string }
+
+// Write writes the guide for a terminal. Commands work in every shell: they have no single quotes, and curl and browsers
+// take names below localhost for this machine (RFC 6761 section 6.3).
+func (g Guide) Write(w io.Writer) error {
+	hello := fmt.Sprintf("hello.localhost:%d", g.IngressPort)
+	shop := fmt.Sprintf("shop.localhost:%d", g.GatewayPort)
+	p := page{color: g.Color}
+	p.line("")
+	p.line("%s is running. Ctrl-C ends it.", p.bold("Breakwater demo"))
+	p.line("")
+	p.row("Ingress", "http://"+hello)
+	p.row("Gateway", "http://"+shop)
+	p.row("Admin", "http://"+g.Admin)
+	p.row("Manifests", g.Dir)
+	for _, note := range g.Notes {
+		p.row("Note", note)
+	}
+	p.steps("Try", []step{
+		{"curl " + hello, "two replicas take turns"},
+		{"curl " + shop, "v1 nine times in ten"},
+		{`curl -H "x-canary: yes" ` + shop, "a header match: v2"},
+		{"curl -i " + shop + "/basket", "a redirect"},
+		{"curl -i " + hello + "/closed", "no endpoints: 503"},
+		{fmt.Sprintf("curl -i nobody.localhost:%d", g.IngressPort), "no such host: 404"},
+	})
+	p.steps("Look inside", []step{
+		{fmt.Sprintf(`curl "%s/explain?url=%s/basket"`, g.Admin, shop), "why that rule"},
+		{fmt.Sprintf("curl %s/snapshot", g.Admin), "what is served"},
+		{fmt.Sprintf("curl %s/metrics", g.Admin), "for Prometheus"},
+	})
+	p.line("")
+	p.line("%s", p.bold("Change it"))
+	p.line("Edit and save a file of the manifests: the weights in 20-shop.yaml, a host,")
+	p.line("a path. It is live at once. A mistake is reported here, and what worked")
+	p.line("goes on working.")
+	p.line("")
+	if _, err := io.WriteString(w, p.text.String()); err != nil {
+		return fmt.Errorf("print the guide: %w", err)
+	}
+	return nil
+}
+
+// page collects lines.
+type page struct {
+	text  strings.Builder
+	color bool
+}
+
+func (p *page) line(format string, args ...any) {
+	fmt.Fprintf(&p.text, "  "+format, args...)
+	p.text.WriteByte('\n')
+}
+
+func (p *page) row(name, value string) { p.line("%s%s", p.dim(fmt.Sprintf("%-11s", name)), value) }
+
+// steps writes commands with their comments in one column.
+func (p *page) steps(title string, steps []step) {
+	width := 0
+	for _, s := range steps {
+		width = max(width, utf8.RuneCountInString(s.command))
+	}
+	p.line("")
+	p.line("%s", p.bold(title))
+	for _, s := range steps {
+		p.line("%-*s  %s", width, s.command, p.dim("# "+s.comment))
+	}
+}
+
+func (p *page) bold(s string) string { return p.style("1", s) }
+func (p *page) dim(s string) string  { return p.style("2", s) }
+
+func (p *page) style(code, s string) string {
+	if !p.color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
