@@ -15,8 +15,10 @@ import (
 
 // measure runs the parts that were asked for, in order.
 func (s *session) measure(ctx context.Context) error {
-	if err := s.measureRequests(ctx); err != nil {
-		return err
+	for _, part := range []func(context.Context) error{s.measureRequests, s.measureIdle, s.measureScale} {
+		if err := part(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -76,13 +78,16 @@ func (s *session) startProxies(ctx context.Context) (proxies []running, stop fun
 		if process != nil {
 			processes = append(processes, process)
 		}
+		if err == nil {
+			s.report.Peers[i].Forwarded, err = forwardedFields(ctx, address)
+		}
 		if err != nil {
-			return nil, stop, err
+			if err := s.leaveOut(ctx, p.Name, err); err != nil {
+				return nil, stop, err
+			}
+			continue
 		}
 		s.progress("%s %s: process %d, http://%s", p.Name, p.Version, process.PID(), address)
-		if s.report.Peers[i].Forwarded, err = forwardedFields(ctx, address); err != nil {
-			return nil, stop, fmt.Errorf("%s: %w", p.Name, err)
-		}
 		proxies = append(proxies, running{name: p.Name, pid: process.PID(), url: "http://" + address})
 	}
 	return proxies, stop, nil

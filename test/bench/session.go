@@ -122,7 +122,7 @@ func (s *session) choosePeers(ctx context.Context) error {
 			s.report.Missing = append(s.report.Missing, p.Name+": "+p.Missing)
 		default:
 			s.peers = append(s.peers, p)
-			if p.GC && !p.Breakwater {
+			if p.GC && p.CommandLine == "" {
 				goPeers = append(goPeers, p.Name)
 			}
 		}

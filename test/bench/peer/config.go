@@ -156,7 +156,7 @@ func prepareCaddy(bin string, s Site) (Command, error) {
 // Breakwater is a peer started from a command line (split at spaces) that the arguments of `serve` are added to.
 func Breakwater(name, commandLine string) Peer {
 	return Peer{
-		Name: name, Note: commandLine, GC: true, Breakwater: true,
+		Name: name, Note: commandLine, GC: true, CommandLine: commandLine,
 		Prepare: func(s Site) (Command, error) {
 			dir := filepath.Join(s.Dir, "manifests")
 			if err := os.MkdirAll(dir, 0o755); err != nil {

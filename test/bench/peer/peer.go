@@ -43,8 +43,9 @@ type Peer struct {
 	Missing string // why it cannot run, empty if it can
 	// GC is true for Go programs: their memory figures include the state of the garbage collector.
 	GC bool
-	// Breakwater is true for programs that are started as `breakwater serve`, so that route scale can be measured too.
-	Breakwater bool
+	// CommandLine is what the arguments of `serve` are added to, for a breakwater: its route scale is measured too. Empty
+	// for every other peer.
+	CommandLine string
 	// Prepare writes the configuration into the site's folder and says how to start.
 	Prepare func(Site) (Command, error)
 }

@@ -94,39 +94,6 @@ func (r IdleRow) PerConnection(connections int) []float64 {
 	return series
 }
 
-// Scale is what a number of routes costs one Breakwater.
-type Scale struct {
-	Peer     string `json:"peer"`
-	Hosts    int    `json:"hosts"`
-	Services int    `json:"services"`
-	Files    int    `json:"files"`
-	Requests Row    `json:"requests"` // GET for random hosts
-	// Live is the time from the start of the process until the last host answers, in milliseconds.
-	Live float64 `json:"live"`
-	// Memory is the proportional set size in KiB after the start, and Loaded after the load and the edits.
-	Memory   float64 `json:"memory"`
-	Loaded   float64 `json:"loaded"`
-	Route    []Edit  `json:"route,omitempty"`
-	Endpoint []Edit  `json:"endpoint,omitempty"`
-	// Exported are the durations that the process itself exports about its work, by what it was doing.
-	Exported []Exported `json:"exported,omitempty"`
-}
-
-// Edit is one edited file: milliseconds from the file's replacement to the first new answer.
-type Edit struct {
-	Live float64 `json:"live"`
-}
-
-// Exported is a metric of the process over one phase of the measurement, in milliseconds.
-type Exported struct {
-	Phase  string  `json:"phase"` // start, route edits, endpoint edits
-	Metric string  `json:"metric"`
-	Count  float64 `json:"count"`
-	Mean   float64 `json:"mean"`
-	P50    float64 `json:"p50,omitempty"` // upper bound of the bucket, 0 if unknown
-	P99    float64 `json:"p99,omitempty"`
-}
-
 // Warn adds a remark that a reader of the figures must know, once.
 func (r *Report) Warn(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(r.Warnings, text) {

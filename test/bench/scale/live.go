@@ -1,0 +1,77 @@
+package scale
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// pollPause is the time between two looks at whether an edit is live: the resolution of the figures.
+const pollPause = 300 * time.Microsecond
+
+// Client asks a proxy for what it serves, over one keep-alive connection.
+type Client struct {
+	address   string
+	transport http.Transport
+}
+
+// NewClient makes a client for a proxy at address; Close it after use.
+func NewClient(address string) *Client {
+	return &Client{address: address, transport: http.Transport{DisableCompression: true}}
+}
+
+// Close closes the connection.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Get asks for a path of a host; body is complete.
+func (c *Client) Get(ctx context.Context, host, path string) (status int, body string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.address+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	request.Host = host
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	all, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(all), err
+}
+
+// Question is a request whose answer shows whether an edit is live.
+type Question struct {
+	Host, Path string
+	Live       func(status int, body string) bool
+}
+
+// TimeEdit makes an edit and returns the time from its beginning until the question is answered as an edit that is live
+// answers it. An answer that is right before the edit is an error, since it would prove nothing.
+func (c *Client) TimeEdit(ctx context.Context, edit func() error, q Question) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	status, body, err := c.Get(ctx, q.Host, q.Path)
+	if err != nil {
+		return 0, err
+	}
+	if q.Live(status, body) {
+		return 0, fmt.Errorf("%s%s answers %d %.40q before the edit", q.Host, q.Path, status, body)
+	}
+	begin := time.Now()
+	if err := edit(); err != nil {
+		return 0, err
+	}
+	for {
+		status, body, err := c.Get(ctx, q.Host, q.Path)
+		now := time.Now()
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("%s%s still answers %d %.40q: %w", q.Host, q.Path, status, body, ctx.Err())
+		}
+		if err == nil && q.Live(status, body) {
+			return now.Sub(begin), nil
+		}
+		time.Sleep(pollPause)
+	}
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/test/bench/load"
+	"github.com/breakwater-gateway/breakwater/test/bench/measure"
+	"github.com/breakwater-gateway/breakwater/test/bench/peer"
+	"github.com/breakwater-gateway/breakwater/test/bench/report"
+	"github.com/breakwater-gateway/breakwater/test/bench/scale"
+)
+
+const (
+	// startLimit is how long a process may take to serve its last route.
+	startLimit = 2 * time.Minute
+	// editPause separates edits by more than the time over which changes are coalesced, so that each is one on its own.
+	editPause = 120 * time.Millisecond
+)
+
+// scaled is one breakwater with one number of routes.
+type scaled struct {
+	set     *scale.Set
+	site    peer.Site
+	process *peer.Process
+	report.Scale
+}
+
+// measureScale measures every breakwater with every number of routes: start, memory and edits one after the other, then
+// the cost of requests in interleaved rounds.
+func (s *session) measureScale(ctx context.Context) error {
+	if !s.wantsPart(partScale) {
+		return nil
+	}
+	second, err := s.startBackend(ctx, "b", "")
+	if err != nil {
+		return err
+	}
+	var all []*scaled
+	defer func() {
+		for _, one := range all {
+			s.stop(one.process)
+		}
+	}()
+	for _, p := range s.peers {
+		for _, hosts := range s.scales {
+			if p.CommandLine == "" {
+				continue
+			}
+			one, err := s.startScaled(ctx, p, hosts, second)
+			if one != nil && one.process != nil {
+				all = append(all, one)
+			}
+			if err == nil {
+				err = s.measureEdits(ctx, one)
+			}
+			if err != nil {
+				if err := s.leaveOut(ctx, fmt.Sprintf("%s, %d hosts", p.Name, hosts), err); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if err := s.measureRandomHosts(ctx, all); err != nil {
+		return err
+	}
+	for _, one := range all {
+		s.report.Scale = append(s.report.Scale, one.Scale)
+	}
+	return nil
+}
+
+// startScaled writes manifests, starts a breakwater on them and waits until its last host answers. It returns the
+// process even with an error.
+func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, second string) (*scaled, error) {
+	name := p.Name + "-" + strconv.Itoa(hosts)
+	site, err := s.site(name)
+	if err != nil {
+		return nil, err
+	}
+	layout := scale.Layout{Hosts: hosts, PerService: s.perService, PerFile: s.perFile, Endpoints: [2]string{s.backend, second}}
+	set, err := scale.Write(layout, filepath.Join(site.Dir, "manifests"))
+	if err != nil {
+		return nil, err
+	}
+	command, err := peer.Serve(p.CommandLine, set.Dir(), site)
+	if err != nil {
+		return nil, err
+	}
+	one := &scaled{set: set, site: site}
+	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Files: layout.Files(), Requests: report.Row{Peer: name}}
+	begin := time.Now()
+	if one.process, err = s.start(name, command); err != nil {
+		return one, err
+	}
+	err = one.process.Ready(ctx, startLimit, func(ctx context.Context) error {
+		_, err := peer.Get(ctx, site.Listen, scale.Host(hosts-1), scale.Path)
+		return err
+	})
+	if err != nil {
+		return one, err
+	}
+	one.Live = millis(time.Since(begin))
+	if err := pause(ctx, settleBefore); err != nil {
+		return one, err
+	}
+	memory, err := measure.PSS(one.process.PID())
+	if err != nil {
+		return one, err
+	}
+	one.Memory = kib(memory)
+	one.Start = inMillis(one.durations(ctx).Since(nil))
+	s.progress("%s: live after %.0f ms, %.0f KiB", name, one.Live, one.Memory)
+	return one, nil
+}
+
+// durations reads what the process exports about its work; nothing if it exports nothing.
+func (o *scaled) durations(ctx context.Context) scale.Durations {
+	text, err := peer.Get(ctx, o.site.Admin, o.site.Admin, "/metrics")
+	if err != nil {
+		return nil
+	}
+	return scale.ParseDurations(text)
+}
+
+// measureEdits times edits of one route and of one endpoint, spread over all files.
+func (s *session) measureEdits(ctx context.Context, one *scaled) error {
+	client := scale.NewClient(one.site.Listen)
+	defer client.Close()
+	kinds := []struct {
+		name string
+		into *report.Edits
+		make func(n int) (func() error, scale.Question, error)
+	}{
+		{"route", &one.Route, one.routeEdit},
+		{"endpoint", &one.Endpoint, one.endpointEdit},
+	}
+	for _, kind := range kinds {
+		kind.into.Exported = map[string][]float64{}
+		for n := range s.edits {
+			edit, question, err := kind.make(n)
+			if err != nil {
+				return err
+			}
+			before := one.durations(ctx)
+			took, err := client.TimeEdit(ctx, edit, question)
+			if err != nil {
+				return fmt.Errorf("%s edit %d: %w", kind.name, n, err)
+			}
+			if err := pause(ctx, editPause); err != nil {
+				return err
+			}
+			kind.into.Live = append(kind.into.Live, millis(took))
+			for name, value := range inMillis(one.durations(ctx).Since(before)) {
+				kind.into.Exported[name] = append(kind.into.Exported[name], value)
+			}
+		}
+		s.progress("%s: %d %s edits, median %.2f ms", one.Requests.Peer, s.edits, kind.name, measure.Summarize(kind.into.Live).Median)
+	}
+	return nil
+}
+
+// stride spreads edits over hosts and Services; it is prime, so that small numbers of either are all visited.
+const stride = 7919
+
+func (o *scaled) routeEdit(n int) (func() error, scale.Question, error) {
+	host := n * stride % o.set.Hosts
+	path := fmt.Sprintf("/edit-%d", n)
+	edit, err := o.set.AddPath(host, path)
+	live := func(status int, _ string) bool { return status == http.StatusOK }
+	return edit, scale.Question{Host: scale.Host(host), Path: path, Live: live}, err
+}
+
+func (o *scaled) endpointEdit(n int) (func() error, scale.Question, error) {
+	service := n * stride % o.set.Services()
+	now, edit, err := o.set.Swap(service)
+	want := [2]string{"a", "b"}[now]
+	live := func(status int, body string) bool { return status == http.StatusOK && strings.TrimSpace(body) == want }
+	return edit, scale.Question{Host: scale.Host(service * o.set.PerService), Path: scale.Path + "/name", Live: live}, err
+}
+
+// measureRandomHosts measures requests for random hosts in interleaved rounds, then reads memory again.
+func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
+	small := load.Workloads()[0]
+	seconds := small.Seconds
+	if s.seconds > 0 {
+		seconds = s.seconds
+	}
+	if s.connections > 0 {
+		small.Connections = s.connections
+	}
+	for round := 0; round <= s.rounds; round++ {
+		for _, one := range all {
+			run := load.Run{
+				URL: "http://" + one.site.Listen + scale.Path, Script: load.RandomHosts(scale.HostPattern, scale.Path, one.Hosts),
+				Connections: small.Connections, Duration: time.Duration(seconds) * time.Second, Dir: s.dir,
+			}
+			figures, result, err := costOf(ctx, one.process.PID(), run, small.Requests)
+			if err != nil {
+				return fmt.Errorf("%s: %w", one.Requests.Peer, err)
+			}
+			if result.Errors() > 0 {
+				s.report.Warn("%s: %d errors in a round", one.Requests.Peer, result.Errors())
+			}
+			if round > 0 { // the first one warms up and opens upstream connections
+				one.Requests.Add(figures)
+				s.progress("scale round %d/%d %-20s %9.2f us/request %10.0f requests/s", round, s.rounds, one.Requests.Peer, figures.CPU, figures.Rate)
+			}
+		}
+	}
+	var errs []error
+	for _, one := range all {
+		memory, err := measure.PSS(one.process.PID())
+		one.Loaded = kib(memory)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func inMillis(seconds map[string]float64) map[string]float64 {
+	out := make(map[string]float64, len(seconds))
+	for name, value := range seconds {
+		out[name] = value * 1000
+	}
+	return out
+}
