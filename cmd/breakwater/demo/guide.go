@@ -46,8 +46,8 @@ func (g Guide) Write(w io.Writer) error {
 	})
 	p.steps("Look inside", []step{
 		{fmt.Sprintf(`curl "%s/explain?url=%s/basket"`, g.Admin, shop), "why that rule"},
-		{fmt.Sprintf("curl %s/snapshot", g.Admin), "what is served"},
-		{fmt.Sprintf("curl %s/metrics", g.Admin), "for Prometheus"},
+		{fmt.Sprintf("curl %s/snapshot", g.Admin), "the snapshot"},
+		{fmt.Sprintf("curl %s/metrics", g.Admin), "the metrics"},
 	})
 	p.line("")
 	p.line("%s", p.bold("Change it"))
