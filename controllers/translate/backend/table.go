@@ -1,0 +1,162 @@
+package backend
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Table holds the Backends that are referenced. It is immutable: Update and Endpoints return another one that shares
+// what has not changed. The zero Table is empty.
+type Table struct {
+	// Backends by identity: Snapshot.Backends.
+	Backends map[proxy.BackendID]*proxy.Backend
+
+	entries map[proxy.BackendID]entry
+}
+
+// entry is what a Backend was made from.
+type entry struct {
+	service *corev1.Service // nil: it does not exist
+	slices  []*discoveryv1.EndpointSlice
+	uses    int // references
+}
+
+// Uses counts references to Backends: positive where they are new, negative where they have gone.
+type Uses map[proxy.BackendID]int
+
+// Add notes that the references gained and lost have appeared and gone.
+func (u Uses) Add(gained, lost []proxy.BackendID) {
+	for _, id := range gained {
+		u[id]++
+	}
+	for _, id := range lost {
+		u[id]--
+	}
+}
+
+// Update returns the Table after a change of references, with every Backend as the View has it now; t itself if that is
+// the same.
+func (t *Table) Update(v *view.View, changes Uses) *Table {
+	next := t.edit(len(changes))
+	for id, change := range changes {
+		if change != 0 {
+			next.use(id, change)
+		}
+	}
+	for id, e := range next.table.entries {
+		next.refresh(v, id, e)
+	}
+	return next.orBefore(t)
+}
+
+// Endpoints returns the Table with the Backends of these Services made anew from their EndpointSlices, and false if one
+// of the Services themselves has changed, so that an Update is due. Its cost does not depend on the number of Backends
+// but for the copy of one map.
+func (t *Table) Endpoints(v *view.View, services []types.NamespacedName) (*Table, bool) {
+	next := t.edit(0)
+	for _, key := range services {
+		service := v.Services[key]
+		if service == nil {
+			continue // its Backends, if any, stay empty
+		}
+		for i := range service.Spec.Ports {
+			id := proxy.BackendID{Kind: Kind, Namespace: key.Namespace, Name: key.Name, Port: service.Spec.Ports[i].Port}
+			e, used := t.entries[id]
+			if !used {
+				continue
+			}
+			if e.service != service {
+				return nil, false
+			}
+			next.replace(id, service, v.EndpointSlices[key])
+		}
+	}
+	return next.orBefore(t), true
+}
+
+// edition is a Table in the making: its maps are those of the Table before until the first change.
+type edition struct {
+	table        *Table
+	ownsEntries  bool
+	ownsBackends bool
+	grow         int
+}
+
+func (t *Table) edit(grow int) *edition {
+	return &edition{table: &Table{Backends: t.Backends, entries: t.entries}, grow: grow}
+}
+
+// orBefore returns the new Table, or before if nothing has changed.
+func (n *edition) orBefore(before *Table) *Table {
+	if !n.ownsEntries && !n.ownsBackends {
+		return before
+	}
+	return n.table
+}
+
+func (n *edition) use(id proxy.BackendID, change int) {
+	n.ownEntries()
+	e := n.table.entries[id]
+	e.uses += change
+	if e.uses > 0 {
+		n.table.entries[id] = e
+		return
+	}
+	delete(n.table.entries, id)
+	if _, ok := n.table.Backends[id]; ok {
+		n.ownBackends()
+		delete(n.table.Backends, id)
+	}
+}
+
+// refresh makes a Backend anew if what it was made from has changed.
+func (n *edition) refresh(v *view.View, id proxy.BackendID, e entry) {
+	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
+	service := v.Services[key]
+	var list []*discoveryv1.EndpointSlice
+	if service != nil {
+		list = v.EndpointSlices[key]
+	}
+	if _, ok := n.table.Backends[id]; ok && service == e.service && slices.Equal(list, e.slices) {
+		return
+	}
+	n.ownEntries()
+	n.table.entries[id] = entry{service, list, e.uses}
+	n.replace(id, service, list)
+}
+
+// replace puts the Backend in place, and keeps the one that is there if it is equal.
+func (n *edition) replace(id proxy.BackendID, service *corev1.Service, list []*discoveryv1.EndpointSlice) {
+	backend := &proxy.Backend{ID: id, Protocol: proxy.HTTP1, Endpoints: endpoints(service, id.Port, list)}
+	if old, ok := n.table.Backends[id]; ok && slices.Equal(old.Endpoints, backend.Endpoints) {
+		return
+	}
+	n.ownBackends()
+	n.table.Backends[id] = backend
+}
+
+func (n *edition) ownEntries() {
+	if !n.ownsEntries {
+		n.table.entries, n.ownsEntries = copyOf(n.table.entries, n.grow), true
+	}
+}
+
+func (n *edition) ownBackends() {
+	if !n.ownsBackends {
+		n.table.Backends, n.ownsBackends = copyOf(n.table.Backends, n.grow), true
+	}
+}
+
+func copyOf[K comparable, V any](m map[K]V, grow int) map[K]V {
+	if len(m) == 0 {
+		return make(map[K]V, grow)
+	}
+	return maps.Clone(m)
+}

@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"math"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Placement says where the Listeners of a Gateway are: the ports to bind for it and the addresses it is reached at. It
+// answers from memory and is pure for the time of a build.
+type Placement interface {
+	// Port returns the port to bind for a port of the Gateway's listeners, and false as long as none is allocated.
+	Port(gateway types.NamespacedName, port int32) (uint16, bool)
+	// Addresses returns the addresses of the Gateway for its status: IP addresses or host names.
+	Addresses(gateway types.NamespacedName) []string
+}
+
+// Offset is the Placement without a cluster: every Gateway binds its own port numbers plus an offset, at the addresses
+// of the process. Gateways that want the same port are told apart by age: the younger one's listener is not accepted.
+type Offset struct {
+	Offset    uint16
+	Reachable []string // addresses of the process
+}
+
+var _ Placement = Offset{}
+
+// Port returns port plus the offset, and false if there is no such port.
+func (o Offset) Port(_ types.NamespacedName, port int32) (uint16, bool) {
+	number := int64(port) + int64(o.Offset)
+	if port <= 0 || number > math.MaxUint16 {
+		return 0, false
+	}
+	return uint16(number), true
+}
+
+// Addresses returns the addresses of the process.
+func (o Offset) Addresses(types.NamespacedName) []string { return o.Reachable }

@@ -1,0 +1,155 @@
+// Package ingress translates Ingress v1 (networking.k8s.io) into one Listener.
+//
+// Where the API leaves a choice to the controller, this is ours:
+//
+//   - ImplementationSpecific paths are treated as Prefix.
+//   - A rule without http sends all requests of its host to the Ingress's default backend; without one, to the default
+//     backend of all hosts, else they are answered with 404.
+//   - The default backend of an Ingress without rules is that of all hosts; of an Ingress with rules, that of its hosts.
+//   - Of two Ingresses that want the same path of the same host the older one has it, whatever their namespaces.
+//   - A backend that does not exist is answered with 503, one that cannot be used as written with 500; both say so in an
+//     Event.
+//   - spec.tls has no effect yet, and an Event says so.
+//
+// The package is pure. A State is immutable and is both the result and the memory for the next Build.
+package ingress
+
+import (
+	"maps"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Kind is ObjectID.Kind of an Ingress.
+const Kind = "Ingress"
+
+// Options of the translation. A State made with some Options must not be continued with others.
+type Options struct {
+	Controller string // spec.controller of the IngressClasses that are ours
+	// Class is a value of the annotation kubernetes.io/ingress.class that is ours even without an IngressClass.
+	Class string
+	// ImplicitClass: Class exists, and is the default class, unless IngressClasses say otherwise (standalone).
+	ImplicitClass     bool
+	Port              uint16 // to bind; 0: there is no Listener
+	AllowExternalName bool
+	Addresses         []string // IP addresses or host names for status.loadBalancer
+}
+
+// State is the outcome of a Build.
+type State struct {
+	Listener *proxy.Listener // nil without a port
+	Reports  map[types.NamespacedName]*status.Ingress
+
+	objects  map[types.NamespacedName]*object
+	hosts    *host.Table
+	fallback *object // its default backend is that of all hosts; nil: there is none
+}
+
+// Build translates the Ingresses of the View that are ours. prev may be nil. References to Backends that have come or
+// gone since prev are added to uses.
+func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
+	if o.Port == 0 {
+		return &State{}
+	}
+	if prev == nil {
+		prev = &State{hosts: &host.Table{}}
+	}
+	changes := prev.changes(v, o)
+	if len(changes) == 0 && prev.Listener != nil {
+		return prev
+	}
+	next := &State{objects: cloneOrMake(prev.objects, len(changes)), Reports: cloneOrMake(prev.Reports, len(changes))}
+	var gained, lost []*host.Part
+	for key, c := range changes {
+		if c.old != nil {
+			lost = append(lost, c.old.parts...)
+			uses.Add(nil, c.old.uses)
+			delete(next.objects, key)
+			delete(next.Reports, key)
+		}
+		if c.new != nil {
+			gained = append(gained, c.new.parts...)
+			uses.Add(c.new.uses, nil)
+			next.objects[key] = c.new
+		}
+	}
+	var touched []*host.Part
+	next.hosts, touched = prev.hosts.Update(gained, lost)
+	next.fallback = oldestFallback(next.objects)
+	next.Listener = next.listener(o)
+	next.report(o, prev, changes, touched)
+	return next
+}
+
+// change is an object before and after; one of them may be nil.
+type change struct{ old, new *object }
+
+func (s *State) changes(v *view.View, o Options) map[types.NamespacedName]change {
+	changes := map[types.NamespacedName]change{}
+	classes := classesOf(v, o)
+	known := 0
+	for key, source := range v.Ingresses {
+		if !classes.claim(source) {
+			continue
+		}
+		old := s.objects[key]
+		if old != nil {
+			known++
+			if old.fresh(v, source) {
+				continue
+			}
+		}
+		changes[key] = change{old, translate(v, o, source)}
+	}
+	if known == len(s.objects) {
+		return changes
+	}
+	for key, old := range s.objects {
+		if source, ok := v.Ingresses[key]; !ok || !classes.claim(source) {
+			changes[key] = change{old: old}
+		}
+	}
+	return changes
+}
+
+func (s *State) listener(o Options) *proxy.Listener {
+	l := &proxy.Listener{
+		ID:       proxy.ListenerID{Object: proxy.ObjectID{Kind: "IngressClass", Name: o.Class}, Section: "http"},
+		Port:     o.Port,
+		Protocol: proxy.HTTP1,
+		Hosts:    s.hosts.Hosts,
+	}
+	if s.fallback != nil {
+		l.Default = s.fallback.fallback
+	}
+	return l
+}
+
+// oldestFallback returns the object whose default backend is that of all hosts.
+func oldestFallback(objects map[types.NamespacedName]*object) *object {
+	var oldest *object
+	for _, candidate := range objects {
+		if candidate.fallback != nil && (oldest == nil || candidate.rank.Compare(oldest.rank) < 0) {
+			oldest = candidate
+		}
+	}
+	return oldest
+}
+
+func cloneOrMake[K comparable, V any](m map[K]V, size int) map[K]V {
+	if len(m) == 0 {
+		return make(map[K]V, size)
+	}
+	return maps.Clone(m)
+}
+
+func keyOf(i *networkingv1.Ingress) types.NamespacedName {
+	return types.NamespacedName{Namespace: i.Namespace, Name: i.Name}
+}

@@ -1,0 +1,120 @@
+package view
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFile bounds the size of one file of manifests, in bytes.
+const maxFile = 64 << 20
+
+// Problem is what is wrong with one field of one document of a file.
+type Problem struct {
+	File     string
+	Document int // number of the document in the file, from 1; 0: the file as a whole
+	Line     int // where the document begins, or where the error is; from 1, 0 if not known
+	Object   string
+	Field    string
+	Reason   string
+	// Skipped: nothing is wrong; the document is of a kind that has no part in routing and was left out.
+	Skipped bool
+}
+
+// String returns file, line, document, object, field and reason in one line.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	if p.Document > 0 {
+		fmt.Fprintf(&b, ": document %d", p.Document)
+	}
+	for _, part := range [...]string{p.Object, p.Field, p.Reason} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	return b.String()
+}
+
+// FromFiles returns a View of the manifests below dir (*.yaml, *.yml and *.json, in all folders but hidden ones; dir may
+// also be one file), as an API server would hold them: decoded strictly, with defaults set and rules checked. Objects
+// without a namespace are put in "default".
+//
+// What is wrong is not in the View and is reported; so is what is skipped. A caller that wants all or nothing keeps
+// what it had if any Problem is not Skipped.
+//
+// As there is no one to fill EndpointSlices, they stand in the files too, and may name loopback addresses.
+func FromFiles(dir string) (*View, []Problem) {
+	l := loading{view: New(), seen: map[string]Problem{}}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			l.problems = append(l.problems, Problem{File: path, Reason: err.Error()})
+		case entry.IsDir() && path != dir && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case !entry.IsDir() && (path == dir || isManifest(path)):
+			l.file(path)
+		}
+		return nil
+	})
+	if err != nil {
+		l.problems = append(l.problems, Problem{File: dir, Reason: err.Error()})
+	}
+	return l.view, l.problems
+}
+
+func isManifest(path string) bool {
+	switch filepath.Ext(path) {
+	case ".yaml", ".yml", ".json":
+		return !strings.HasPrefix(filepath.Base(path), ".")
+	}
+	return false
+}
+
+// loading is a View being filled from files.
+type loading struct {
+	view     *View
+	problems []Problem
+	seen     map[string]Problem // where each object was
+}
+
+func (l *loading) file(path string) {
+	data, err := read(path)
+	if err != nil {
+		l.problems = append(l.problems, Problem{File: path, Reason: err.Error()})
+		return
+	}
+	for _, d := range Parse(path, data) {
+		l.problems = append(l.problems, d.Problems...)
+		if d.Object == nil || len(d.Problems) > 0 {
+			continue
+		}
+		at := Problem{File: path, Document: d.Number, Line: d.Line, Object: describe(d.Object)}
+		if first, ok := l.seen[at.Object]; ok {
+			at.Reason = fmt.Sprintf("is already defined in %s:%d", first.File, first.Line)
+			l.problems = append(l.problems, at)
+			continue
+		}
+		l.seen[at.Object] = at
+		l.view.Set(d.Object)
+	}
+}
+
+// read reads a regular file, following links as those of a mounted ConfigMap.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("is not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,193 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// Document is one object of a file, or what is wrong in its place.
+type Document struct {
+	Number   int    // of the YAML document in the file, from 1; the items of a List share it
+	Line     int    // where the YAML document begins
+	Object   Object // with defaults; nil if it could not be decoded
+	Problems []Problem
+}
+
+// Parse decodes the YAML or JSON documents of a file. Decoding is strict: unknown and duplicate fields are Problems, and
+// so is what an API server would refuse. file only names the source in Problems.
+func Parse(file string, data []byte) []Document {
+	p := parsing{file: file}
+	for i, chunk := range split(data) {
+		p.at = Problem{File: file, Document: i + 1, Line: chunk.line}
+		p.document(chunk)
+	}
+	return p.documents
+}
+
+// parsing is a file being parsed.
+type parsing struct {
+	file      string
+	at        Problem // the place, for Problems
+	documents []Document
+}
+
+// header is what tells what a document is.
+type header struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"metadata"`
+}
+
+func (p *parsing) document(c chunk) {
+	data, err := yaml.YAMLToJSONStrict(c.data)
+	if err != nil {
+		p.refuse("", cleanYAML(err))
+		return
+	}
+	if bytes.Equal(data, []byte("null")) {
+		return // nothing but comments
+	}
+	p.object(data, "")
+}
+
+// object decodes one object. kind is what it is if it does not say, as in a typed list.
+func (p *parsing) object(data []byte, kind string) {
+	var h header
+	if err := json.Unmarshal(data, &h); err != nil {
+		p.refuse("", "is not an object: "+err.Error())
+		return
+	}
+	if h.Kind == "" {
+		h.Kind = kind
+	}
+	if item, isList := strings.CutSuffix(h.Kind, "List"); isList {
+		p.list(data, item)
+		return
+	}
+	p.at.Object = strings.TrimSuffix(strings.TrimPrefix(h.Kind+" "+h.Metadata.Namespace+"/"+h.Metadata.Name, " "), "/")
+	switch {
+	case h.Kind == "":
+		p.refuse("kind", "is missing")
+		return
+	case h.APIVersion == "" && kind == "":
+		p.refuse("apiVersion", "is missing")
+		return
+	}
+	k, known := kindOf(h.APIVersion, h.Kind, kind != "")
+	if !known {
+		p.unknown(h)
+		return
+	}
+	p.decode(data, k)
+}
+
+func (p *parsing) list(data []byte, kind string) {
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		p.refuse("items", err.Error())
+		return
+	}
+	for _, item := range list.Items {
+		p.object(item, kind)
+	}
+}
+
+func (p *parsing) decode(data []byte, k kind) {
+	object := k.new()
+	strict, err := kjson.UnmarshalStrict(data, object)
+	if err != nil {
+		p.refuse("", err.Error())
+		return
+	}
+	d := Document{Number: p.at.Document, Line: p.at.Line, Object: object}
+	setScope(object, k)
+	p.at.Object = describe(object)
+	for _, e := range strict {
+		d.Problems = append(d.Problems, p.problem("", e.Error()))
+	}
+	k.finish(object)
+	check(object, k, func(field, reason string) {
+		d.Problems = append(d.Problems, p.problem(field, reason))
+	})
+	p.documents = append(p.documents, d)
+}
+
+// unknown reports a kind that has no place in a View: an error in the groups that we read, otherwise a notice.
+func (p *parsing) unknown(h header) {
+	problem := p.problem("kind", fmt.Sprintf("%s %s has no part in routing and is left out", h.APIVersion, h.Kind))
+	if group, _, _ := strings.Cut(h.APIVersion, "/"); ourGroup(group) && !knownElsewhere(h.Kind) {
+		problem = p.problem("kind", fmt.Sprintf("there is no kind %q in %s", h.Kind, h.APIVersion))
+	} else {
+		problem.Skipped = true
+	}
+	p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: []Problem{problem}})
+}
+
+func (p *parsing) refuse(field, reason string) {
+	p.documents = append(p.documents,
+		Document{Number: p.at.Document, Line: p.at.Line, Problems: []Problem{p.problem(field, reason)}})
+}
+
+func (p *parsing) problem(field, reason string) Problem {
+	problem := p.at
+	problem.Field, problem.Reason = field, reason
+	return problem
+}
+
+func cleanYAML(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	return "is not YAML: " + strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
+}
+
+// chunk is one YAML document as text.
+type chunk struct {
+	line int // of its first line, from 1
+	data []byte
+}
+
+// split cuts a file at the lines that separate YAML documents. Empty documents are counted and kept.
+func split(data []byte) []chunk {
+	chunks := []chunk{{line: 1}}
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		rest, separator := cutSeparator(text)
+		if !separator {
+			c := &chunks[len(chunks)-1]
+			c.data = append(c.data, text...)
+			continue
+		}
+		if last := &chunks[len(chunks)-1]; len(bytes.TrimSpace(last.data)) == 0 && len(chunks) == 1 {
+			*last = chunk{line: line + 1, data: rest} // the mark of the first document
+			continue
+		}
+		chunks = append(chunks, chunk{line: line + 1, data: rest})
+	}
+	return chunks
+}
+
+// cutSeparator reports whether a line begins a new document, and returns what follows the mark.
+func cutSeparator(text []byte) (rest []byte, ok bool) {
+	rest, ok = bytes.CutPrefix(text, []byte("---"))
+	if !ok || len(rest) > 0 && !bytes.ContainsAny(rest[:1], " \t\r\n") {
+		return nil, false
+	}
+	return bytes.Clone(rest), true
+}

@@ -1,0 +1,156 @@
+// Package syntax says what names, paths, expressions and durations in objects may look like: the rules that the API
+// server applies, for objects that come from files, and that a translation relies on.
+//
+// The functions whose names end in Problem return "" if the value is good, and otherwise words that go on from the
+// value: "does not begin with ...".
+package syntax
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Longest host name and label (RFC 1035 section 2.3.4), longest expression, longest header name.
+const (
+	maxName       = 253
+	maxLabel      = 63
+	maxExpression = 4096
+	maxToken      = 256
+)
+
+// HostProblem checks a host name as Ingress and Gateway API want it: labels of lower-case letters, digits and inner
+// hyphens, in front of which "*." may stand; no address and no port.
+func HostProblem(name string) string {
+	rest, wildcard := strings.CutPrefix(name, "*.")
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > maxName:
+		return "is longer than 253 characters"
+	case strings.Contains(rest, "*"):
+		return "has a \"*\" that is not the whole first label"
+	}
+	for label := range strings.SplitSeq(rest, ".") {
+		if !validLabel(label) {
+			return "is not a host name of lower-case letters, digits, \"-\" and \".\""
+		}
+	}
+	if _, err := netip.ParseAddr(name); err == nil && !wildcard {
+		return "is an IP address, not a host name"
+	}
+	return ""
+}
+
+// PreciseHostProblem checks a host name that must not be a wildcard.
+func PreciseHostProblem(name string) string {
+	if strings.HasPrefix(name, "*.") {
+		return "is a wildcard"
+	}
+	return HostProblem(name)
+}
+
+func validLabel(label string) bool {
+	if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' {
+		return false
+	}
+	for i := range len(label) {
+		if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// PathProblem checks the value of an exact or prefix path: it refuses what the API server refuses, because no request
+// path in normal form can ever equal it.
+func PathProblem(path string) string {
+	if !strings.HasPrefix(path, "/") {
+		return "does not begin with \"/\""
+	}
+	for _, bad := range [...]string{"//", "/./", "/../", "%2f", "%2F"} {
+		if strings.Contains(path, bad) {
+			return "contains \"" + bad + "\""
+		}
+	}
+	for _, bad := range [...]string{"/..", "/."} {
+		if strings.HasSuffix(path, bad) {
+			return "ends with \"" + bad + "\""
+		}
+	}
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '#' || c == '?' {
+			return "contains a character that no path of a request can hold"
+		}
+	}
+	return ""
+}
+
+// ExpressionProblem checks a regular expression (RE2).
+func ExpressionProblem(expression string) string {
+	if len(expression) > maxExpression {
+		return "is longer than 4096 characters"
+	}
+	if _, err := regexp.Compile(expression); err != nil {
+		return "is not a regular expression: " + err.Error()
+	}
+	return ""
+}
+
+// TokenProblem checks the name of a header field or a method (RFC 9110 section 5.6.2).
+func TokenProblem(name string) string {
+	if name == "" {
+		return "is empty"
+	}
+	if len(name) > maxToken {
+		return "is longer than 256 characters"
+	}
+	for i := range len(name) {
+		c := name[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return fmt.Sprintf("has the character %q, which no header name can hold", c)
+		}
+	}
+	return ""
+}
+
+// ValueProblem checks the value of a header field (RFC 9110 section 5.5).
+func ValueProblem(value string) string {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return fmt.Sprintf("has the character %q, which no header value can hold", c)
+		}
+	}
+	if strings.Trim(value, " \t") != value {
+		return "begins or ends with white space"
+	}
+	return ""
+}
+
+// Duration parses a duration of Gateway API (GEP-2257): one to four numbers of at most five digits, each with a unit of
+// h, m, s or ms.
+func Duration(s string) (time.Duration, error) {
+	rest, parts := s, 0
+	for ; rest != ""; parts++ {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		if digits == 0 || digits > 5 {
+			return 0, fmt.Errorf("%q is not a duration such as 10s, 500ms or 1h30m", s)
+		}
+		rest = rest[digits:]
+		switch {
+		case strings.HasPrefix(rest, "ms"):
+			rest = rest[2:]
+		case rest != "" && strings.ContainsRune("hms", rune(rest[0])):
+			rest = rest[1:]
+		default:
+			return 0, fmt.Errorf("%q is not a duration: the units are h, m, s and ms", s)
+		}
+	}
+	if parts == 0 || parts > 4 {
+		return 0, fmt.Errorf("%q is not a duration of one to four parts", s)
+	}
+	return time.ParseDuration(s)
+}
