@@ -52,8 +52,9 @@ func (g *generator) change(listeners []*proxy.Listener) (next []*proxy.Listener,
 		if settings {
 			c.Fallthrough = !c.Fallthrough
 		}
+		rarity := pick(g, 1, 3, 10, 30) // how rare a change is
 		for i, h := range c.Hosts {
-			if g.IntN(3) == 0 {
+			if g.IntN(rarity) == 0 {
 				c.Hosts[i] = g.host(h.Name, h.SingleLabel)
 				routes += len(c.Hosts[i].Routes)
 			} else if settings {
@@ -73,7 +74,9 @@ func (g *generator) change(listeners []*proxy.Listener) (next []*proxy.Listener,
 		case settings && c.Default != nil:
 			routes++
 		}
-		g.Shuffle(len(c.Hosts), func(i, j int) { c.Hosts[i], c.Hosts[j] = c.Hosts[j], c.Hosts[i] })
+		if g.IntN(3) == 0 {
+			g.Shuffle(len(c.Hosts), func(i, j int) { c.Hosts[i], c.Hosts[j] = c.Hosts[j], c.Hosts[i] })
+		}
 		next = append(next, &c)
 	}
 	g.Shuffle(len(next), func(i, j int) { next[i], next[j] = next[j], next[i] })
@@ -109,6 +112,19 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %q does not name %s", c.name, err, want)
 			}
+		}
+	}
+}
+
+// TestHostGivenTwiceIsFoundInChange: the check must hold as well when only the differences are compiled.
+func TestHostGivenTwiceIsFoundInChange(t *testing.T) {
+	l := manyHosts(10)
+	table := compile(t, l)
+	for _, at := range []int{0, 5, 10} {
+		next := *l
+		next.Hosts = slices.Insert(slices.Clone(l.Hosts), at, &proxy.Host{Name: l.Hosts[7].Name})
+		if _, err := Compile(table, []*proxy.Listener{&next}, itself); err == nil {
+			t.Errorf("a second host of one name at %d was taken", at)
 		}
 	}
 }

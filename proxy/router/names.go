@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -15,15 +16,9 @@ type names[V any] struct {
 	hasEvery bool
 }
 
-// reserve makes room for as many names as old has of each kind, or for size if old has none.
-func (n *names[V]) reserve(old *names[V], size int) {
-	if old.len() == 0 {
-		n.exact = make(map[string]V, size)
-		return
-	}
-	n.exact = make(map[string]V, len(old.exact))
-	n.single = make(map[string]V, len(old.single))
-	n.multi = make(map[string]V, len(old.multi))
+// clone returns an index of the same content that can be changed without touching this one.
+func (n *names[V]) clone() names[V] {
+	return names[V]{maps.Clone(n.exact), maps.Clone(n.single), maps.Clone(n.multi), n.every, n.hasEvery}
 }
 
 // len returns the number of names.
@@ -74,6 +69,16 @@ func (n *names[V]) insert(name string, singleLabel bool, v V) error {
 		return fmt.Errorf("host name %q is given twice", name)
 	}
 	return nil
+}
+
+// remove forgets a name.
+func (n *names[V]) remove(name string, singleLabel bool) {
+	if m, key := n.place(name, singleLabel); m != nil {
+		delete(*m, key)
+		return
+	}
+	var none V
+	n.every, n.hasEvery = none, false
 }
 
 // cursor is how far a walk over the names that cover one host has come. The zero cursor is the start.

@@ -56,18 +56,8 @@ func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(
 		old = &listener[T]{source: &proxy.Listener{}}
 	}
 	l := &listener[T]{source: source}
-	l.hosts.reserve(&old.hosts, len(source.Hosts))
-	for _, h := range source.Hosts {
-		compiled, ok := old.hosts.get(h.Name, h.SingleLabel)
-		if !ok || compiled.source != h {
-			var err error
-			if compiled, err = compileHost(h, bind); err != nil {
-				return nil, err
-			}
-		}
-		if err := l.hosts.insert(h.Name, h.SingleLabel, compiled); err != nil {
-			return nil, err
-		}
+	if err := l.compileHosts(old, bind); err != nil {
+		return nil, err
 	}
 	switch {
 	case source.Default == nil:
@@ -78,6 +68,45 @@ func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(
 		l.fallback = &bound
 	}
 	return l, nil
+}
+
+// compileHosts fills l.hosts. The usual change touches few Hosts: then the index of old is copied, which is far cheaper
+// than to build it again, and what differs between the first and the last difference of the two lists is replaced.
+func (l *listener[T]) compileHosts(old *listener[T], bind func(*proxy.Route) T) error {
+	gone, come := differences(old.source.Hosts, l.source.Hosts)
+	if 2*len(gone) < len(old.source.Hosts) {
+		l.hosts = old.hosts.clone()
+		for _, h := range gone {
+			l.hosts.remove(h.Name, h.SingleLabel)
+		}
+	} else {
+		come = l.source.Hosts
+		l.hosts.exact = make(map[string]*host[T], len(come))
+	}
+	for _, h := range come {
+		compiled, ok := old.hosts.get(h.Name, h.SingleLabel)
+		if !ok || compiled.source != h {
+			var err error
+			if compiled, err = compileHost(h, bind); err != nil {
+				return err
+			}
+		}
+		if err := l.hosts.insert(h.Name, h.SingleLabel, compiled); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differences returns what is left of two lists without what they share at the front and at the back.
+func differences(before, after []*proxy.Host) (gone, come []*proxy.Host) {
+	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
+		before, after = before[1:], after[1:]
+	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1] == after[len(after)-1] {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	return before, after
 }
 
 // sameSettings reports whether two Listeners differ in nothing but their Routes.
