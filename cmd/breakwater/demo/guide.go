@@ -45,15 +45,15 @@ func (g Guide) Write(w io.Writer) error {
 		{fmt.Sprintf("curl -i nobody.localhost:%d", g.IngressPort), "no such host: 404"},
 	})
 	p.steps("Look inside", []step{
-		{fmt.Sprintf(`curl "%s/explain?url=%s/basket"`, g.Admin, shop), "why that rule"},
-		{fmt.Sprintf("curl %s/snapshot", g.Admin), "the snapshot"},
+		{fmt.Sprintf(`curl "%s/explain?url=%s/basket"`, g.Admin, shop), "the reason"},
+		{fmt.Sprintf("curl %s/snapshot", g.Admin), "all of it"},
 		{fmt.Sprintf("curl %s/metrics", g.Admin), "the metrics"},
 	})
 	p.line("")
 	p.line("%s", p.bold("Change it"))
-	p.line("Edit and save a file of the manifests: the weights in 20-shop.yaml, a host,")
-	p.line("a path. It is live at once. A mistake is reported here, and what worked")
-	p.line("goes on working.")
+	p.line("  Edit and save a file of the manifests: the weights in 20-shop.yaml, a host,")
+	p.line("  a path. It is live at once. A mistake is reported here, and what worked")
+	p.line("  goes on working.")
 	p.line("")
 	if _, err := io.WriteString(w, p.text.String()); err != nil {
 		return fmt.Errorf("print the guide: %w", err)
@@ -83,7 +83,7 @@ func (p *page) steps(title string, steps []step) {
 	p.line("")
 	p.line("%s", p.bold(title))
 	for _, s := range steps {
-		p.line("%-*s  %s", width, s.command, p.dim("# "+s.comment))
+		p.line("  %-*s  %s", width, s.command, p.dim("# "+s.comment))
 	}
 }
 
