@@ -31,6 +31,7 @@ type descs struct {
 	listener listenerDescs
 
 	refused, noRoute                        *prometheus.Desc
+	idleDownstream, idleUpstream            *prometheus.Desc
 	applies, applyTime, lastApplied, served *prometheus.Desc
 	problems                                *prometheus.Desc
 	logLines                                *prometheus.Desc
@@ -43,6 +44,9 @@ func newDescs() descs {
 		listener: newListenerDescs(),
 		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
+
+		idleDownstream: desc("connections_idle", "Connections of clients now waiting for a request."),
+		idleUpstream:   desc("backend_connections_idle", "Connections to endpoints now kept for another request."),
 
 		applies:     desc("snapshot_applies_total", "Configuration snapshots compiled, by result.", "result"),
 		applyTime:   desc("snapshot_apply_duration_seconds", "Time to compile a snapshot and begin to serve it."),
@@ -60,7 +64,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.backend.describe(ch)
 	d.listener.describe(ch)
 	for _, one := range []*prometheus.Desc{
-		d.refused, d.noRoute, d.applies, d.applyTime, d.lastApplied, d.served, d.problems, d.logLines,
+		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.problems, d.logLines,
 	} {
 		ch <- one
 	}
@@ -91,6 +95,10 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- counter(d.refused, float64(m.refused[r].Load()), refusals[r])
 	}
 	ch <- counter(d.noRoute, float64(m.noRoute.Load()))
+	if idle := m.idle.Load(); idle != nil {
+		ch <- gauge(d.idleDownstream, float64(idle.Downstream()))
+		ch <- gauge(d.idleUpstream, float64(idle.Upstream()))
+	}
 	m.config.collect(ch, d)
 	m.log.collect(ch, d)
 }

@@ -12,7 +12,6 @@ type Listener struct {
 	label    string
 	accepted atomic.Uint64
 	open     atomic.Int64
-	idle     atomic.Int64
 }
 
 // Open records an accepted connection. Every Open is followed by exactly one Close.
@@ -23,9 +22,6 @@ func (l *Listener) Open() {
 
 // Close records that an accepted connection has ended.
 func (l *Listener) Close() { l.open.Add(-1) }
-
-// Idle adds n, which may be negative, to the number of open connections that wait for a request.
-func (l *Listener) Idle(n int64) { l.idle.Add(n) }
 
 // Refusal is why a request, or a connection, was refused before it was routed.
 type Refusal uint8
@@ -58,26 +54,23 @@ var refusals = [...]string{
 func (r Refusal) String() string { return refusals[r] }
 
 // listenerDescs describe the series of all Listeners.
-type listenerDescs struct{ accepted, open, idle *prometheus.Desc }
+type listenerDescs struct{ accepted, open *prometheus.Desc }
 
 func newListenerDescs() listenerDescs {
 	return listenerDescs{
 		accepted: desc("connections_accepted_total", "Connections accepted from clients.", "port"),
 		open:     desc("connections_open", "Connections of clients now open.", "port"),
-		idle:     desc("connections_idle", "Connections of clients now waiting for a request.", "port"),
 	}
 }
 
 func (d *listenerDescs) describe(ch chan<- *prometheus.Desc) {
 	ch <- d.accepted
 	ch <- d.open
-	ch <- d.idle
 }
 
 func (l *Listener) collect(ch chan<- prometheus.Metric, d *listenerDescs) {
 	ch <- counter(d.accepted, float64(l.accepted.Load()), l.label)
 	ch <- gauge(d.open, float64(l.open.Load()), l.label)
-	ch <- gauge(d.idle, float64(l.idle.Load()), l.label)
 }
 
 func portLabel(port uint16) string { return strconv.Itoa(int(port)) }

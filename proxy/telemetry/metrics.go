@@ -20,6 +20,7 @@ type Metrics struct {
 	noRoute atomic.Uint64
 	config  configMetrics
 	log     logMetrics
+	idle    atomic.Pointer[IdleConnections]
 
 	descs descs
 }
@@ -66,6 +67,15 @@ func (m *Metrics) Refused(r Refusal) { m.refused[r].Add(1) }
 
 // NoRoute records a request that no Route selected, answered with 404.
 func (m *Metrics) NoRoute() { m.noRoute.Add(1) }
+
+// IdleConnections counts connections that wait for use. Its functions are called once per scrape.
+type IdleConnections struct {
+	Downstream func() int // those of clients that wait for a request
+	Upstream   func() int // those to Endpoints that are kept for another request
+}
+
+// SampleIdle says where the numbers of idle connections come from. Before it is called there are no such series.
+func (m *Metrics) SampleIdle(c IdleConnections) { m.idle.Store(&c) }
 
 // family is a set of handles by identity. Looking one up is for the time a Snapshot is compiled, not for requests.
 type family[K comparable, V any] struct {

@@ -213,25 +213,30 @@ func TestConnections(t *testing.T) {
 	l := m.Listener(8080)
 	l.Open()
 	l.Open()
-	l.Idle(2)
-	l.Idle(-1)
 	l.Close()
 	m.Refused(telemetry.AmbiguousFraming)
 	m.NoRoute()
+	if n := testutil.CollectAndCount(m, "breakwater_connections_idle", "breakwater_backend_connections_idle"); n != 0 {
+		t.Error("idle connections are shown although nobody counts them")
+	}
+	m.SampleIdle(telemetry.IdleConnections{Downstream: func() int { return 7 }, Upstream: func() int { return 9 }})
 	expect(t, m, `
+# HELP breakwater_backend_connections_idle Connections to endpoints now kept for another request.
+# TYPE breakwater_backend_connections_idle gauge
+breakwater_backend_connections_idle 9
 # HELP breakwater_connections_accepted_total Connections accepted from clients.
 # TYPE breakwater_connections_accepted_total counter
 breakwater_connections_accepted_total{port="8080"} 2
 # HELP breakwater_connections_idle Connections of clients now waiting for a request.
 # TYPE breakwater_connections_idle gauge
-breakwater_connections_idle{port="8080"} 1
+breakwater_connections_idle 7
 # HELP breakwater_connections_open Connections of clients now open.
 # TYPE breakwater_connections_open gauge
 breakwater_connections_open{port="8080"} 1
 # HELP breakwater_requests_unrouted_total Requests that no route selected.
 # TYPE breakwater_requests_unrouted_total counter
 breakwater_requests_unrouted_total 1
-`, "breakwater_connections_accepted_total", "breakwater_connections_idle", "breakwater_connections_open", "breakwater_requests_unrouted_total")
+`, "breakwater_connections_accepted_total", "breakwater_connections_idle", "breakwater_connections_open", "breakwater_requests_unrouted_total", "breakwater_backend_connections_idle")
 }
 
 func TestSnapshotFigures(t *testing.T) {
@@ -306,14 +311,14 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	m := telemetry.New()
 	r, b, l := m.Route(routeID("cart", 0, 0)), m.Backend(cart), m.Listener(8080)
 	if n := testing.AllocsPerRun(100, func() {
-		l.Idle(-1)
+		l.Open()
 		b.Begin()
 		b.Head(time.Millisecond)
 		b.End(telemetry.OK)
 		r.Done(200, 2*time.Millisecond, 10, 20)
 		m.Refused(telemetry.SlowClient)
 		m.NoRoute()
-		l.Idle(1)
+		l.Close()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
