@@ -15,4 +15,6 @@ type Responder interface {
 	// once. Status 101 turns the connection into a tunnel; body is then the upstream connection. The error tells which side
 	// failed; by then the client cannot be answered any more.
 	Deliver(x *Exchange, body Body) *Error
+	// Abort ends the Exchange without an answer: the client has gone, or cannot be answered.
+	Abort()
 }

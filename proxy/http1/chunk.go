@@ -7,10 +7,10 @@ import (
 )
 
 var (
-	errChunk      = &Refusal{400, "malformed chunked coding"}
-	errTrailer    = &Refusal{400, "field not allowed in trailers"}
+	errChunk      = &Refusal{400, "malformed chunked coding", KindBody}
+	errTrailer    = &Refusal{400, "field not allowed in trailers", KindBody}
 	errTruncated  = errors.New("message ended early")
-	errChunkExtra = &Refusal{400, "chunk extensions too long"}
+	errChunkExtra = &Refusal{400, "chunk extensions too long", KindBody}
 )
 
 const (

@@ -32,6 +32,11 @@ func (c *serverConn) write(p, q []byte) error {
 	return causeError(why)
 }
 
+// Abort implements proxy.Responder.
+func (c *serverConn) Abort() {
+	c.headSent, c.keepAlive = true, false
+}
+
 // delivery is how the content of a response is framed for the client.
 type delivery uint8
 

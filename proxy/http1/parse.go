@@ -33,41 +33,52 @@ func (l Limits) withDefaults() Limits {
 type Refusal struct {
 	Status int
 	Reason string
+	Kind   Kind
 }
+
+// Kind says which part of a message a Refusal is about, for statistics.
+type Kind uint8
+
+const (
+	KindHead    Kind = iota // the start line or a field
+	KindHost                // the Host field
+	KindFraming             // Content-Length and Transfer-Encoding
+	KindBody                // the coding of the content
+)
 
 // Error returns the reason.
 func (r *Refusal) Error() string { return r.Reason }
 
 // The refusals are values of their own, so that refusing costs nothing and tests can name them.
 var (
-	errRequestLine      = &Refusal{400, "malformed request line"}
-	errMethod           = &Refusal{400, "invalid method"}
-	errConnectMethod    = &Refusal{405, "CONNECT is not served here"}
-	errVersion          = &Refusal{505, "HTTP version not supported"}
-	errURITooLong       = &Refusal{414, "request line too long"}
-	errHeadTooLarge     = &Refusal{431, "request header fields too large"}
-	errTooManyFields    = &Refusal{431, "too many request header fields"}
-	errLineEnd          = &Refusal{400, "bare CR or LF in message head"}
-	errFieldName        = &Refusal{400, "invalid field name"}
-	errUnderscore       = &Refusal{400, "underscore in field name"}
-	errFieldValue       = &Refusal{400, "invalid character in field value"}
-	errObsFold          = &Refusal{400, "obsolete line folding"}
-	errHostMissing      = &Refusal{400, "missing Host field"}
-	errHostDuplicate    = &Refusal{400, "more than one Host field"}
-	errHostInvalid      = &Refusal{400, "invalid Host field"}
-	errHostMismatch     = &Refusal{400, "Host field disagrees with the request target"}
-	errTarget           = &Refusal{400, "invalid request target"}
-	errPathEscape       = &Refusal{400, "invalid percent-encoding in path"}
-	errPathTraversal    = &Refusal{400, "path climbs above the root or hides a dot segment"}
-	errLengthInvalid    = &Refusal{400, "invalid Content-Length"}
-	errLengthDuplicate  = &Refusal{400, "more than one Content-Length"}
-	errLengthAndCoding  = &Refusal{400, "both Content-Length and Transfer-Encoding"}
-	errCodingInvalid    = &Refusal{400, "invalid Transfer-Encoding"}
-	errCodingUnknown    = &Refusal{501, "transfer coding not implemented"}
-	errCodingOld        = &Refusal{400, "Transfer-Encoding in an HTTP/1.0 message"}
-	errConnectionOption = &Refusal{400, "Connection names a field that must not be removed"}
-	errExpectation      = &Refusal{417, "expectation not supported"}
-	errStatusLine       = &Refusal{502, "malformed status line"}
+	errRequestLine      = &Refusal{400, "malformed request line", KindHead}
+	errMethod           = &Refusal{400, "invalid method", KindHead}
+	errConnectMethod    = &Refusal{405, "CONNECT is not served here", KindHead}
+	errVersion          = &Refusal{505, "HTTP version not supported", KindHead}
+	errURITooLong       = &Refusal{414, "request line too long", KindHead}
+	errHeadTooLarge     = &Refusal{431, "request header fields too large", KindHead}
+	errTooManyFields    = &Refusal{431, "too many request header fields", KindHead}
+	errLineEnd          = &Refusal{400, "bare CR or LF in message head", KindHead}
+	errFieldName        = &Refusal{400, "invalid field name", KindHead}
+	errUnderscore       = &Refusal{400, "underscore in field name", KindHead}
+	errFieldValue       = &Refusal{400, "invalid character in field value", KindHead}
+	errObsFold          = &Refusal{400, "obsolete line folding", KindHead}
+	errHostMissing      = &Refusal{400, "missing Host field", KindHost}
+	errHostDuplicate    = &Refusal{400, "more than one Host field", KindHost}
+	errHostInvalid      = &Refusal{400, "invalid Host field", KindHost}
+	errHostMismatch     = &Refusal{400, "Host field disagrees with the request target", KindHost}
+	errTarget           = &Refusal{400, "invalid request target", KindHead}
+	errPathEscape       = &Refusal{400, "invalid percent-encoding in path", KindHead}
+	errPathTraversal    = &Refusal{400, "path climbs above the root or hides a dot segment", KindHead}
+	errLengthInvalid    = &Refusal{400, "invalid Content-Length", KindFraming}
+	errLengthDuplicate  = &Refusal{400, "more than one Content-Length", KindFraming}
+	errLengthAndCoding  = &Refusal{400, "both Content-Length and Transfer-Encoding", KindFraming}
+	errCodingInvalid    = &Refusal{400, "invalid Transfer-Encoding", KindFraming}
+	errCodingUnknown    = &Refusal{501, "transfer coding not implemented", KindFraming}
+	errCodingOld        = &Refusal{400, "Transfer-Encoding in an HTTP/1.0 message", KindFraming}
+	errConnectionOption = &Refusal{400, "Connection names a field that must not be removed", KindHead}
+	errExpectation      = &Refusal{417, "expectation not supported", KindHead}
+	errStatusLine       = &Refusal{502, "malformed status line", KindHead}
 )
 
 // requestFraming is what a request head says about the connection and the body rather than about the request.

@@ -177,7 +177,7 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 	return 0, err
 }
 
-var errBodyTimeout = &Refusal{408, "timed out reading the request body"}
+var errBodyTimeout = &Refusal{408, "timed out reading the request body", KindBody}
 
 // discard ends the reading of the body: it skips what has been read from the connection already, and reports whether that
 // is all of it.

@@ -70,7 +70,7 @@ func (c *serverConn) serve() {
 		if !c.headSent {
 			// The Handler's own fault.
 			c.keepAlive = false
-			c.sendRefusal(&Refusal{500, "internal error"})
+			c.sendRefusal(&Refusal{500, "internal error", KindHead})
 		}
 		if !c.finish() {
 			break
@@ -135,7 +135,7 @@ func (c *serverConn) readMore(deadline, flags uint64) bool {
 	why := c.main.leave()
 	if why == causeDeadline && flags&idleBit == 0 {
 		_ = c.down.nc.SetDeadline(time.Time{})
-		c.refuse(&Refusal{408, "timed out reading the request head"})
+		c.refuse(&Refusal{408, "timed out reading the request head", KindHead})
 		return false
 	}
 	return err == nil && why == causeNone

@@ -1,0 +1,266 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+)
+
+var _ proxy.Handler = (*Server)(nil)
+
+// Serve implements proxy.Handler: the phases of a request, from routing to the log.
+func (s *Server) Serve(x *proxy.Exchange, w proxy.Responder) {
+	st := s.state.Load()
+	s.forward.apply(x)
+	r := s.route(st, x)
+	if r == nil {
+		s.metrics.NoRoute()
+		s.answer(x, w, notFound)
+	} else {
+		s.serveRoute(r, x, w)
+	}
+	end := time.Now()
+	if r != nil {
+		r.metrics.Done(x.Response.Status, end.Sub(x.Start), x.RequestBytes, x.ResponseBytes)
+	}
+	if s.cfg.AccessLog != nil {
+		s.cfg.AccessLog.Log(x, end)
+	}
+}
+
+// route finds the Route; nil if there is none.
+func (s *Server) route(st *state, x *proxy.Exchange) *route {
+	table := st.tables[x.Request.Port]
+	if table == nil {
+		return nil // the port has left the Snapshot; the connection is from before
+	}
+	r, l, ok := table.Match(&x.Request)
+	if l != nil {
+		x.Listener = l.ID
+	}
+	if !ok {
+		return nil
+	}
+	x.Route = r.cfg
+	return r
+}
+
+// serveRoute runs the Route's steps and gets the response.
+func (s *Server) serveRoute(r *route, x *proxy.Exchange, w proxy.Responder) {
+	if r.cfg.Invalid != "" {
+		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
+		return
+	}
+	if a := runRequest(r.steps, x); a != nil {
+		s.answerFrom(x, w, r, nil, *a)
+		return
+	}
+	sh := r.share()
+	if sh == nil {
+		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errNoBackend})
+		return
+	}
+	x.Backend = sh.cfg
+	if sh.backend == nil {
+		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errors.New(sh.cfg.Invalid)})
+		return
+	}
+	if a := runRequest(sh.steps, x); a != nil {
+		s.answerFrom(x, w, r, sh, *a)
+		return
+	}
+	a := attempt{s: s, x: x, w: w, r: r, share: sh}
+	a.run()
+}
+
+var (
+	errNoBackend  = errors.New("the route has no backend")
+	errUnknown    = errors.New("the backend does not exist")
+	errNoEndpoint = errors.New("no endpoint is ready")
+)
+
+// share picks one of the Route's shares by weight.
+func (r *route) share() *share {
+	if len(r.shares) == 1 && r.shares[0].cfg.Weight > 0 {
+		return &r.shares[0]
+	}
+	i := r.weights.Pick(randomBits())
+	if i < 0 {
+		return nil
+	}
+	return &r.shares[i]
+}
+
+// runRequest lets the steps see the request; the first Answer ends it.
+func runRequest(steps []proxy.Step, x *proxy.Exchange) *proxy.Answer {
+	for _, step := range steps {
+		if a := step.Request(x); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// runResponse lets the steps see the response head, in reverse.
+func runResponse(steps []proxy.Step, x *proxy.Exchange) {
+	for i := len(steps) - 1; i >= 0; i-- {
+		steps[i].Response(x)
+	}
+}
+
+// attempt gets the response to one Exchange from an Endpoint, if need be in several tries.
+type attempt struct {
+	s     *Server
+	x     *proxy.Exchange
+	w     proxy.Responder
+	r     *route
+	share *share
+
+	tried [8]*upstream.Endpoint // that could not be reached
+	n     int
+}
+
+func (a *attempt) run() {
+	b := a.share.backend
+	set := b.set.Load()
+	if set == nil {
+		a.s.fail(a.x, a.w, a.r, &proxy.Error{Side: proxy.Internal, Op: "pick endpoint", Status: 500, Err: errUnknown})
+		return
+	}
+	fresh := false // do not reuse a connection: one has just died
+	var last *proxy.Error
+	var e *upstream.Endpoint
+	for a.x.Attempts < a.s.cfg.Attempts {
+		if !fresh {
+			if e = set.pick(a.x, a.tried[:a.n]); e == nil {
+				break
+			}
+		}
+		if last != nil {
+			b.metrics.Retry()
+		}
+		a.x.Attempts++
+		a.x.Endpoint = e.Endpoint()
+		err := a.try(e, fresh)
+		if err == nil {
+			return
+		}
+		last, fresh = err, err.Retry && err.Op != opConnect
+		if !err.Retry {
+			break
+		}
+		if !fresh && a.n < len(a.tried) {
+			a.tried[a.n] = e
+			a.n++
+		}
+	}
+	if last == nil {
+		last = &proxy.Error{Side: proxy.Upstream, Op: "pick endpoint", Status: 503, Err: errNoEndpoint}
+	}
+	a.s.fail(a.x, a.w, a.r, last)
+}
+
+const opConnect = "connect"
+
+// try makes one attempt. nil means that the Exchange has ended, well or not.
+func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
+	m := a.share.backend.metrics
+	m.Begin()
+	e.Begin()
+	defer e.End()
+	began := a.x.Start
+	if a.x.Attempts > 1 {
+		began = time.Now()
+	}
+	limit, err := a.limit(began)
+	if err != nil {
+		m.End(telemetry.Timeout)
+		return err
+	}
+	near := uint32(a.x.Request.Peer.Port())
+	conn, err := a.connect(e, near, fresh, limit)
+	if err != nil {
+		m.End(outcomeOf(err))
+		return err
+	}
+	if limit > 0 {
+		defer http1.Limit(a.w, limit)()
+	}
+	if err := conn.RoundTrip(a.x, a.w); err != nil {
+		conn.Close()
+		m.End(outcomeOf(err))
+		return err
+	}
+	a.x.UpstreamTime = time.Since(began)
+	m.Head(a.x.UpstreamTime)
+	runResponse(a.share.steps, a.x)
+	runResponse(a.r.steps, a.x)
+	err = a.w.Deliver(a.x, conn)
+	if err != nil {
+		a.x.Failure = err
+	}
+	if conn.Finish() {
+		e.Put(near, conn)
+	}
+	m.End(outcomeOf(err))
+	return nil
+}
+
+// limit is how long the attempt may take by the Route's timeouts; 0 is no limit.
+func (a *attempt) limit(began time.Time) (time.Duration, *proxy.Error) {
+	t := &a.r.cfg.Timeouts
+	limit := t.Backend
+	if t.Request > 0 {
+		left := t.Request - began.Sub(a.x.Start)
+		if left <= 0 {
+			return 0, &proxy.Error{Side: proxy.Upstream, Op: "wait", Status: 504, Err: context.DeadlineExceeded}
+		}
+		if limit == 0 || left < limit {
+			limit = left
+		}
+	}
+	return limit, nil
+}
+
+// connect takes a pooled connection or opens one.
+func (a *attempt) connect(e *upstream.Endpoint, near uint32, fresh bool, limit time.Duration) (*http1.Conn, *proxy.Error) {
+	if !fresh {
+		if c := e.Idle(near); c != nil {
+			return c, nil
+		}
+	}
+	ctx := context.Background()
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	c, err := e.Dial(ctx)
+	if err == nil {
+		a.share.backend.metrics.Connect()
+	}
+	return c, err
+}
+
+// outcomeOf classifies how an attempt ended.
+func outcomeOf(err *proxy.Error) telemetry.Outcome {
+	var malformed *http1.Refusal
+	switch {
+	case err == nil:
+		return telemetry.OK
+	case err.Side == proxy.Downstream:
+		return telemetry.Canceled
+	case err.Status == 504:
+		return telemetry.Timeout
+	case err.Op == opConnect:
+		return telemetry.ConnectFailure
+	case errors.As(err.Err, &malformed):
+		return telemetry.Malformed
+	}
+	return telemetry.Reset
+}

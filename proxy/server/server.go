@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+)
+
+// Config of a Server, by owner.
+type Config struct {
+	// BindAddress is the address whose ports are bound; the zero value is every address of the host.
+	BindAddress netip.Addr
+	// MaxConnections bounds the connections of all ports together; those beyond are closed at once. 0 is 50,000.
+	MaxConnections int
+	// Attempts bounds how often one request is tried on Endpoints, the first time included. 0 is 3. Only what no Endpoint can have
+	// acted on is tried again.
+	Attempts int
+
+	Limits    http1.Limits
+	Timeouts  http1.Timeouts
+	Upstream  upstream.Config
+	Forwarded Forwarded
+
+	Metrics   *telemetry.Metrics   // nil: counted, but shown nowhere
+	AccessLog *telemetry.AccessLog // nil: off
+	Log       *slog.Logger         // nil: slog.Default
+	// Listen opens a listening socket; nil is net.Listen on BindAddress. Tests replace it.
+	Listen func(port uint16) (net.Listener, error)
+}
+
+// Server serves Snapshots. Its methods may be called concurrently.
+type Server struct {
+	cfg      Config
+	metrics  *telemetry.Metrics
+	http1    *http1.Server
+	registry *upstream.Registry
+	forward  forwarder
+
+	state    atomic.Pointer[state]
+	draining atomic.Bool
+	open     atomic.Int64 // downstream connections
+
+	mu       sync.Mutex // guards what follows, and makes Apply and Shutdown take turns
+	backends map[proxy.BackendID]*backend
+	ports    map[uint16]*port
+	unbound  error // why some port is not bound
+	closed   bool
+	accept   sync.WaitGroup
+}
+
+// New returns a Server that serves nothing yet. It must be ended with Shutdown.
+func New(cfg Config) *Server {
+	if cfg.Metrics == nil {
+		cfg.Metrics = telemetry.New()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = 50_000
+	}
+	if cfg.Attempts <= 0 {
+		cfg.Attempts = 3
+	}
+	if cfg.Listen == nil {
+		cfg.Listen = listenOn(cfg.BindAddress)
+	}
+	s := &Server{
+		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
+		backends: map[proxy.BackendID]*backend{}, ports: map[uint16]*port{},
+	}
+	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)
+	return s
+}
+
+func listenOn(addr netip.Addr) func(uint16) (net.Listener, error) {
+	return func(port uint16) (net.Listener, error) {
+		host := ""
+		if addr.IsValid() {
+			host = addr.String()
+		}
+		return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
+}
+
+// BindError is why the Listeners of a port do not serve.
+type BindError struct {
+	Port      uint16
+	Listeners []proxy.ListenerID
+	Err       error
+}
+
+// Error names the port and the first Listener.
+func (e *BindError) Error() string {
+	return fmt.Sprintf("bind port %d for listener %s: %v", e.Port, e.Listeners[0], e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *BindError) Unwrap() error { return e.Err }
+
+// Apply makes the Server serve snap instead of what it served before. Requests in flight end as they began. If the Snapshot cannot be
+// compiled nothing changes. If ports cannot be bound, everything else is applied and the error joins one *BindError per port;
+// they are tried again with each Apply.
+func (s *Server) Apply(snap *proxy.Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("apply snapshot: the server has been shut down")
+	}
+	began := time.Now()
+	prev := s.state.Load()
+	next, err := s.compile(prev, snap)
+	if err != nil {
+		s.metrics.Rejected()
+		return fmt.Errorf("apply snapshot: %w", err)
+	}
+	s.state.Store(next)
+	s.unbound = s.bind(next)
+	if prev == nil || prev.snap != snap {
+		s.prune(next)
+		s.metrics.Applied(time.Now(), time.Since(began), next.size)
+	}
+	return s.unbound
+}
+
+// Ready returns nil once a Snapshot is served on all its ports, and why not otherwise.
+func (s *Server) Ready() error {
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	if s.state.Load() == nil {
+		return errors.New("no configuration has been applied yet")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unbound
+}
+
+// Snapshot returns what is served now, nil before the first Apply.
+func (s *Server) Snapshot() *proxy.Snapshot {
+	if st := s.state.Load(); st != nil {
+		return st.snap
+	}
+	return nil
+}
+
+// Explain says which Route a request that arrives on a port would take, and why not the others.
+func (s *Server) Explain(port uint16, r *proxy.Request) (router.Explanation, error) {
+	st := s.state.Load()
+	if st == nil {
+		return router.Explanation{}, errors.New("no configuration has been applied yet")
+	}
+	table := st.tables[port]
+	if table == nil {
+		return router.Explanation{}, fmt.Errorf("no listener on port %d", port)
+	}
+	return table.Explain(r), nil
+}
+
+// Drain makes the Server report that it is not ready; it goes on serving, so that whoever sends traffic can notice first.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown closes the listening sockets, lets the requests in flight end and closes everything. When ctx ends first it cuts them off
+// and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	for _, p := range s.ports {
+		p.close()
+	}
+	s.mu.Unlock()
+	s.accept.Wait()
+	err := s.http1.Shutdown(ctx)
+	s.registry.Close()
+	return err
+}

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/balancer"
+	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+)
+
+// state is the compiled form of a Snapshot. It is immutable; the backends that its routes point to are live.
+type state struct {
+	snap   *proxy.Snapshot
+	tables map[uint16]*router.Table[*route]
+	size   telemetry.Size
+}
+
+// route is the running form of a proxy.Route.
+type route struct {
+	cfg     *proxy.Route
+	steps   []proxy.Step
+	shares  []share
+	weights balancer.Weighted
+	metrics *telemetry.Route
+}
+
+// share is the running form of a proxy.WeightedBackend.
+type share struct {
+	cfg     *proxy.WeightedBackend
+	backend *backend
+	steps   []proxy.Step
+}
+
+// compile makes the state that serves snap, and brings the backends up to date. On error nothing has changed.
+func (s *Server) compile(prev *state, snap *proxy.Snapshot) (*state, error) {
+	next := &state{snap: snap, tables: map[uint16]*router.Table[*route]{}}
+	if prev != nil && slices.Equal(prev.snap.Listeners, snap.Listeners) {
+		next.tables, next.size = prev.tables, prev.size
+	} else {
+		byPort := map[uint16][]*proxy.Listener{}
+		for _, l := range snap.Listeners {
+			byPort[l.Port] = append(byPort[l.Port], l)
+		}
+		for port, listeners := range byPort {
+			var old *router.Table[*route]
+			if prev != nil {
+				old = prev.tables[port]
+			}
+			table, err := router.Compile(old, listeners, s.bindRoute)
+			if err != nil {
+				return nil, err
+			}
+			next.tables[port] = table
+		}
+		next.size = sizeOf(snap)
+	}
+	endpoints := 0
+	for id, cfg := range snap.Backends {
+		s.backend(id).apply(s, cfg)
+		endpoints += len(cfg.Endpoints)
+	}
+	next.size.Backends, next.size.Endpoints = len(snap.Backends), endpoints
+	return next, nil
+}
+
+func sizeOf(snap *proxy.Snapshot) telemetry.Size {
+	size := telemetry.Size{Listeners: len(snap.Listeners)}
+	for _, l := range snap.Listeners {
+		size.Hosts += len(l.Hosts)
+		for _, h := range l.Hosts {
+			size.Routes += len(h.Routes)
+		}
+		if l.Default != nil {
+			size.Routes++
+		}
+	}
+	return size
+}
+
+// bindRoute makes the running form of a Route.
+func (s *Server) bindRoute(cfg *proxy.Route) *route {
+	r := &route{cfg: cfg, steps: newSteps(cfg.Filters), metrics: s.metrics.Route(cfg.ID)}
+	weights := make([]int32, len(cfg.Backends))
+	r.shares = make([]share, len(cfg.Backends))
+	for i := range cfg.Backends {
+		b := &cfg.Backends[i]
+		weights[i] = b.Weight
+		r.shares[i] = share{cfg: b, steps: newSteps(b.Filters)}
+		if b.Invalid == "" {
+			r.shares[i].backend = s.backend(b.Backend)
+		}
+	}
+	r.weights = balancer.NewWeighted(weights)
+	return r
+}
+
+func newSteps(filters []proxy.Filter) []proxy.Step {
+	if len(filters) == 0 {
+		return nil
+	}
+	steps := make([]proxy.Step, len(filters))
+	for i, f := range filters {
+		steps[i] = f.New()
+	}
+	return steps
+}
+
+// backend returns the live form of a Backend, which may not be in any Snapshot yet.
+func (s *Server) backend(id proxy.BackendID) *backend {
+	b := s.backends[id]
+	if b == nil {
+		b = &backend{id: id, metrics: s.metrics.Backend(id)}
+		s.backends[id] = b
+	}
+	return b
+}
+
+// prune gives up what no part of st needs any more. Routes that st took over from before point to live backends, so a backend that has
+// left the Snapshot stays for as long as a Route names it.
+func (s *Server) prune(st *state) {
+	for id, b := range s.backends {
+		if _, ok := st.snap.Backends[id]; !ok {
+			b.clear(s)
+		}
+	}
+	routes := map[proxy.RouteID]struct{}{}
+	named := map[proxy.BackendID]struct{}{}
+	for r := range routesOf(st.snap) {
+		id := r.ID
+		id.Match = 0
+		routes[id] = struct{}{}
+		for i := range r.Backends {
+			named[r.Backends[i].Backend] = struct{}{}
+		}
+	}
+	maps.DeleteFunc(s.backends, func(id proxy.BackendID, _ *backend) bool {
+		_, isNamed := named[id]
+		_, exists := st.snap.Backends[id]
+		return !isNamed && !exists
+	})
+	s.metrics.Retain(telemetry.Kept{
+		Routes:   func(id proxy.RouteID) bool { _, ok := routes[id]; return ok },
+		Backends: func(id proxy.BackendID) bool { return s.backends[id] != nil },
+		Ports:    func(port uint16) bool { return s.ports[port] != nil },
+	})
+}
+
+// routesOf yields every Route of a Snapshot.
+func routesOf(snap *proxy.Snapshot) func(yield func(*proxy.Route) bool) {
+	return func(yield func(*proxy.Route) bool) {
+		for _, l := range snap.Listeners {
+			if l.Default != nil && !yield(l.Default) {
+				return
+			}
+			for _, h := range l.Hosts {
+				for _, r := range h.Routes {
+					if !yield(r) {
+						return
+					}
+				}
+			}
+		}
+	}
+}

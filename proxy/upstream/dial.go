@@ -1,0 +1,72 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+)
+
+// dialer opens connections. Names are checked at each dial on the address that is really dialled: a name may resolve to
+// something else every time.
+type dialer struct {
+	plain, guarded net.Dialer
+}
+
+func newDialer(cfg Config) dialer {
+	d := dialer{plain: net.Dialer{Timeout: cfg.DialTimeout}}
+	d.guarded = d.plain
+	if !cfg.AllowPrivateNames {
+		d.guarded.Control = refusePrivate
+	}
+	return d
+}
+
+var errPrivate = errors.New("the name resolves to an address that is not allowed")
+
+// refusePrivate refuses the addresses by which a name could reach this host itself or its network's link-local services.
+func refusePrivate(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("check address %q: %w", address, err)
+	}
+	a := ap.Addr().Unmap()
+	if a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
+		return fmt.Errorf("%w: %s", errPrivate, a)
+	}
+	return nil
+}
+
+// Dial opens a connection to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The error's Status is
+// 504 after a timeout and 502 otherwise.
+func (e *Endpoint) Dial(ctx context.Context) (*http1.Conn, *proxy.Error) {
+	d, addr := &e.reg.dialer.plain, e.config.Address.String()
+	if e.config.Hostname != "" {
+		d = &e.reg.dialer.guarded
+		addr = net.JoinHostPort(e.config.Hostname, strconv.Itoa(int(e.config.Address.Port())))
+	}
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		e.health.failed(int64(time.Since(e.reg.start)) + 1)
+		status := 502
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || timeout(err) {
+			status = 504
+		}
+		return nil, &proxy.Error{Side: proxy.Upstream, Op: "connect", Status: status, Retry: true, Err: err}
+	}
+	e.health.succeeded()
+	return http1.NewConn(nc), nil
+}
+
+func timeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
