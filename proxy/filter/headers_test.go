@@ -96,6 +96,7 @@ func TestHeadersValidate(t *testing.T) {
 		{RequestHeaders{Add: []Field{{"a", " 1"}}}, "not a field value"},
 		{RequestHeaders{Set: []Field{{"a", "1"}}, Add: []Field{{"A", "2"}}}, `add: the field "A" is named more than once`},
 		{RequestHeaders{Remove: []string{"a", "A"}}, "more than once"},
+		{RequestHeaders{Remove: []string{"A", "a"}}, "more than once"},
 		{RequestHeaders{Set: []Field{{"Host", "a"}}, Remove: []string{"\n"}}, `"\n" is not a field name`}, // both are named
 	} {
 		for _, err := range []error{c.f.Validate(), ResponseHeaders(c.f).Validate()} {

@@ -2,8 +2,6 @@ package router
 
 import (
 	"fmt"
-	"regexp"
-	"regexp/syntax"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -17,9 +15,9 @@ type conditions struct {
 
 // value is the compiled form of a proxy.ValueMatch.
 type value struct {
-	name   string
-	exact  string
-	regexp *regexp.Regexp // nil for an exact value
+	name    string
+	exact   string
+	pattern *pattern // nil for an exact value
 }
 
 func compileConditions(m *proxy.Match) (*conditions, error) {
@@ -47,26 +45,13 @@ func compileValues(kind string, matches []proxy.ValueMatch) ([]value, error) {
 		if m.Type != proxy.ValueRegex {
 			continue
 		}
-		re, err := compileRegexp(m.Value)
+		p, err := compilePattern(m.Value)
 		if err != nil {
 			return nil, fmt.Errorf("%s %q: %w", kind, m.Name, err)
 		}
-		values[i].regexp = re
+		values[i].pattern = p
 	}
 	return values, nil
-}
-
-// compileRegexp anchors the expression at both ends. It is parsed by itself first, so that it cannot close the group
-// that the anchors stand around ("a)|(b").
-func compileRegexp(expression string) (*regexp.Regexp, error) {
-	if _, err := syntax.Parse(expression, syntax.Perl); err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expression, err)
-	}
-	re, err := regexp.Compile(`\A(?:` + expression + `)\z`)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %w", expression, err)
-	}
-	return re, nil
 }
 
 // hold reports whether the request satisfies all conditions.
@@ -93,12 +78,12 @@ func (v *value) matchHeader(h *proxy.Header) bool {
 	case first == nil:
 		return false
 	case h.Count(v.name) > 1:
-		if v.regexp != nil {
-			return v.regexp.Match(joinLines(h, v.name))
+		if v.pattern != nil {
+			return v.pattern.match(joinLines(h, v.name))
 		}
 		return equalLines(h, v.name, v.exact)
-	case v.regexp != nil:
-		return v.regexp.Match(first)
+	case v.pattern != nil:
+		return v.pattern.match(first)
 	default:
 		return string(first) == v.exact
 	}

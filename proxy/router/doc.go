@@ -19,5 +19,6 @@
 // A lookup walks the request's host by label and its path by element, with one small step for each and no allocation;
 // it does not depend on the number of Hosts or Routes. Two things are compared one after another: the regular
 // expressions of one Host, and the Routes that share one path. Only a regular expression on a header that occurs
-// several times, or on a query value that is percent-encoded, allocates.
+// several times, or on a query value that is percent-encoded, allocates, and so does the rare expression that cannot be
+// anchored (an unclosed "\Q").
 package router

@@ -130,7 +130,7 @@ func pathFailure(m *proxy.Match, r *proxy.Request) string {
 			return fmt.Sprintf("the path is not exactly %q", m.Path.Value)
 		}
 	case proxy.PathRegex:
-		if re, err := compileRegexp(m.Path.Value); err != nil || !re.Match(r.Path) {
+		if p, err := compilePattern(m.Path.Value); err != nil || !p.match(r.Path) {
 			return fmt.Sprintf("the whole path does not match the expression %q", m.Path.Value)
 		}
 	default:

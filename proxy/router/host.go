@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,9 +12,9 @@ import (
 
 // host is the compiled form of one proxy.Host.
 type host[T any] struct {
-	source  *proxy.Host
-	root    node[T]         // stands for the prefix "/"
-	regexps []pathRegexp[T] // in order of precedence
+	source   *proxy.Host
+	root     node[T]          // stands for the prefix "/"
+	patterns []pathPattern[T] // in order of precedence
 }
 
 // rule is one Route under its path.
@@ -24,9 +23,9 @@ type rule[T any] struct {
 	bound      T
 }
 
-// pathRegexp is a Route whose path is a regular expression.
-type pathRegexp[T any] struct {
-	path *regexp.Regexp
+// pathPattern is a Route whose path is a regular expression.
+type pathPattern[T any] struct {
+	path *pattern
 	rule rule[T]
 }
 
@@ -48,11 +47,11 @@ func (h *host[T]) add(route *proxy.Route, bind func(*proxy.Route) T) error {
 	}
 	path := route.Match.Path
 	if path.Type == proxy.PathRegex {
-		re, err := compileRegexp(path.Value)
+		p, err := compilePattern(path.Value)
 		if err != nil {
 			return fmt.Errorf("path: %w", err)
 		}
-		h.regexps = append(h.regexps, pathRegexp[T]{re, rule[T]{c, bind(route)}})
+		h.patterns = append(h.patterns, pathPattern[T]{p, rule[T]{c, bind(route)}})
 		return nil
 	}
 	bound := rule[T]{c, bind(route)}
@@ -78,10 +77,10 @@ func (h *host[T]) match(r *proxy.Request) *rule[T] {
 			return rule
 		}
 	}
-	for i := range h.regexps {
-		re := &h.regexps[i]
-		if (re.rule.conditions == nil || re.rule.conditions.hold(r)) && re.path.Match(r.Path) {
-			return &re.rule
+	for i := range h.patterns {
+		p := &h.patterns[i]
+		if (p.rule.conditions == nil || p.rule.conditions.hold(r)) && p.path.match(r.Path) {
+			return &p.rule
 		}
 	}
 	for ; n != nil; n = n.up {

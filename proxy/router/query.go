@@ -15,13 +15,13 @@ func (v *value) matchQuery(query []byte) bool {
 		if !equalDecoded(name, v.name) {
 			continue
 		}
-		if v.regexp == nil {
+		if v.pattern == nil {
 			return equalDecoded(val, v.exact)
 		}
 		if bytes.IndexByte(val, '%') < 0 && bytes.IndexByte(val, '+') < 0 {
-			return v.regexp.Match(val)
+			return v.pattern.match(val)
 		}
-		return v.regexp.Match(decode(val))
+		return v.pattern.match(decode(val))
 	}
 	return false
 }
