@@ -1,0 +1,178 @@
+package infrastructure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/controllers/queue"
+)
+
+// Config of a Writer.
+type Config struct {
+	Client client.Client // reads from the cache
+	Log    logr.Logger
+	// Warn emits an Event about a Gateway.
+	Warn func(gateway *gatewayv1.Gateway, reason, message string)
+}
+
+// ReasonServiceConflict is the reason of the Event for a Gateway whose Service's name is taken by another Service.
+const ReasonServiceConflict = "ServiceConflict"
+
+// Writer creates and updates the Service and the EndpointSlices of every Gateway while Run runs, which is while this
+// replica leads. It removes nothing but EndpointSlices of an address family that no Pod has: what belongs to a deleted
+// Gateway goes with it, by its owner reference. Its methods may be called concurrently.
+type Writer struct {
+	config Config
+	queue  *queue.Queue[types.NamespacedName, *desired]
+}
+
+// desired is what one Gateway should have.
+type desired struct {
+	gateway *gatewayv1.Gateway
+	service *corev1.Service
+	slices  []*discoveryv1.EndpointSlice
+}
+
+// workers is the number of Gateways written at once.
+const workers = 4
+
+// NewWriter returns a Writer that has nothing to write.
+func NewWriter(c Config) *Writer {
+	w := &Writer{config: c}
+	w.queue = queue.New(queue.Config[types.NamespacedName, *desired]{
+		Equal: func(a, b *desired) bool {
+			return a.gateway.UID == b.gateway.UID && equality.Semantic.DeepEqual(a.service, b.service) &&
+				equality.Semantic.DeepEqual(a.slices, b.slices)
+		},
+		Write: w.write,
+		Failed: func(key types.NamespacedName, err error) {
+			c.Log.Error(err, "cannot write a Gateway's Service, will try again", "Gateway", key)
+		},
+		Workers: workers,
+	})
+	return w
+}
+
+// Set makes ports and pods the desired state of these Gateways, and has no other Gateway looked after any more. Gateways
+// without ports get no Service. It does not wait for anything to be written.
+func (w *Writer) Set(gateways []*gatewayv1.Gateway, ports Ports, pods Pods, kind corev1.ServiceType) {
+	wanted := map[types.NamespacedName]bool{}
+	for _, gateway := range gateways {
+		key := keyOf(gateway)
+		if len(ports[key]) == 0 || gateway.DeletionTimestamp != nil {
+			continue
+		}
+		wanted[key] = true
+		w.queue.Set(key, &desired{gateway, Service(gateway, ports[key], kind), EndpointSlices(gateway, ports[key], pods)})
+	}
+	for _, key := range w.queue.Keys() {
+		if !wanted[key] {
+			w.queue.Forget(key)
+		}
+	}
+}
+
+// Check has the Gateway's Service and EndpointSlices compared with the desired ones again.
+func (w *Writer) Check(gateway types.NamespacedName) { w.queue.Check(gateway) }
+
+// Run writes until ctx is done, and returns when nothing is being written any more.
+func (w *Writer) Run(ctx context.Context) { w.queue.Run(ctx) }
+
+func (w *Writer) write(ctx context.Context, _ types.NamespacedName, d *desired) error {
+	ours, err := w.writeService(ctx, d)
+	if err != nil || !ours {
+		return err
+	}
+	for _, name := range sliceNames(d.gateway.Name) {
+		at := slices.IndexFunc(d.slices, func(s *discoveryv1.EndpointSlice) bool { return s.Name == name })
+		if at >= 0 {
+			err = errors.Join(err, w.writeSlice(ctx, d.gateway, d.slices[at]))
+		} else {
+			err = errors.Join(err, w.removeSlice(ctx, d.gateway, name))
+		}
+	}
+	return err
+}
+
+// writeService reports whether the Service is the Gateway's.
+func (w *Writer) writeService(ctx context.Context, d *desired) (ours bool, err error) {
+	existing := &corev1.Service{}
+	err = w.config.Client.Get(ctx, client.ObjectKeyFromObject(d.service), existing)
+	if apierrors.IsNotFound(err) {
+		if err := w.config.Client.Create(ctx, d.service.DeepCopy()); err != nil {
+			return false, fmt.Errorf("create Service: %w", err)
+		}
+		w.config.Log.Info("Service created", "Gateway", keyOf(d.gateway), "Service", d.service.Name)
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read Service: %w", err)
+	}
+	if !metav1.IsControlledBy(existing, d.gateway) {
+		w.config.Warn(d.gateway, ReasonServiceConflict,
+			fmt.Sprintf("the Service %s exists and does not belong to this Gateway: no address can be assigned", existing.Name))
+		return false, nil
+	}
+	merged, changed := Merge(existing, d.service)
+	if !changed {
+		return true, nil
+	}
+	if err := w.config.Client.Update(ctx, merged); err != nil {
+		return true, fmt.Errorf("update Service: %w", err)
+	}
+	w.config.Log.Info("Service updated", "Gateway", keyOf(d.gateway), "Service", d.service.Name)
+	return true, nil
+}
+
+func (w *Writer) writeSlice(ctx context.Context, gateway *gatewayv1.Gateway, want *discoveryv1.EndpointSlice) error {
+	existing := &discoveryv1.EndpointSlice{}
+	err := w.config.Client.Get(ctx, client.ObjectKeyFromObject(want), existing)
+	switch {
+	case apierrors.IsNotFound(err):
+		if err := w.config.Client.Create(ctx, want.DeepCopy()); err != nil {
+			return fmt.Errorf("create EndpointSlice: %w", err)
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("read EndpointSlice: %w", err)
+	case !metav1.IsControlledBy(existing, gateway):
+		return fmt.Errorf("the EndpointSlice %s does not belong to this Gateway", existing.Name)
+	}
+	merged := existing.DeepCopy()
+	mergeMap(&merged.Labels, want.Labels)
+	merged.Endpoints, merged.Ports = want.Endpoints, want.Ports
+	if equality.Semantic.DeepEqual(existing, merged) {
+		return nil
+	}
+	if err := w.config.Client.Update(ctx, merged); err != nil {
+		return fmt.Errorf("update EndpointSlice: %w", err)
+	}
+	return nil
+}
+
+func (w *Writer) removeSlice(ctx context.Context, gateway *gatewayv1.Gateway, name string) error {
+	existing := &discoveryv1.EndpointSlice{}
+	err := w.config.Client.Get(ctx, types.NamespacedName{Namespace: gateway.Namespace, Name: name}, existing)
+	if apierrors.IsNotFound(err) || (err == nil && !metav1.IsControlledBy(existing, gateway)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read EndpointSlice: %w", err)
+	}
+	if err := w.config.Client.Delete(ctx, existing); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete EndpointSlice: %w", err)
+	}
+	return nil
+}

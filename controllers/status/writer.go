@@ -1,0 +1,181 @@
+package status
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/controllers/queue"
+)
+
+// Key names an object whose status may be written.
+type Key struct {
+	Kind string // "Ingress", "GatewayClass", "Gateway", "HTTPRoute"
+	types.NamespacedName
+}
+
+// Emitter emits Events. It is the part of client-go's events.EventRecorder that a Writer uses.
+type Emitter interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
+}
+
+// Config of a Writer.
+type Config struct {
+	Controller gatewayv1.GatewayController // whose entries in an HTTPRoute's status are ours
+	Cached     client.Reader               // answers at once, perhaps with an older state
+	Fresh      client.Reader               // answers with the latest state
+	Status     client.StatusClient
+	Events     Emitter
+	Log        logr.Logger
+	Now        func() time.Time
+	Workers    int // objects written at once
+}
+
+// Writer carries Reports to the API server: one write for each object and settled state. An object that has the desired
+// status already, but for lastTransitionTime, is not written; what other controllers wrote is kept; a conflict is
+// resolved by reading the object again. It writes only while Run runs, which is while this replica leads; then every
+// object that differs is written. Its methods may be called concurrently.
+type Writer struct {
+	config Config
+	queue  *queue.Queue[Key, desired]
+
+	mu      sync.Mutex
+	emitted map[Key]map[Event]bool // the Events each object's latest entry had; guarded by mu
+}
+
+// NewWriter returns a Writer that has nothing to write.
+func NewWriter(c Config) *Writer {
+	w := &Writer{config: c, emitted: map[Key]map[Event]bool{}}
+	w.queue = queue.New(queue.Config[Key, desired]{
+		Equal:   sameDesired,
+		Write:   w.write,
+		Failed:  w.failed,
+		Workers: c.Workers,
+	})
+	return w
+}
+
+// Report makes r the desired status of every object. It does not wait for anything to be written.
+func (w *Writer) Report(r *Report) {
+	wanted := map[Key]bool{}
+	set := func(kind string, name types.NamespacedName, d desired) {
+		key := Key{kind, name}
+		wanted[key] = true
+		w.queue.Set(key, d)
+	}
+	for name, d := range r.GatewayClasses {
+		set("GatewayClass", types.NamespacedName{Name: name}, d)
+	}
+	for name, d := range r.Gateways {
+		set("Gateway", name, d)
+	}
+	for name, d := range r.HTTPRoutes {
+		set("HTTPRoute", name, d)
+	}
+	for name, d := range r.Ingresses {
+		set("Ingress", name, d)
+	}
+	for _, key := range w.queue.Keys() {
+		if !wanted[key] {
+			w.withdraw(key)
+		}
+	}
+}
+
+// withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours.
+func (w *Writer) withdraw(key Key) {
+	if key.Kind == "HTTPRoute" {
+		w.queue.Set(key, &HTTPRoute{})
+		return
+	}
+	w.forget(key)
+}
+
+// Check has the object's status compared with the latest Report again, because someone may have changed it.
+func (w *Writer) Check(key Key) { w.queue.Check(key) }
+
+// Run writes until ctx is done, and returns when nothing is being written any more.
+func (w *Writer) Run(ctx context.Context) { w.queue.Run(ctx) }
+
+func (w *Writer) forget(key Key) {
+	w.queue.Forget(key)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.emitted, key)
+}
+
+// write brings one object's status to what is desired.
+func (w *Writer) write(ctx context.Context, key Key, d desired) error {
+	err := w.attempt(ctx, w.config.Cached, key, d)
+	if apierrors.IsConflict(err) {
+		err = w.attempt(ctx, w.config.Fresh, key, d)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		w.forget(key)
+		return nil
+	case apierrors.IsInvalid(err):
+		// Another attempt would end the same way; the next change of the object or the Report is a new chance.
+		w.config.Log.Error(err, "the API server refuses the status", key.Kind, key.NamespacedName)
+		return nil
+	}
+	return err
+}
+
+func (w *Writer) attempt(ctx context.Context, reader client.Reader, key Key, d desired) error {
+	obj := d.object()
+	if err := reader.Get(ctx, key.NamespacedName, obj); err != nil {
+		return err
+	}
+	uid, generation := d.of()
+	if uid != "" && (uid != obj.GetUID() || generation < obj.GetGeneration()) {
+		return nil // the next Report will speak of the object as it is now
+	}
+	base := obj.DeepCopyObject().(client.Object)
+	d.merge(obj, merge{controller: w.config.Controller, now: metav1.NewTime(w.config.Now()).Rfc3339Copy()})
+	if !equality.Semantic.DeepEqual(base, obj) {
+		patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+		if err := w.config.Status.Status().Patch(ctx, obj, patch); err != nil {
+			return fmt.Errorf("write status: %w", err)
+		}
+		w.config.Log.V(1).Info("status written", key.Kind, key.NamespacedName)
+	}
+	w.emit(key, obj, d.events())
+	return nil
+}
+
+// maxNote is the longest message that an Event may carry, in bytes (events.k8s.io/v1).
+const maxNote = 1024
+
+// emit emits the Events that the object's previous entry did not have.
+func (w *Writer) emit(key Key, obj client.Object, events []Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.emitted[key]
+	now := make(map[Event]bool, len(events))
+	for _, e := range events {
+		if !before[e] && !now[e] {
+			w.config.Events.Eventf(obj, nil, e.Type, e.Reason, "Translate", "%s", e.Message[:min(len(e.Message), maxNote)])
+		}
+		now[e] = true
+	}
+	if len(now) == 0 {
+		delete(w.emitted, key)
+		return
+	}
+	w.emitted[key] = now
+}
+
+func (w *Writer) failed(key Key, err error) {
+	w.config.Log.Error(err, "cannot write a status, will try again", key.Kind, key.NamespacedName)
+}
