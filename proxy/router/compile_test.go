@@ -11,7 +11,7 @@ import (
 // TestIncrementalEqualsFull changes a few Hosts at a time: the Table made from the one before must route as one made
 // from nothing does, and bind only what is new.
 func TestIncrementalEqualsFull(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		g := newGenerator(seed)
 		listeners := g.listeners()
 		old := compile(t, listeners...)

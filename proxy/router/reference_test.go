@@ -11,9 +11,10 @@ import (
 )
 
 // The reference: the rules of the package doc read one by one over plain values, with no index of any kind. It shares
-// no code with the Table.
+// no code with the Table. The map keeps the expressions it has compiled.
+type reference map[string]*regexp.Regexp
 
-func referenceMatch(listeners []*proxy.Listener, r *proxy.Request) (*proxy.Route, *proxy.Listener) {
+func (ref reference) match(listeners []*proxy.Listener, r *proxy.Request) (*proxy.Route, *proxy.Listener) {
 	host := string(r.Host)
 	var chosen *proxy.Listener
 	for _, l := range listeners {
@@ -37,7 +38,7 @@ func referenceMatch(listeners []*proxy.Listener, r *proxy.Request) (*proxy.Route
 	for _, h := range hosts {
 		var best *proxy.Route
 		for _, route := range h.Routes {
-			if referenceHolds(&route.Match, r) && (best == nil || referenceBetter(route.Match, best.Match)) {
+			if ref.holds(&route.Match, r) && (best == nil || referenceBetter(route.Match, best.Match)) {
 				best = route
 			}
 		}
@@ -76,8 +77,8 @@ func specificity(name string, single bool) int {
 	}
 }
 
-func referenceHolds(m *proxy.Match, r *proxy.Request) bool {
-	return referencePath(m.Path, string(r.Path)) && (m.Method == "" || m.Method == string(r.Method)) &&
+func (ref reference) holds(m *proxy.Match, r *proxy.Request) bool {
+	return ref.path(m.Path, string(r.Path)) && (m.Method == "" || m.Method == string(r.Method)) &&
 		!slices.ContainsFunc(m.Headers, func(v proxy.ValueMatch) bool {
 			var lines []string
 			for _, f := range r.Header.Fields {
@@ -85,20 +86,20 @@ func referenceHolds(m *proxy.Match, r *proxy.Request) bool {
 					lines = append(lines, string(f.Value))
 				}
 			}
-			return lines == nil || !referenceValue(v, strings.Join(lines, ","))
+			return lines == nil || !ref.value(v, strings.Join(lines, ","))
 		}) &&
 		!slices.ContainsFunc(m.Query, func(v proxy.ValueMatch) bool {
 			values, err := url.ParseQuery(string(r.Query))
-			return err != nil || !values.Has(v.Name) || !referenceValue(v, values.Get(v.Name))
+			return err != nil || !values.Has(v.Name) || !ref.value(v, values.Get(v.Name))
 		})
 }
 
-func referencePath(p proxy.PathMatch, path string) bool {
+func (ref reference) path(p proxy.PathMatch, path string) bool {
 	switch p.Type {
 	case proxy.PathExact:
 		return path == p.Value
 	case proxy.PathRegex:
-		return referenceRegexp(p.Value, path)
+		return ref.regexp(p.Value, path)
 	default:
 		want := strings.Split(strings.TrimSuffix(p.Value, "/"), "/")
 		have := strings.Split(path, "/")
@@ -106,16 +107,20 @@ func referencePath(p proxy.PathMatch, path string) bool {
 	}
 }
 
-func referenceValue(v proxy.ValueMatch, have string) bool {
+func (ref reference) value(v proxy.ValueMatch, have string) bool {
 	if v.Type == proxy.ValueRegex {
-		return referenceRegexp(v.Value, have)
+		return ref.regexp(v.Value, have)
 	}
 	return v.Value == have
 }
 
-func referenceRegexp(expression, s string) bool {
-	re := regexp.MustCompile(expression)
-	re.Longest()
+func (ref reference) regexp(expression, s string) bool {
+	re := ref[expression]
+	if re == nil {
+		re = regexp.MustCompile(expression)
+		re.Longest()
+		ref[expression] = re
+	}
 	at := re.FindStringIndex(s)
 	return at != nil && at[0] == 0 && at[1] == len(s)
 }
