@@ -39,6 +39,9 @@ type Options struct {
 	IngressPort uint16
 	// Addresses for status.loadBalancer of Ingresses: IP addresses or host names.
 	Addresses []string
+	// DirectPorts: clients connect to the bound ports themselves (standalone), so that redirects name those and not the
+	// ports of a Gateway's listeners.
+	DirectPorts bool
 	// Placement says where each Gateway is to be reached; nil: Gateways are not served.
 	Placement gateway.Placement
 }
@@ -123,6 +126,7 @@ func gateways(b *build) {
 		Class:             b.options.Class,
 		ImplicitClass:     b.options.ImplicitClasses,
 		AllowExternalName: b.options.AllowExternalName,
+		DirectPorts:       b.options.DirectPorts,
 		Placement:         b.options.Placement,
 	}
 	if b.options.IngressPort != 0 {
@@ -158,6 +162,6 @@ func (b *build) unchanged() bool {
 // equal reports whether a Result made with o may be continued with other. Placement is asked anew by every build.
 func (o Options) equal(other Options) bool {
 	return o.Controller == other.Controller && o.Class == other.Class && o.ImplicitClasses == other.ImplicitClasses &&
-		o.AllowExternalName == other.AllowExternalName && o.IngressPort == other.IngressPort &&
+		o.AllowExternalName == other.AllowExternalName && o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort &&
 		slices.Equal(o.Addresses, other.Addresses)
 }

@@ -11,9 +11,9 @@ const legacyClass = "kubernetes.io/ingress.class"
 
 // classes says which Ingresses are ours.
 type classes struct {
-	ours     map[string]bool // classes of our controller
-	legacy   string          // a value of the annotation that is ours even without an IngressClass
-	unnamed  bool            // an Ingress that names no class is ours: the default class is
+	ours    map[string]bool // classes of our controller
+	legacy  string          // a value of the annotation that is ours even without an IngressClass
+	unnamed bool            // an Ingress that names no class is ours: the default class is
 }
 
 // classesOf reads the IngressClasses. Of several default classes the newest counts, then the one whose name sorts first:

@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
+)
+
+// maxMessage bounds the message of a condition; the API allows 32768 characters.
+const maxMessage = 2048
+
+// reportRoutes makes the entries of all routes that have changed themselves or whose Hosts were touched.
+func (s *State) reportRoutes(prev *State, changes map[types.NamespacedName]routeChange, touched []*host.Part) {
+	s.Reports.HTTPRoutes = cloneOrMake(prev.Reports.HTTPRoutes, len(changes))
+	for key, c := range changes {
+		if c.new == nil {
+			delete(s.Reports.HTTPRoutes, key)
+		} else {
+			s.Reports.HTTPRoutes[key] = s.reportRoute(c.new)
+		}
+	}
+	for _, part := range touched {
+		key := types.NamespacedName{Namespace: part.Rank.Namespace, Name: part.Rank.Name}
+		if _, done := changes[key]; done {
+			continue
+		}
+		entry := s.reportRoute(s.routes[key])
+		if !slices.Equal(entry.Events, s.Reports.HTTPRoutes[key].Events) {
+			s.Reports.HTTPRoutes[key] = entry
+		}
+	}
+}
+
+func (s *State) reportRoute(r *route) *status.HTTPRoute {
+	entry := &status.HTTPRoute{UID: r.source.UID, Generation: r.source.Generation}
+	for i := range r.parents {
+		entry.Parents = append(entry.Parents, r.reportParent(&r.parents[i], s.controller))
+	}
+	for _, message := range r.ignored {
+		entry.Events = append(entry.Events, status.Warning(status.ReasonUnsupportedField, message))
+	}
+	for _, p := range r.parts {
+		for _, loss := range s.hosts[p.listener].Losses(p.part) {
+			event := shadowEvent(loss)
+			if !slices.Contains(entry.Events, event) {
+				entry.Events = append(entry.Events, event)
+			}
+		}
+	}
+	return entry
+}
+
+func shadowEvent(loss host.Loss) status.Event {
+	winner := loss.Winner.ID
+	return status.Warning(status.ReasonShadowed, fmt.Sprintf("spec.rules[%d].matches[%d]: HTTPRoute %s/%s, rules[%d].matches[%d], has the same conditions and comes first",
+		loss.Route.ID.Rule, loss.Route.ID.Match, winner.Object.Namespace, winner.Object.Name, winner.Rule, winner.Match))
+}
+
+func (r *route) reportParent(p *parent, controller gatewayv1.GatewayController) gatewayv1.RouteParentStatus {
+	g := r.source.Generation
+	condition := func(kind gatewayv1.RouteConditionType, state bool, reason gatewayv1.RouteConditionReason, message string) metav1.Condition {
+		return status.Condition(string(kind), state, string(reason), cut(message), g)
+	}
+	result := gatewayv1.RouteParentStatus{ParentRef: *p.ref, ControllerName: controller}
+	problems := strings.Join(r.rules.invalid, "; ")
+	switch {
+	case p.reason != "":
+		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, false, p.reason, p.message))
+	case r.rules.allInvalid:
+		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, false, r.rules.reason, problems))
+	default:
+		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, true, gatewayv1.RouteReasonAccepted, ""))
+		if problems != "" {
+			result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionPartiallyInvalid, true,
+				gatewayv1.RouteReasonUnsupportedValue, "Dropped Rule: "+problems))
+		}
+	}
+	if r.rules.refReason != "" {
+		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionResolvedRefs, false, r.rules.refReason, r.rules.refMessage))
+	} else {
+		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionResolvedRefs, true, gatewayv1.RouteReasonResolvedRefs, ""))
+	}
+	return result
+}
+
+func cut(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + " ..."
+}
+
+// reportGateways makes the entries of all Gateways; one that is the same as in prev keeps its pointer.
+func (s *State) reportGateways(prev *State) {
+	s.Reports.Gateways = make(map[types.NamespacedName]*status.Gateway, len(s.gateways))
+	for key, g := range s.gateways {
+		if prev.gateways[key] == g && s.sameCounts(prev, g) {
+			s.Reports.Gateways[key] = prev.Reports.Gateways[key]
+			continue
+		}
+		s.Reports.Gateways[key] = s.reportGateway(g)
+	}
+}
+
+func (s *State) sameCounts(prev *State, g *gateway) bool {
+	return !slices.ContainsFunc(g.listeners, func(l *listener) bool { return s.attached[l.id] != prev.attached[l.id] })
+}
+
+func (s *State) reportGateway(g *gateway) *status.Gateway {
+	generation := g.source.Generation
+	entry := &status.Gateway{UID: g.source.UID, Generation: generation}
+	for _, a := range g.addresses {
+		kind := gatewayv1.HostnameAddressType
+		if _, err := netip.ParseAddr(a); err == nil {
+			kind = gatewayv1.IPAddressType
+		}
+		entry.Addresses = append(entry.Addresses, gatewayv1.GatewayStatusAddress{Type: &kind, Value: a})
+	}
+	entry.Conditions = []metav1.Condition{g.accepted(), g.programmed()}
+	for _, l := range g.listeners {
+		entry.Listeners = append(entry.Listeners, gatewayv1.ListenerStatus{
+			Name:           l.spec.Name,
+			SupportedKinds: l.supportedKinds(),
+			AttachedRoutes: s.attached[l.id],
+			Conditions:     l.conditions(generation, g.problem),
+		})
+	}
+	return entry
+}
+
+func (g *gateway) accepted() metav1.Condition {
+	condition := func(state bool, reason gatewayv1.GatewayConditionReason, message string) metav1.Condition {
+		return status.Condition(string(gatewayv1.GatewayConditionAccepted), state, string(reason), cut(message), g.source.Generation)
+	}
+	valid := 0
+	var problems []string
+	for _, l := range g.listeners {
+		switch {
+		case l.refusal != nil:
+			problems = append(problems, l.refusal.message)
+		case l.conflict != "":
+			problems = append(problems, fmt.Sprintf("listener %q: %s", l.spec.Name, l.conflict))
+		default:
+			valid++
+		}
+	}
+	switch address := g.unsupportedAddress(); {
+	case g.problem != "":
+		return condition(false, gatewayv1.GatewayReasonInvalidParameters, g.problem)
+	case address != "":
+		return condition(false, gatewayv1.GatewayReasonUnsupportedAddress, address)
+	case len(problems) > 0:
+		return condition(valid > 0, gatewayv1.GatewayReasonListenersNotValid, strings.Join(problems, "; "))
+	default:
+		return condition(true, gatewayv1.GatewayReasonAccepted, "")
+	}
+}
+
+func (g *gateway) programmed() metav1.Condition {
+	condition := func(state bool, reason gatewayv1.GatewayConditionReason, message string) metav1.Condition {
+		return status.Condition(string(gatewayv1.GatewayConditionProgrammed), state, string(reason), message, g.source.Generation)
+	}
+	served, pending := 0, 0
+	for _, l := range g.listeners {
+		switch {
+		case l.served():
+			served++
+		case l.refusal == nil && l.conflict == "":
+			pending++
+		}
+	}
+	switch address := g.unusableAddress(); {
+	case g.problem != "" || served+pending == 0:
+		return condition(false, gatewayv1.GatewayReasonInvalid, "no listener can be served")
+	case address != "":
+		return condition(false, gatewayv1.GatewayReasonAddressNotUsable, address)
+	case served == 0:
+		return condition(false, gatewayv1.GatewayReasonPending, "no port has been allocated yet")
+	case len(g.addresses) == 0:
+		return condition(false, gatewayv1.GatewayReasonAddressNotAssigned, "no address has been assigned yet")
+	default:
+		return condition(true, gatewayv1.GatewayReasonProgrammed, "")
+	}
+}
+
+// unsupportedAddress says which of spec.addresses is of a type that cannot be asked for.
+func (g *gateway) unsupportedAddress() string {
+	for i, a := range g.source.Spec.Addresses {
+		if a.Type != nil && *a.Type != gatewayv1.IPAddressType && *a.Type != gatewayv1.HostnameAddressType {
+			return fmt.Sprintf("spec.addresses[%d].type: %q is not supported", i, *a.Type)
+		}
+	}
+	return ""
+}
+
+// unusableAddress says which of spec.addresses the Gateway does not have.
+func (g *gateway) unusableAddress() string {
+	for i, a := range g.source.Spec.Addresses {
+		if a.Value != "" && !slices.Contains(g.addresses, a.Value) {
+			return fmt.Sprintf("spec.addresses[%d].value: %q cannot be provided", i, a.Value)
+		}
+	}
+	return ""
+}
