@@ -3,6 +3,7 @@ package infrastructure
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +35,19 @@ func PodsOf(slicesOfService []*discoveryv1.EndpointSlice) Pods {
 		pods[family] = slices.CompactFunc(endpoints, func(a, b discoveryv1.Endpoint) bool { return a.Addresses[0] == b.Addresses[0] })
 	}
 	return pods
+}
+
+// PodAt returns one Pod that is ready at an IP address, none if address is not one.
+func PodAt(address string) Pods {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil
+	}
+	family, ready := discoveryv1.AddressTypeIPv6, true
+	if ip.Unmap().Is4() {
+		family = discoveryv1.AddressTypeIPv4
+	}
+	return Pods{family: {{Addresses: []string{ip.Unmap().String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}}}}
 }
 
 // EndpointSlices returns the EndpointSlices that a Gateway's Service should have: one for each address family, and if

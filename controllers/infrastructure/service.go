@@ -1,6 +1,7 @@
 package infrastructure
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -156,17 +157,13 @@ func keepNodePorts(existing, desired []corev1.ServicePort) []corev1.ServicePort 
 	return ports
 }
 
-// Addresses returns what a Service can be reached at: what its load balancer assigned, or else its ClusterIPs.
-func Addresses(service *corev1.Service) []gatewayv1.GatewayStatusAddress {
-	var result []gatewayv1.GatewayStatusAddress
-	add := func(kind gatewayv1.AddressType, value string) {
-		result = append(result, gatewayv1.GatewayStatusAddress{Type: &kind, Value: value})
-	}
+// Addresses returns what a Service can be reached at, IP addresses or host names: what its load balancer assigned, or else
+// its ClusterIPs.
+func Addresses(service *corev1.Service) []string {
+	var result []string
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		if ingress.IP != "" {
-			add(gatewayv1.IPAddressType, ingress.IP)
-		} else if ingress.Hostname != "" {
-			add(gatewayv1.HostnameAddressType, ingress.Hostname)
+		if address := cmp.Or(ingress.IP, ingress.Hostname); address != "" {
+			result = append(result, address)
 		}
 	}
 	if len(result) > 0 {
@@ -174,7 +171,7 @@ func Addresses(service *corev1.Service) []gatewayv1.GatewayStatusAddress {
 	}
 	for _, ip := range service.Spec.ClusterIPs {
 		if ip != "" && ip != corev1.ClusterIPNone {
-			add(gatewayv1.IPAddressType, ip)
+			result = append(result, ip)
 		}
 	}
 	return result

@@ -78,11 +78,11 @@ func TestMergeKeepsWhatOthersAdded(t *testing.T) {
 
 func TestAddressesPreferTheLoadBalancer(t *testing.T) {
 	s := &corev1.Service{Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.7", "fd00::7"}}}
-	if got := Addresses(s); len(got) != 2 || got[0].Value != "10.96.0.7" || *got[0].Type != gatewayv1.IPAddressType {
+	if got := Addresses(s); len(got) != 2 || got[0] != "10.96.0.7" {
 		t.Errorf("without a load balancer: %v", got)
 	}
 	s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.1"}, {Hostname: "lb.example.com"}}
-	if got := Addresses(s); len(got) != 2 || got[0].Value != "203.0.113.1" || *got[1].Type != gatewayv1.HostnameAddressType {
+	if got := Addresses(s); len(got) != 2 || got[0] != "203.0.113.1" || got[1] != "lb.example.com" {
 		t.Errorf("with a load balancer: %v", got)
 	}
 	if got := Addresses(&corev1.Service{Spec: corev1.ServiceSpec{ClusterIPs: []string{corev1.ClusterIPNone}}}); got != nil {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -22,7 +22,7 @@ import (
 // Config of a Writer.
 type Config struct {
 	Client client.Client // reads from the cache
-	Log    logr.Logger
+	Log    *slog.Logger
 	// Warn emits an Event about a Gateway.
 	Warn func(gateway *gatewayv1.Gateway, reason, message string)
 }
@@ -58,7 +58,7 @@ func NewWriter(c Config) *Writer {
 		},
 		Write: w.write,
 		Failed: func(key types.NamespacedName, err error) {
-			c.Log.Error(err, "cannot write a Gateway's Service, will try again", "Gateway", key)
+			c.Log.Warn("cannot write a Gateway's Service, will try again", "error", err, "Gateway", key)
 		},
 		Workers: workers,
 	})
@@ -129,7 +129,7 @@ func (w *Writer) writeService(ctx context.Context, d *desired) (ours bool, err e
 	if !changed {
 		return true, nil
 	}
-	if err := w.config.Client.Update(ctx, merged); err != nil {
+	if err := w.patch(ctx, existing, merged); err != nil {
 		return true, fmt.Errorf("update Service: %w", err)
 	}
 	w.config.Log.Info("Service updated", "Gateway", keyOf(d.gateway), "Service", d.service.Name)
@@ -156,10 +156,16 @@ func (w *Writer) writeSlice(ctx context.Context, gateway *gatewayv1.Gateway, wan
 	if equality.Semantic.DeepEqual(existing, merged) {
 		return nil
 	}
-	if err := w.config.Client.Update(ctx, merged); err != nil {
+	if err := w.patch(ctx, existing, merged); err != nil {
 		return fmt.Errorf("update EndpointSlice: %w", err)
 	}
 	return nil
+}
+
+// patch changes existing to merged unless someone else has changed it meanwhile. Only what differs is sent, because a
+// cached object lacks what the cache leaves out.
+func (w *Writer) patch(ctx context.Context, existing, merged client.Object) error {
+	return w.config.Client.Patch(ctx, merged, client.MergeFromWithOptions(existing, client.MergeFromWithOptimisticLock{}))
 }
 
 func (w *Writer) removeSlice(ctx context.Context, gateway *gatewayv1.Gateway, name string) error {

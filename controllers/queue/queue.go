@@ -24,7 +24,7 @@ type Queue[K comparable, V any] struct {
 	config Config[K, V]
 
 	mu      sync.Mutex
-	desired map[K]V                                  // guarded by mu
+	desired map[K]V                                 // guarded by mu
 	work    workqueue.TypedRateLimitingInterface[K] // guarded by mu; nil while not running
 }
 

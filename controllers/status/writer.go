@@ -3,10 +3,11 @@ package status
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,7 +37,7 @@ type Config struct {
 	Fresh      client.Reader               // answers with the latest state
 	Status     client.StatusClient
 	Events     Emitter
-	Log        logr.Logger
+	Log        *slog.Logger
 	Now        func() time.Time
 	Workers    int // objects written at once
 }
@@ -126,7 +127,7 @@ func (w *Writer) write(ctx context.Context, key Key, d desired) error {
 		return nil
 	case apierrors.IsInvalid(err):
 		// Another attempt would end the same way; the next change of the object or the Report is a new chance.
-		w.config.Log.Error(err, "the API server refuses the status", key.Kind, key.NamespacedName)
+		w.config.Log.Error("the API server refuses the status", "error", err, key.Kind, key.NamespacedName)
 		return nil
 	}
 	return err
@@ -148,7 +149,7 @@ func (w *Writer) attempt(ctx context.Context, reader client.Reader, key Key, d d
 		if err := w.config.Status.Status().Patch(ctx, obj, patch); err != nil {
 			return fmt.Errorf("write status: %w", err)
 		}
-		w.config.Log.V(1).Info("status written", key.Kind, key.NamespacedName)
+		w.config.Log.Debug("status written", key.Kind, key.NamespacedName)
 	}
 	w.emit(key, obj, d.events())
 	return nil
@@ -165,7 +166,7 @@ func (w *Writer) emit(key Key, obj client.Object, events []Event) {
 	now := make(map[Event]bool, len(events))
 	for _, e := range events {
 		if !before[e] && !now[e] {
-			w.config.Events.Eventf(obj, nil, e.Type, e.Reason, "Translate", "%s", e.Message[:min(len(e.Message), maxNote)])
+			w.config.Events.Eventf(obj, nil, e.Type, e.Reason, "Translate", "%s", strings.ToValidUTF8(e.Message[:min(len(e.Message), maxNote)], ""))
 		}
 		now[e] = true
 	}
@@ -177,5 +178,5 @@ func (w *Writer) emit(key Key, obj client.Object, events []Event) {
 }
 
 func (w *Writer) failed(key Key, err error) {
-	w.config.Log.Error(err, "cannot write a status, will try again", key.Kind, key.NamespacedName)
+	w.config.Log.Warn("cannot write a status, will try again", "error", err, key.Kind, key.NamespacedName)
 }

@@ -1,0 +1,28 @@
+package infrastructure
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Placement answers the translation's questions where a Gateway is to be reached (gateway.Placement), from what is
+// recorded. It is read-only.
+type Placement struct {
+	Ports    Ports
+	Services map[types.NamespacedName]*corev1.Service
+}
+
+// Port returns the pod port recorded for a port of the Gateway's listeners.
+func (p Placement) Port(gateway types.NamespacedName, port int32) (uint16, bool) {
+	target, ok := p.Ports[gateway][port]
+	return target, ok
+}
+
+// Addresses returns the addresses of the Gateway's Service; none while the Gateway has no port.
+func (p Placement) Addresses(gateway types.NamespacedName) []string {
+	service := p.Services[types.NamespacedName{Namespace: gateway.Namespace, Name: ServiceName(gateway.Name)}]
+	if service == nil || len(p.Ports[gateway]) == 0 {
+		return nil
+	}
+	return Addresses(service)
+}

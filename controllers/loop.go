@@ -1,0 +1,188 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/controllers/infrastructure"
+	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+)
+
+// retryApply is the time after which a Snapshot that could not be bound completely is applied again.
+const retryApply = time.Second
+
+// loop is the goroutine that owns the View: it takes events, collects them to batches and has each batch built.
+type loop struct {
+	events  <-chan event
+	options translate.Options // without Placement
+	ports   infrastructure.Range
+	pods    Pods
+	builder builder
+	outbox  *outbox
+	// synced is closed when the first full snapshot serves.
+	synced chan struct{}
+	log    *slog.Logger
+
+	view      *view.View
+	pace      pace
+	listed    bool // every kind has been listed: the View is whole
+	batch     batch
+	allocated infrastructure.Ports
+}
+
+// run works until ctx is done.
+func (l *loop) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		var due <-chan time.Time
+		if wait, ok := l.pace.wait(time.Now()); ok && l.listed {
+			if wait == 0 {
+				l.drain()
+				l.build()
+				continue
+			}
+			timer.Reset(wait)
+			due = timer.C
+		} else if l.builder.unbound {
+			timer.Reset(retryApply)
+			due = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case e := <-l.events:
+			l.take(e)
+		case <-due:
+			if !l.pace.pending && l.builder.serve(Applied{Lane: LaneRetry}, time.Now()) {
+				l.serving()
+			}
+		}
+	}
+}
+
+// drain takes the events that are there already, so that they need no build of their own.
+func (l *loop) drain() {
+	for range len(l.events) {
+		l.take(<-l.events)
+	}
+}
+
+// take brings the View up to date with one event and notes what has to be built.
+func (l *loop) take(e event) {
+	if e.object == nil {
+		l.listed = true
+		l.log.Info("all kinds are listed")
+		l.note(e.at)
+		l.batch.full = true
+		return
+	}
+	slice, ok := e.object.(*discoveryv1.EndpointSlice)
+	if !ok {
+		l.set(e)
+		l.note(e.at)
+		l.batch.full = true
+		return
+	}
+	if slice.Labels[discoveryv1.LabelManagedBy] == infrastructure.SliceManagedBy {
+		return // ours: they lead back to this proxy
+	}
+	key := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}
+	before, was := l.view.ServiceOf(key)
+	l.set(e)
+	after, is := l.view.ServiceOf(key)
+	if was {
+		l.changed(e.at, before)
+	}
+	if is {
+		l.changed(e.at, after)
+	}
+}
+
+func (l *loop) set(e event) {
+	if e.deleted {
+		l.view.Delete(e.object)
+	} else {
+		l.view.Set(e.object)
+	}
+}
+
+func (l *loop) changed(at time.Time, service types.NamespacedName) {
+	l.note(at)
+	if l.batch.services == nil {
+		l.batch.services = map[types.NamespacedName]struct{}{}
+	}
+	l.batch.services[service] = struct{}{}
+}
+
+func (l *loop) note(at time.Time) {
+	if l.batch.empty() {
+		l.batch.first = at
+	}
+	l.pace.add()
+}
+
+// build builds the batch and hands the outcome on.
+func (l *loop) build() {
+	changes := l.batch
+	l.batch = batch{}
+	began := time.Now()
+	options := l.options
+	gateways := l.gateways()
+	l.allocated = infrastructure.Record(gateways, l.view.Services, l.ports, l.allocated)
+	options.Placement = infrastructure.Placement{Ports: l.allocated, Services: l.view.Services}
+	if service := l.view.Services[l.pods.Service]; service != nil {
+		options.Addresses = infrastructure.Addresses(service)
+	}
+	done := l.builder.build(l.view, options, changes)
+	l.pace.built(began, time.Now())
+	if done {
+		l.serving()
+	}
+	_, podsChanged := changes.services[l.pods.Service]
+	l.outbox.put(l.builder.report(), l.places(gateways, changes.full || podsChanged))
+}
+
+// serving notes that everything is served as the View says.
+func (l *loop) serving() {
+	select {
+	case <-l.synced:
+	default:
+		l.log.Info("the first full snapshot serves")
+		close(l.synced)
+	}
+}
+
+// gateways returns the Gateways of our classes.
+func (l *loop) gateways() []*gatewayv1.Gateway {
+	var result []*gatewayv1.Gateway
+	for _, g := range l.view.Gateways {
+		class := l.view.GatewayClasses[string(g.Spec.GatewayClassName)]
+		if class != nil && string(class.Spec.ControllerName) == l.options.Controller {
+			result = append(result, g)
+		}
+	}
+	return result
+}
+
+// places returns what the Gateways should have, nil if that cannot have changed.
+func (l *loop) places(gateways []*gatewayv1.Gateway, changed bool) *places {
+	if !changed {
+		return nil
+	}
+	ports, without := infrastructure.Allocate(gateways, l.allocated, l.ports)
+	return &places{gateways: gateways, ports: ports, without: without, pods: l.addresses()}
+}
+
+// addresses returns where the replicas are.
+func (l *loop) addresses() infrastructure.Pods {
+	if l.pods.Service.Name == "" {
+		return infrastructure.PodAt(l.pods.Address)
+	}
+	return infrastructure.PodsOf(l.view.EndpointSlices[l.pods.Service])
+}
