@@ -1,0 +1,57 @@
+package testbed
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
+)
+
+// placement gives every port of every Gateway a free port of this machine, and keeps it.
+type placement struct {
+	t testing.TB
+
+	mu    sync.Mutex // guards ports
+	ports map[string]uint16
+}
+
+var _ gateway.Placement = (*placement)(nil)
+
+// Port implements gateway.Placement.
+func (p *placement) Port(g types.NamespacedName, port int32) (uint16, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := fmt.Sprintf("%s:%d", g, port)
+	if p.ports[key] == 0 {
+		p.ports[key] = freePort(p.t)
+	}
+	return p.ports[key], true
+}
+
+// Addresses implements gateway.Placement.
+func (p *placement) Addresses(types.NamespacedName) []string { return []string{"127.0.0.1"} }
+
+// freePort returns a port that nobody listens on. It is below those that systems give to outgoing connections, so that it
+// is still free a moment later; where to begin is left to chance because other tests may look for one at the same time.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	const first, last = 11_000, 32_000
+	for range 1000 {
+		port := first + rand.IntN(last-first)
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatalf("close a probe: %v", err)
+		}
+		return uint16(port)
+	}
+	t.Fatal("no free port")
+	return 0
+}
