@@ -62,6 +62,7 @@ type Server struct {
 	cfg      Config
 	handler  proxy.Handler
 	watch    *Watch
+	lot      lot
 	draining atomic.Bool
 	conns    sync.WaitGroup
 }
@@ -75,22 +76,38 @@ func NewServer(cfg Config, h proxy.Handler) *Server {
 	return &Server{cfg: cfg, handler: h, watch: newWatch()}
 }
 
-// ServeConn serves a connection until it ends and closes it. scheme is "http" or "https".
-func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string) {
-	c := &serverConn{srv: s, down: newSock(nc), port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr())}
+// ServeConn serves a connection, closes it at its end and then calls closed. It may return before that: a connection that
+// waits long for a request is given up by its goroutine and gets another one when the request comes. scheme is "http" or
+// "https".
+func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string, closed func()) {
+	c := &serverConn{srv: s, down: newSock(nc), port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr()), closed: closed}
 	c.body.c = c
 	s.conns.Add(1)
 	s.watch.add(c)
+	c.run()
+}
+
+// run serves the connection until it ends or is parked.
+func (c *serverConn) run() {
+	parked := false
 	defer func() {
 		if p := recover(); p != nil {
-			s.cfg.Log.Error("request handling panicked", "panic", p, "stack", string(debug.Stack()))
+			c.srv.cfg.Log.Error("request handling panicked", "panic", p, "stack", string(debug.Stack()))
 		}
-		s.watch.remove(c)
-		c.release()
-		c.down.close()
-		s.conns.Done()
+		if !parked {
+			c.end()
+		}
 	}()
-	c.serve()
+	parked = c.serve()
+}
+
+// end closes the connection. Nobody else uses it any more.
+func (c *serverConn) end() {
+	c.srv.watch.remove(c)
+	c.release()
+	c.down.close()
+	c.closed()
+	c.srv.conns.Done()
 }
 
 // Count returns the number of open connections and how many of them wait for a request.
@@ -124,6 +141,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		select {
 		case <-done:
 			s.watch.close()
+			s.lot.close()
 			return err
 		case <-ticker.C:
 			s.watch.interruptIdle() // those that have become idle since

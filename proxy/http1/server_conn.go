@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -34,6 +35,10 @@ type serverConn struct {
 	headSent  bool // the final response head has gone out, or been refused
 	keepAlive bool // another request may follow this one
 	linger    bool // the client may still be sending: read for a while before closing
+
+	closed     func()
+	fd         int32 // in the lot
+	registered bool  // with the lot's epoll
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -61,9 +66,14 @@ func (c *serverConn) release() {
 	}
 }
 
-func (c *serverConn) serve() {
+// serve serves requests until the connection ends or is parked.
+func (c *serverConn) serve() (parked bool) {
 	for {
-		if !c.readRequest() {
+		got := c.readRequest()
+		if got == gotParked {
+			return true
+		}
+		if got == gotNothing {
 			break
 		}
 		c.srv.handler.Serve(c.x, c)
@@ -79,10 +89,20 @@ func (c *serverConn) serve() {
 	if c.linger {
 		c.lingerClose()
 	}
+	return false
 }
 
-// readRequest reads and parses a request head into c.x. It returns false when the connection is at its end.
-func (c *serverConn) readRequest() bool {
+// got is what waiting for a request has come to.
+type got uint8
+
+const (
+	gotRequest got = iota
+	gotNothing     // the connection is at its end
+	gotParked      // the connection waits without a goroutine; it belongs to the lot now
+)
+
+// readRequest reads and parses a request head into c.x.
+func (c *serverConn) readRequest() got {
 	t := &c.srv.cfg.Timeouts
 	deadline, flags := c.srv.watch.after(t.Header), uint64(idleBit)
 	if c.used {
@@ -103,42 +123,64 @@ func (c *serverConn) readRequest() bool {
 				complete, err := c.parse()
 				if err != nil {
 					c.refuse(err)
-					return false
+					return gotNothing
 				}
 				if complete {
-					return true
+					return gotRequest
 				}
 			}
 			if room := c.in.w < len(c.in.data); !room {
 				if len(c.in.unread()) >= c.srv.cfg.Limits.HeaderBytes {
 					c.refuse(errHeadTooLarge)
-					return false
+					return gotNothing
 				}
 				c.in = c.in.grow(largeBuffer)
 			}
 		}
-		if !c.readMore(deadline, flags) {
-			return false
+		if got := c.readMore(deadline, flags); got != gotRequest {
+			return got
 		}
 	}
 }
 
 // readMore waits for bytes of a request head.
-func (c *serverConn) readMore(deadline, flags uint64) bool {
-	c.main.enter(c.down, deadline, flags)
+func (c *serverConn) readMore(deadline, flags uint64) got {
+	if why := c.main.enter(c.down, deadline, flags); why != causeNone { // it ran out while it was parked
+		return gotNothing
+	}
 	if c.srv.draining.Load() && flags&idleBit != 0 {
 		c.main.leave()
-		return false
+		return gotNothing
 	}
 	var err error
 	c.in, err = c.down.fill(c.in)
-	why := c.main.leave()
-	if why == causeDeadline && flags&idleBit == 0 {
+	switch why := c.main.leave(); {
+	case why == causePark:
+		_ = c.down.nc.SetDeadline(time.Time{})
+		if err == nil {
+			return gotRequest
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return c.park(deadline)
+		}
+	case why == causeDeadline && flags&idleBit == 0:
 		_ = c.down.nc.SetDeadline(time.Time{})
 		c.refuse(&Refusal{408, "timed out reading the request head", KindHead})
-		return false
+	case why == causeNone && err == nil:
+		return gotRequest
 	}
-	return err == nil && why == causeNone
+	return gotNothing
+}
+
+// park gives the connection to the lot until there is something to read.
+func (c *serverConn) park(deadline uint64) got {
+	c.release()
+	c.main.enter(nil, deadline, idleBit|parkedBit)
+	if c.srv.lot.park(c) {
+		return gotParked
+	}
+	c.main.leave()
+	return c.readMore(deadline, idleBit|parkedBit) // it cannot be parked; do not try again
 }
 
 // begin takes an Exchange for the request whose first bytes have arrived.

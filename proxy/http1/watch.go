@@ -19,29 +19,33 @@ const (
 	causeGone           // the client closed its connection
 	causeRequest        // a timeout of the Route
 	causeShutdown       // the server stops
+	causePark           // the connection is idle and should do without a goroutine
 	causePeer           // the other goroutine of the Exchange ended it
 )
 
 // slot is where one goroutine notes the blocking phase that it is in. The word holds the deadline in milliseconds of the
 // Watch's clock, the kind of the phase and the cause once it has been interrupted:
 //
-//	deadline<<8 | watchClient<<7 | idle<<6 | cause
+//	deadline<<8 | watchClient<<7 | idle<<6 | parked<<5 | cause
 //
 // Whoever sets the cause interrupts the target afterwards, possibly late: so a goroutine that finds a cause must close that
 // connection, whatever the phase itself came to.
 type slot struct {
 	word   atomic.Uint64
 	target atomic.Pointer[sock]
-	seen   uint64 // the word at the last tick; only Watch uses it
+	seen   uint64 // the word at the last tick; only Watch uses it, as ticks
+	ticks  uint32 // how many ticks have seen this word
 }
 
 const (
-	causeMask   = 0x3f
+	causeMask   = 0x1f
+	parkedBit   = 0x20 // the connection is in the lot, or must not be put there
 	idleBit     = 0x40
 	watchClient = 0x80
 )
 
-// enter notes a phase that may block on s until deadline (0 is no limit). flags is 0, idleBit or watchClient. It returns the
+// enter notes a phase that may block on s until deadline (0 is no limit). flags is 0, watchClient, or idleBit and
+// perhaps parkedBit. It returns the
 // cause if the phase before was interrupted.
 func (t *slot) enter(s *sock, deadline, flags uint64) cause {
 	t.target.Store(s)
@@ -52,7 +56,7 @@ func (t *slot) enter(s *sock, deadline, flags uint64) cause {
 func (t *slot) extend(deadline uint64) {
 	w := t.word.Load()
 	if w != 0 && w&causeMask == 0 && deadline > w>>8 {
-		t.word.CompareAndSwap(w, deadline<<8|w&(idleBit|watchClient))
+		t.word.CompareAndSwap(w, deadline<<8|w&(parkedBit|idleBit|watchClient))
 	}
 }
 
@@ -99,13 +103,15 @@ type Watch struct {
 	start time.Time
 	stop  chan struct{}
 	done  chan struct{}
+	// parkTicks is for how many ticks a connection waits for a request before it gives up its goroutine: two seconds.
+	parkTicks uint32
 
 	mu    sync.Mutex
 	conns map[*serverConn]struct{} // guarded by mu
 }
 
 func newWatch() *Watch {
-	w := &Watch{start: time.Now(), stop: make(chan struct{}), done: make(chan struct{}), conns: map[*serverConn]struct{}{}}
+	w := &Watch{start: time.Now(), stop: make(chan struct{}), done: make(chan struct{}), conns: map[*serverConn]struct{}{}, parkTicks: 8}
 	w.now.Store(1)
 	go w.run()
 	return w
@@ -165,17 +171,33 @@ func (w *Watch) sweep() {
 
 func (w *Watch) check(t *slot, c *serverConn, now uint64) {
 	word := t.word.Load()
-	waited := word == t.seen
-	t.seen = word
+	if word != t.seen {
+		t.seen, t.ticks = word, 0
+	} else {
+		t.ticks++
+	}
 	if word == 0 || word&causeMask != 0 {
 		return
 	}
 	if deadline := word >> 8; deadline != 0 && deadline <= now {
-		t.expire(word, causeDeadline)
+		w.expire(t, c, word, causeDeadline)
 		return
 	}
-	if waited && word&watchClient != 0 && c.down.gone() {
-		t.expire(word, causeGone)
+	switch {
+	case t.ticks == 0:
+	case word&watchClient != 0:
+		if c.down.gone() {
+			t.expire(word, causeGone)
+		}
+	case t.ticks >= w.parkTicks && word&(idleBit|parkedBit) == idleBit && canPark && c.down.raw != nil:
+		t.expire(word, causePark)
+	}
+}
+
+// expire interrupts an idle phase, also that of a connection that is in the lot.
+func (w *Watch) expire(t *slot, c *serverConn, word uint64, why cause) {
+	if t.expire(word, why) && word&parkedBit != 0 && c.srv.lot.take(c) {
+		go c.end()
 	}
 }
 
@@ -185,7 +207,7 @@ func (w *Watch) interruptIdle() {
 	defer w.mu.Unlock()
 	for c := range w.conns {
 		if word := c.main.word.Load(); word&idleBit != 0 && word&causeMask == 0 {
-			c.main.expire(word, causeShutdown)
+			w.expire(&c.main, c, word, causeShutdown)
 		}
 	}
 }
@@ -195,6 +217,10 @@ func (w *Watch) interruptAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
+		if word := c.main.word.Load(); word&parkedBit != 0 && word&causeMask == 0 {
+			w.expire(&c.main, c, word, causeShutdown)
+			continue
+		}
 		c.main.interrupt(causeShutdown)
 		c.pumping.interrupt(causeShutdown)
 		c.down.interrupt()

@@ -16,6 +16,7 @@ type port struct {
 	ln      net.Listener
 	metrics *telemetry.Listener
 	stop    chan struct{}
+	closed  func() // a connection has ended
 }
 
 // close ends the accept loop. Connections stay open.
@@ -43,6 +44,10 @@ func (s *Server) bind(st *state) error {
 			continue
 		}
 		p := &port{number: number, ln: ln, metrics: s.metrics.Listener(number), stop: make(chan struct{})}
+		p.closed = func() {
+			p.metrics.Close()
+			s.open.Add(-1)
+		}
 		s.ports[number] = p
 		s.accept.Add(1)
 		go s.acceptLoop(p)
@@ -94,12 +99,6 @@ func (s *Server) acceptLoop(p *port) {
 			continue
 		}
 		p.metrics.Open()
-		go func() {
-			defer func() {
-				p.metrics.Close()
-				s.open.Add(-1)
-			}()
-			s.http1.ServeConn(nc, p.number, "http")
-		}()
+		go s.http1.ServeConn(nc, p.number, "http", p.closed)
 	}
 }
