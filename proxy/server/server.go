@@ -130,7 +130,7 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 	s.state.Store(next)
 	s.unbound = s.bind(next)
 	if prev == nil || prev.snap != snap {
-		s.prune(next)
+		s.prune(prev, next)
 		s.metrics.Applied(time.Now(), time.Since(began), next.size)
 	}
 	return s.unbound

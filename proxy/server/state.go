@@ -36,7 +36,7 @@ type share struct {
 // compile makes the state that serves snap, and brings the backends up to date. On error nothing has changed.
 func (s *Server) compile(prev *state, snap *proxy.Snapshot) (*state, error) {
 	next := &state{snap: snap, tables: map[uint16]*router.Table[*route]{}}
-	if prev != nil && slices.Equal(prev.snap.Listeners, snap.Listeners) {
+	if prev != nil && sameListeners(prev.snap, snap) {
 		next.tables, next.size = prev.tables, prev.size
 	} else {
 		byPort := map[uint16][]*proxy.Listener{}
@@ -64,6 +64,9 @@ func (s *Server) compile(prev *state, snap *proxy.Snapshot) (*state, error) {
 	next.size.Backends, next.size.Endpoints = len(snap.Backends), endpoints
 	return next, nil
 }
+
+// sameListeners reports whether two Snapshots differ in their Backends at most: the commonest change.
+func sameListeners(a, b *proxy.Snapshot) bool { return slices.Equal(a.Listeners, b.Listeners) }
 
 func sizeOf(snap *proxy.Snapshot) telemetry.Size {
 	size := telemetry.Size{Listeners: len(snap.Listeners)}
@@ -117,12 +120,17 @@ func (s *Server) backend(id proxy.BackendID) *backend {
 	return b
 }
 
-// prune gives up what no part of st needs any more. Routes that st took over from before point to live backends, so a backend that has
-// left the Snapshot stays for as long as a Route names it.
-func (s *Server) prune(st *state) {
-	for id, b := range s.backends {
-		if _, ok := st.snap.Backends[id]; !ok {
-			b.clear(s)
+// prune gives up what st does not need any more and prev did. Routes that st took over from before point to live backends, so a
+// backend that has left the Snapshot stays for as long as a Route names it.
+func (s *Server) prune(prev, st *state) {
+	if prev != nil {
+		for id := range prev.snap.Backends {
+			if _, ok := st.snap.Backends[id]; !ok {
+				s.backends[id].clear(s)
+			}
+		}
+		if sameListeners(prev.snap, st.snap) {
+			return
 		}
 	}
 	routes := map[proxy.RouteID]struct{}{}
