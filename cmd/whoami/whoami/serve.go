@@ -70,7 +70,9 @@ func Serve(ctx context.Context, listener net.Listener, options ServeOptions) err
 		grace, cancel := context.WithTimeout(base, options.Grace)
 		defer cancel()
 		_ = server.Shutdown(grace) // its only failure is that grace ran out
-		<-served
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = fmt.Errorf("serve on %v: %w", listener.Addr(), ended)
+		}
 	}
 	cut()
 	_ = server.Close()
