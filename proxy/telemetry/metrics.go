@@ -133,7 +133,8 @@ type configMetrics struct {
 	duration          histogram
 	lastApplied       atomic.Int64 // Unix nanoseconds, 0 before the first
 	size              atomic.Pointer[Size]
-	problems          atomic.Int64
+	propagation       histogram
+	problems          atomic.Int64 // one more than the number, 0 before it is known
 }
 
 // Applied records that a Snapshot began to serve at the time at, took as long to compile, and holds size.
@@ -147,5 +148,8 @@ func (m *Metrics) Applied(at time.Time, took time.Duration, size Size) {
 // Rejected records a Snapshot that could not be applied; the one before it goes on serving.
 func (m *Metrics) Rejected() { m.config.rejected.Add(1) }
 
-// SetProblems records how many problems the configuration has now.
-func (m *Metrics) SetProblems(n int) { m.config.problems.Store(int64(n)) }
+// Propagated records the time from when a change of the configuration was noticed until it served.
+func (m *Metrics) Propagated(d time.Duration) { m.config.propagation.observe(d) }
+
+// SetProblems records how many problems the configuration has now. Before it is called there is no such series.
+func (m *Metrics) SetProblems(n int) { m.config.problems.Store(int64(n) + 1) }

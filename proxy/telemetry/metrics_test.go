@@ -241,6 +241,9 @@ breakwater_requests_unrouted_total 1
 
 func TestSnapshotFigures(t *testing.T) {
 	m := everything()
+	if n := testutil.CollectAndCount(m, "breakwater_config_problems"); n != 0 {
+		t.Error("a number of problems is shown before it is known")
+	}
 	m.Rejected()
 	m.SetProblems(4)
 	expect(t, m, `
