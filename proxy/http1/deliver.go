@@ -121,6 +121,9 @@ func (c *serverConn) appendResponseHead(p []byte, x *proxy.Exchange, how deliver
 	r := &x.Response
 	p = appendStatusLine(p, r.Status, r.Reason)
 	p = appendFields(p, &r.Header)
+	if r.Status >= 200 && !r.Header.Has("Date") { // RFC 9110 section 6.6.1: to be added by who forwards
+		p = append(append(append(p, "Date: "...), *c.srv.watch.date.Load()...), crlf...)
+	}
 	switch {
 	case how == withLength, how == noContent && r.ContentLength >= 0 && r.Status >= 200 && r.Status != 204:
 		p = appendLength(p, r.ContentLength)

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,7 @@ func (t *slot) expire(w uint64, c cause) bool {
 // Watch enforces the timeouts of every connection of a Server with one goroutine, and counts them.
 type Watch struct {
 	now   atomic.Uint64 // milliseconds since start, as of the last tick; at least 1
+	date  atomic.Pointer[[]byte]
 	start time.Time
 	stop  chan struct{}
 	done  chan struct{}
@@ -113,6 +115,7 @@ type Watch struct {
 func newWatch() *Watch {
 	w := &Watch{start: time.Now(), stop: make(chan struct{}), done: make(chan struct{}), conns: map[*serverConn]struct{}{}, parkTicks: 8}
 	w.now.Store(1)
+	w.setDate(w.start)
 	go w.run()
 	return w
 }
@@ -123,6 +126,14 @@ func (w *Watch) after(d time.Duration) uint64 {
 		return 0
 	}
 	return w.now.Load() + uint64(d/time.Millisecond) + 1
+}
+
+// setDate renews the value of the Date field (RFC 9110 section 6.6.1).
+func (w *Watch) setDate(t time.Time) {
+	date := t.UTC().AppendFormat(make([]byte, 0, len(http.TimeFormat)), http.TimeFormat)
+	if old := w.date.Load(); old == nil || string(*old) != string(date) {
+		w.date.Store(&date)
+	}
 }
 
 func (w *Watch) add(c *serverConn) {
@@ -153,6 +164,7 @@ func (w *Watch) run() {
 			return
 		case t := <-ticker.C:
 			w.now.Store(uint64(t.Sub(w.start)/time.Millisecond) + 1)
+			w.setDate(t)
 			w.sweep()
 		}
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
@@ -60,7 +59,6 @@ func (s *Server) deliver(x *proxy.Exchange, w proxy.Responder, body *proxy.Text)
 
 var (
 	nameContentType = []byte("Content-Type")
-	nameDate        = []byte("Date")
 	plainText       = []byte("text/plain; charset=utf-8")
 )
 
@@ -74,7 +72,6 @@ func prepare(x *proxy.Exchange, a *proxy.Answer) *proxy.Text {
 	res.Header.Fields = res.Header.Fields[:0]
 	res.Status, res.Reason, res.Local = a.Status, nil, true
 	res.ContentLength = int64(len(text))
-	res.Header.Add(nameDate, time.Now().UTC().AppendFormat(x.Scratch(len(http.TimeFormat))[:0], http.TimeFormat))
 	res.Header.Add(nameContentType, plainText)
 	res.Header.Fields = append(res.Header.Fields, a.Header...)
 	return &proxy.Text{Rest: text}
