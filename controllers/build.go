@@ -52,7 +52,8 @@ type builder struct {
 
 	last    *translate.Result // the last good result
 	behind  bool              // the last build failed, so last is not what the View says
-	unbound bool              // the last Apply returned an error
+	unbound error             // what the last Apply returned
+	refused int               // how often in a row Apply returned an error
 }
 
 // batch is a set of changes to build.
@@ -82,7 +83,7 @@ func (b *builder) build(v *view.View, o translate.Options, changes batch) bool {
 	b.behind = false
 	previous := b.last
 	b.last = result
-	if !b.unbound && previous != nil && sameSnapshot(previous.Snapshot, result.Snapshot) {
+	if b.unbound == nil && previous != nil && sameSnapshot(previous.Snapshot, result.Snapshot) {
 		return true
 	}
 	return b.serve(Applied{Lane: lane, Build: time.Since(began)}, changes.first)
@@ -92,15 +93,35 @@ func (b *builder) build(v *view.View, o translate.Options, changes batch) bool {
 func (b *builder) serve(a Applied, first time.Time) bool {
 	began := time.Now()
 	err := b.apply(b.last.Snapshot)
-	b.unbound = err != nil
-	if err != nil {
+	switch {
+	case err == nil:
+		b.refused = 0
+	case b.unbound != nil && b.unbound.Error() == err.Error():
+		b.refused++
+	default:
+		b.refused = 1
 		b.log.Error("cannot serve everything, will try again", "error", err)
 	}
+	b.unbound = err
 	if b.applied != nil {
 		a.Apply, a.Total = time.Since(began), time.Since(first)
 		b.applied(a)
 	}
 	return err == nil
+}
+
+// Time until a Snapshot that could not be served completely is applied again: doubled from the first to the last.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// retryAfter returns when to serve again; ok is false if there is no reason to.
+func (b *builder) retryAfter() (d time.Duration, ok bool) {
+	if b.unbound == nil {
+		return 0, false
+	}
+	return min(firstRetry<<min(b.refused-1, 10), lastRetry), true
 }
 
 // report returns the Report of the last good build, nil if there was none.

@@ -14,9 +14,6 @@ import (
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 )
 
-// retryApply is the time after which a Snapshot that could not be bound completely is applied again.
-const retryApply = time.Second
-
 // loop is the goroutine that owns the View: it takes events, collects them to batches and has each batch built.
 type loop struct {
 	events  <-chan event
@@ -50,8 +47,8 @@ func (l *loop) run(ctx context.Context) {
 			}
 			timer.Reset(wait)
 			due = timer.C
-		} else if l.builder.unbound {
-			timer.Reset(retryApply)
+		} else if again, ok := l.builder.retryAfter(); ok {
+			timer.Reset(again)
 			due = timer.C
 		}
 		select {

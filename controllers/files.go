@@ -1,0 +1,223 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+)
+
+// FilesConfig is the Config of Files.
+type FilesConfig struct {
+	Dir       string // folder of manifests, or one file; it may come into being later
+	DataPlane DataPlane
+	Log       *slog.Logger
+	Translate translate.Options
+	// Applied, if not nil, is told of every change of what is served. It must not block.
+	Applied func(Applied)
+}
+
+// Files keep the data plane as a folder of manifests says: the standalone mode. Every change below the folder is picked up:
+// files written in place or replaced, the symbolic links of a mounted ConfigMap, folders made, removed and renamed. Files
+// that symbolic links lead to outside the folder are read, but only a change of the link is noticed.
+//
+// If anything in the folder is wrong, the log says which file, object and field and why, and the last good state stays in
+// service as a whole.
+type Files struct {
+	config  FilesConfig
+	builder builder
+	synced  chan struct{} // closed when the first state serves
+
+	problems []view.Problem // of the last load
+	report   *status.Report // of the last build
+}
+
+// NewFiles returns Files that have not begun.
+func NewFiles(c FilesConfig) (*Files, error) {
+	if c.Dir == "" || c.DataPlane == nil || c.Log == nil {
+		return nil, errors.New("controllers: Dir, DataPlane and Log are required")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of manifests: %w", err)
+	}
+	c.Dir = dir
+	return &Files{
+		config:  c,
+		builder: builder{dataPlane: c.DataPlane, applied: c.Applied, log: c.Log},
+		synced:  make(chan struct{}),
+	}, nil
+}
+
+// Synced reports whether a good state has been loaded and serves. Once true it stays so.
+func (f *Files) Synced() bool {
+	select {
+	case <-f.synced:
+		return true
+	default:
+		return false
+	}
+}
+
+// A change is acted upon when the files have been quiet for settle, so that a file that is being written is not read in
+// the middle, and after settleMost in any case.
+const (
+	settle     = 20 * time.Millisecond
+	settleMost = 200 * time.Millisecond
+)
+
+// Run loads the folder and then every change of it, until ctx is done. It can be called once.
+func (f *Files) Run(ctx context.Context) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch the folder of manifests: %w", err)
+	}
+	defer watcher.Close()
+	f.watch(watcher) // before the first load, so that no change falls in between
+	f.load(time.Now())
+
+	timer := time.NewTimer(0)
+	<-timer.C
+	defer timer.Stop()
+	var first time.Time // when the oldest change that is not loaded yet was noticed; zero: there is none
+	for {
+		if again, ok := f.builder.retryAfter(); ok && first.IsZero() {
+			timer.Reset(again)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-watcher.Events:
+			if !f.concerns(e.Name) {
+				continue
+			}
+			if first.IsZero() {
+				first = time.Now()
+			}
+			timer.Reset(min(settle, max(0, time.Until(first.Add(settleMost)))))
+		case err := <-watcher.Errors:
+			// The queue of notices overflowed, for instance: look at everything.
+			f.config.Log.Warn("notices of changes may have been lost, loading everything", "error", err)
+			first = time.Now()
+			timer.Reset(settle)
+		case <-timer.C:
+			if first.IsZero() {
+				f.done(f.builder.serve(Applied{Lane: LaneRetry}, time.Now()))
+				continue
+			}
+			f.watch(watcher)
+			f.load(first)
+			first = time.Time{}
+		}
+	}
+}
+
+// watch watches the folder, all folders in it and the nearest folder above it, in which it or a part of its path may
+// come into being, be replaced or be renamed.
+func (f *Files) watch(watcher *fsnotify.Watcher) {
+	wanted := map[string]bool{}
+	_ = filepath.WalkDir(f.root(), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			wanted[filepath.Clean(path)] = true
+		}
+		return nil // what cannot be read is reported by the load
+	})
+	above := filepath.Dir(f.config.Dir)
+	for !isFolder(above) && above != filepath.Dir(above) {
+		above = filepath.Dir(above)
+	}
+	wanted[above] = true
+	for _, path := range watcher.WatchList() {
+		if !wanted[path] {
+			_ = watcher.Remove(path) // fails if the folder is gone, and the watch with it
+		}
+	}
+	for path := range wanted {
+		if err := watcher.Add(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.config.Log.Warn("changes in this folder will not be noticed", "folder", path, "error", err)
+		}
+	}
+}
+
+// concerns reports whether a change of path may change what the folder says. The folder above is watched as well, and what
+// happens there to others does not matter; but if Dir is a file, any change beside it may be a change of a link that
+// leads to it.
+func (f *Files) concerns(path string) bool {
+	within := func(path, folder string) bool {
+		return path == folder || strings.HasPrefix(path, folder+string(filepath.Separator))
+	}
+	return within(path, f.config.Dir) || within(f.config.Dir, path) || !isFolder(f.config.Dir)
+}
+
+// root returns Dir in a form that leads to the folder even if Dir is a symbolic link to one.
+func (f *Files) root() string {
+	if isFolder(f.config.Dir) {
+		return f.config.Dir + string(filepath.Separator)
+	}
+	return f.config.Dir
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// load brings the data plane to what the folder says, or reports why not.
+func (f *Files) load(first time.Time) {
+	v, problems := view.FromFiles(f.root())
+	wrong := slices.ContainsFunc(problems, func(p view.Problem) bool { return !p.Skipped })
+	if !slices.Equal(problems, f.problems) {
+		for _, p := range problems {
+			if p.Skipped {
+				f.config.Log.Info("skipped", problemAttributes(p)...)
+			} else {
+				f.config.Log.Error("invalid manifest", problemAttributes(p)...)
+			}
+		}
+		if wrong {
+			f.config.Log.Error("the last good state stays in service until all manifests are valid", "folder", f.config.Dir)
+		}
+		f.problems = problems
+	}
+	if wrong {
+		return
+	}
+	f.done(f.builder.build(v, f.config.Translate, batch{first: first, full: true}))
+	if report := f.builder.report(); report != f.report {
+		logReport(f.config.Log, f.report, report)
+		f.report = report
+	}
+}
+
+// done notes whether everything is served.
+func (f *Files) done(served bool) {
+	if served && !f.Synced() {
+		close(f.synced)
+	}
+}
+
+func problemAttributes(p view.Problem) []any {
+	file := p.File
+	if p.Line > 0 {
+		file = fmt.Sprintf("%s:%d", file, p.Line)
+	}
+	attributes := []any{"file", file}
+	for _, a := range []struct{ key, value string }{{"object", p.Object}, {"field", p.Field}, {"reason", p.Reason}} {
+		if a.value != "" {
+			attributes = append(attributes, a.key, a.value)
+		}
+	}
+	return attributes
+}
