@@ -46,6 +46,9 @@ func Load(dir string) ([]Package, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("read the package list: %w", err)
 		}
+		if isScratch(relative(listed.ImportPath)) {
+			continue
+		}
 		p := Package{
 			Path: relative(listed.ImportPath), Name: listed.Name, Dir: listed.Dir,
 			Imports:      relativeAll(relative, listed.Imports),
@@ -59,6 +62,12 @@ func Load(dir string) ([]Package, error) {
 		}
 		packages = append(packages, p)
 	}
+}
+
+// isScratch tells what lies in the folders that the Makefile builds into, which are not part of the project.
+func isScratch(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return first == "build" || first == "bin"
 }
 
 func goCommand(dir string, args ...string) ([]byte, error) {

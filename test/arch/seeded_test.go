@@ -181,13 +181,14 @@ func TestLoadReadsImportsOfEachKind(t *testing.T) {
 	write(t, filepath.Join(root, "proxy/a/x_test.go"), "package a_test\n\nimport _ \"testing\"\n")
 	write(t, filepath.Join(root, "proxy/b/b.go"), "package b\n\nimport _ \"example.com/m/api\"\n")
 	write(t, filepath.Join(root, "api/api.go"), "package api\n")
+	write(t, filepath.Join(root, "build/scratch/s.go"), "package scratch\n")
 	write(t, filepath.Join(root, "controllers/c.go"), "package controllers\n")
 	packages, err := arch.Load(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(packages, func(p arch.Package) bool { return p.Path == "proxy/a" })
-	if i < 0 {
+	if i < 0 || len(packages) != 4 {
 		t.Fatalf("packages: %+v", packages)
 	}
 	a := packages[i]
