@@ -158,6 +158,9 @@ func (s *fieldScan) note(name, value []byte) (keep bool, err error) {
 		if proxy.EqualFold(name, "content-length") {
 			return false, s.noteLength(value)
 		}
+		if proxy.EqualFold(name, "http2-settings") { // part of an upgrade that is not served (RFC 7540 section 3.2.1)
+			return false, nil
+		}
 	case 16:
 		if proxy.EqualFold(name, "proxy-connection") {
 			return false, nil
@@ -236,17 +239,60 @@ func (s *fieldScan) framing() error {
 		return errCodingInvalid
 	case proxy.EqualFold(s.coding, "chunked"):
 		return nil
-	case len(s.coding) > 0 && all(s.coding, isToken):
+	}
+	return unknownCoding(s.coding)
+}
+
+// unknownCoding tells a list of codings that ends with the only "chunked", which is valid but not served, from one that leaves
+// the length of the content open (RFC 9112 sections 6.1 and 6.3).
+func unknownCoding(list []byte) error {
+	chunked, last, valid := 0, false, true
+	eachToken(list, func(t []byte) {
+		last = proxy.EqualFold(t, "chunked")
+		if last {
+			chunked++
+		}
+		valid = valid && all(t, isToken)
+	})
+	if valid && last && chunked == 1 {
 		return errCodingUnknown
 	}
 	return errCodingInvalid
 }
 
-// protected are the fields that a Connection option must not remove on the way to the endpoint: a client could otherwise
-// take away what a proxy in front of it, or we ourselves, say about the client.
+// validUpgrade checks that p is a list of protocols (RFC 9110 section 7.8) and that none of them is a newer HTTP: behind such a switch
+// a client could send requests that nobody has checked.
+func validUpgrade(p []byte) bool {
+	valid := len(p) > 0
+	eachToken(p, func(t []byte) {
+		n := tokenLen(t)
+		name, version := t[:n], t[n:]
+		if len(version) > 0 {
+			valid = valid && version[0] == '/' && len(version) > 1 && all(version[1:], isToken)
+		}
+		valid = valid && n > 0 && !proxy.EqualFold(name, "h2c") && !proxy.EqualFold(name, "h2") && !proxy.EqualFold(name, "http")
+	})
+	return valid
+}
+
+// protected are the fields that a Connection option must not remove on the way to the endpoint, besides X-Forwarded-*: a
+// client could otherwise take away what a proxy in front of it, or we ourselves, say about the client.
 var protected = []string{
 	"host", "content-length", "transfer-encoding", "content-type", "authorization", "cookie", "cache-control",
-	"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded", "x-request-id",
+	"x-real-ip", "forwarded", "x-request-id",
+}
+
+func isProtected(name []byte) bool {
+	const forwarded = "x-forwarded-"
+	if len(name) >= len(forwarded) && proxy.EqualFold(name[:len(forwarded)], forwarded) {
+		return true
+	}
+	for _, p := range protected {
+		if proxy.EqualFold(name, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // stripNamed removes the fields that Connection names, before anything of ours is added (RFC 9110 section 7.6.1).
@@ -257,20 +303,13 @@ func (s *fieldScan) stripNamed() error {
 	var err error
 	for _, list := range s.connections[:s.nConnections] {
 		eachToken(list, func(t []byte) {
-			if !all(t, isToken) {
+			switch {
+			case !all(t, isToken):
 				err = errFieldValue
-				return
-			}
-			for _, p := range protected {
-				if proxy.EqualFold(t, p) {
-					if !s.response {
-						err = errConnectionOption
-					}
-					return
-				}
-			}
-			if !proxy.EqualFold(t, "close") && !proxy.EqualFold(t, "upgrade") {
+			case !isProtected(t):
 				s.header.Del(string(t))
+			case !s.response:
+				err = errConnectionOption
 			}
 		})
 	}

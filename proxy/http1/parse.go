@@ -92,6 +92,7 @@ type requestFraming struct {
 // parseRequest parses the request head at the beginning of p into r, whose byte slices then point into p; the path may
 // be normalised in place. more is true when p holds only a part of a head that is valid so far.
 func parseRequest(p []byte, r *proxy.Request, lim *Limits) (f requestFraming, more bool, err error) {
+	p = p[:min(len(p), lim.HeaderBytes)]
 	at := 0
 	for at < 4 && at+1 < len(p) && p[at] == '\r' && p[at+1] == '\n' { // RFC 9112 section 2.2: empty lines before
 		at += 2
@@ -100,14 +101,12 @@ func parseRequest(p []byte, r *proxy.Request, lim *Limits) (f requestFraming, mo
 	if err != nil {
 		return f, false, err
 	}
-	if more {
-		if len(p)-at > lim.RequestLine {
-			return f, false, errURITooLong
-		}
-		return f, true, nil
-	}
 	if len(line) > lim.RequestLine {
 		return f, false, errURITooLong
+	}
+	if more {
+		err = lim.enough(p)
+		return f, err == nil, err
 	}
 	target, err := parseRequestLine(line, r)
 	if err != nil {
@@ -115,11 +114,12 @@ func parseRequest(p []byte, r *proxy.Request, lim *Limits) (f requestFraming, mo
 	}
 	s := fieldScan{header: &r.Header, lim: lim, response: false, minor: r.Minor}
 	f.size, more, err = s.scan(p, next)
-	if err != nil || more {
-		return f, more, err
+	if err != nil {
+		return f, false, err
 	}
-	if f.size > lim.HeaderBytes {
-		return f, false, errHeadTooLarge
+	if more {
+		err = lim.enough(p)
+		return f, err == nil, err
 	}
 	if err = parseTarget(target, r, &s); err != nil {
 		return f, false, err
@@ -127,37 +127,45 @@ func parseRequest(p []byte, r *proxy.Request, lim *Limits) (f requestFraming, mo
 	return f, false, s.finishRequest(r, &f)
 }
 
-// worthParsing reports whether parsing p may bring more than it did when p was tried bytes long: when it is complete, or
-// has doubled. So a head that arrives byte by byte costs time in proportion to its length, and an invalid one is still
-// refused before it is complete.
+// enough returns an error when p, which is only a part of a head, is as long as a whole one may be.
+func (l *Limits) enough(p []byte) error {
+	if len(p) >= l.HeaderBytes {
+		return errHeadTooLarge
+	}
+	return nil
+}
+
+// worthParsing reports whether parsing p may bring more than it did when p was tried bytes long: when a line has been
+// completed since, or p has doubled. So a head that arrives byte by byte costs time in proportion to its length, and an
+// invalid one is refused as soon as the line that is wrong is complete.
 func worthParsing(p []byte, tried *int) bool {
-	if len(p) < 2**tried && !bytes.HasPrefix(p, crlf) && !bytes.Contains(p[max(0, *tried-3):], crlfcrlf) {
+	if len(p) < 2**tried && bytes.IndexByte(p[*tried:], '\n') < 0 {
 		return false
 	}
 	*tried = len(p)
 	return true
 }
 
-var (
-	crlf     = []byte("\r\n")
-	crlfcrlf = []byte("\r\n\r\n")
-)
+var crlf = []byte("\r\n")
 
-// cutLine returns the line at p[at:] without its CRLF and where the next one begins. A lone CR or LF is refused.
+// cutLine returns the line at p[at:] without its CRLF and where the next one begins. A lone CR or LF is refused. If more is true,
+// line is what has come of it so far.
 func cutLine(p []byte, at int) (line []byte, next int, more bool, err error) {
-	lf := bytes.IndexByte(p[at:], '\n')
-	if lf < 0 {
-		// A CR may only be the last byte so far.
-		if cr := bytes.IndexByte(p[at:], '\r'); cr >= 0 && at+cr != len(p)-1 {
-			return nil, 0, false, errLineEnd
-		}
-		return nil, 0, true, nil
+	line = p[at:]
+	cr := bytes.IndexByte(line, '\r')
+	if cr >= 0 {
+		line = line[:cr]
 	}
-	line = p[at : at+lf]
-	if lf == 0 || line[lf-1] != '\r' {
+	end := at + len(line)
+	switch {
+	case bytes.IndexByte(line, '\n') >= 0:
+		return nil, 0, false, errLineEnd
+	case end+1 >= len(p):
+		return line, 0, true, nil
+	case p[end+1] != '\n':
 		return nil, 0, false, errLineEnd
 	}
-	return line[:lf-1], at + lf + 1, false, nil
+	return line, end + 2, false, nil
 }
 
 // parseRequestLine parses method SP request-target SP HTTP-version (RFC 9112 section 3).
@@ -217,7 +225,7 @@ func (s *fieldScan) finishRequest(r *proxy.Request, f *requestFraming) error {
 			r.Expect = true
 		}
 	}
-	if r.Minor == 1 && s.upgradeOption && len(s.upgrade) > 0 && !proxy.EqualFold(s.upgrade, "h2c") {
+	if r.Minor == 1 && s.upgradeOption && s.upgrades == 1 && validUpgrade(s.upgrade) {
 		r.Upgrade = s.upgrade
 	}
 	r.Trailers = s.teTrailers

@@ -17,12 +17,14 @@ type responseFraming struct {
 // parseResponse parses the response head at the beginning of p, like parseRequest. head says whether the request was a
 // HEAD request, whose response has no content whatever its fields say.
 func parseResponse(p []byte, r *proxy.Response, lim *Limits, head bool) (f responseFraming, more bool, err error) {
+	p = p[:min(len(p), lim.HeaderBytes)]
 	line, next, more, err := cutLine(p, 0)
-	if err != nil || more {
-		if more && len(p) > lim.HeaderBytes {
-			return f, false, errHeadTooLarge
-		}
-		return f, more, err
+	if err != nil {
+		return f, false, err
+	}
+	if more {
+		err = lim.enough(p)
+		return f, err == nil, err
 	}
 	minor, err := parseStatusLine(line, r)
 	if err != nil {
@@ -30,8 +32,12 @@ func parseResponse(p []byte, r *proxy.Response, lim *Limits, head bool) (f respo
 	}
 	s := fieldScan{header: &r.Header, lim: lim, response: true, minor: minor}
 	f.size, more, err = s.scan(p, next)
-	if err != nil || more {
-		return f, more, err
+	if err != nil {
+		return f, false, err
+	}
+	if more {
+		err = lim.enough(p)
+		return f, err == nil, err
 	}
 	if err := s.framing(); err != nil {
 		return f, false, err

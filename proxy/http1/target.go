@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"net/netip"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -70,7 +71,7 @@ func parseAbsolute(target []byte, r *proxy.Request) (rest []byte, err error) {
 	case len(rest) == 0:
 		return root, nil
 	case rest[0] == '?':
-		// The path is empty: "/" (RFC 9110 section 4.2.3). There is room for it where the authority ended.
+		// The path is empty: "/" (RFC 9110 section 4.2.3).
 		return append(append(make([]byte, 0, len(rest)+1), '/'), rest...), nil
 	}
 	return rest, nil
@@ -78,66 +79,62 @@ func parseAbsolute(target []byte, r *proxy.Request) (rest []byte, err error) {
 
 // parseHost checks uri-host [ ":" port ] (RFC 9110 section 7.2), lowers its case in place and sets Authority and Host.
 func parseHost(v []byte, r *proxy.Request) error {
-	host := v
-	if len(v) > 0 && v[0] == '[' {
-		end := bytes.IndexByte(v, ']')
-		if end < 4 || !allIPv6(v[1:end]) {
-			return errHostInvalid
-		}
-		host = v[:end+1]
-	} else {
-		i := 0
-		for i < len(v) && classes[v[i]]&isHost != 0 {
-			if classes[v[i]]&isUpper != 0 {
-				v[i] |= 0x20
-			}
-			i++
-		}
-		host = v[:i]
-	}
-	if len(host) == 0 || len(host) > 255 {
+	n := hostLen(v)
+	if n == 0 || n > 255 || !validPort(v[n:]) {
 		return errHostInvalid
 	}
-	if port := v[len(host):]; len(port) > 0 {
-		if port[0] != ':' || len(port) > 6 {
-			return errHostInvalid
-		}
-		n := 0
-		for _, c := range port[1:] {
-			if c < '0' || c > '9' {
-				return errHostInvalid
-			}
-			n = n*10 + int(c-'0')
-		}
-		if n > 65535 {
-			return errHostInvalid
-		}
-	}
-	if host[0] == '[' {
-		for i, c := range host {
-			if classes[c]&isUpper != 0 {
-				host[i] |= 0x20
-			}
+	host := v[:n]
+	for i, c := range host {
+		if classes[c]&isUpper != 0 {
+			host[i] |= 0x20
 		}
 	}
 	r.Authority = v
-	if len(host) > 1 && host[len(host)-1] == '.' {
-		host = host[:len(host)-1]
-	}
-	if host[len(host)-1] == '.' {
-		return errHostInvalid
+	if host[n-1] == '.' {
+		if host = host[:n-1]; n == 1 || host[n-2] == '.' {
+			return errHostInvalid
+		}
 	}
 	r.Host = host
 	return nil
 }
 
-func allIPv6(p []byte) bool {
-	for _, c := range p {
-		if classes[c]&isHex == 0 && c != ':' && c != '.' {
+// hostLen returns how many bytes of v are a reg-name without escapes, an IPv4 address or an IPv6 literal (RFC 3986 section 3.2.2).
+func hostLen(v []byte) int {
+	if len(v) == 0 || v[0] != '[' {
+		n := 0
+		for n < len(v) && classes[v[n]]&isHost != 0 {
+			n++
+		}
+		return n
+	}
+	end := bytes.IndexByte(v, ']')
+	if end < 0 || end > len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
+		return 0
+	}
+	a, err := netip.ParseAddr(string(v[1:end]))
+	if err != nil || !a.Is6() || a.Zone() != "" {
+		return 0
+	}
+	return end + 1
+}
+
+// validPort checks [ ":" port ].
+func validPort(p []byte) bool {
+	if len(p) == 0 {
+		return true
+	}
+	if p[0] != ':' || len(p) > len(":65535") {
+		return false
+	}
+	n := 0
+	for _, c := range p[1:] {
+		if c < '0' || c > '9' {
 			return false
 		}
+		n = n*10 + int(c-'0')
 	}
-	return true
+	return n <= 65535
 }
 
 // normalizePath brings a path into the one form that is used for matching and for forwarding, in place:
