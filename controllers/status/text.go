@@ -96,17 +96,34 @@ func parentText(p gatewayv1.ParentReference) string {
 	return b.String()
 }
 
+// writeConditions writes the conditions that have nothing to say in one line, each of the others in a line of its own.
 func writeConditions(w io.Writer, indent string, conditions []metav1.Condition) {
+	var plain []string
 	for _, c := range conditions {
-		fmt.Fprintf(w, "%s%s=%s %s", indent, c.Type, c.Status, c.Reason)
-		if c.ObservedGeneration != 0 {
-			fmt.Fprintf(w, " generation=%d", c.ObservedGeneration)
+		if c.Message == "" {
+			plain = append(plain, conditionText(c))
 		}
-		if c.Message != "" {
-			fmt.Fprintf(w, " %q", c.Message)
-		}
-		fmt.Fprintln(w)
 	}
+	if len(plain) > 0 {
+		fmt.Fprintf(w, "%s%s\n", indent, strings.Join(plain, ", "))
+	}
+	for _, c := range conditions {
+		if c.Message != "" {
+			fmt.Fprintf(w, "%s%s: %q\n", indent, conditionText(c), c.Message)
+		}
+	}
+}
+
+// conditionText returns type, status and reason; a reason that only repeats the type is left out.
+func conditionText(c metav1.Condition) string {
+	text := fmt.Sprintf("%s=%s", c.Type, c.Status)
+	if c.Reason != c.Type {
+		text += " " + c.Reason
+	}
+	if c.ObservedGeneration != 0 {
+		text += fmt.Sprintf(" generation=%d", c.ObservedGeneration)
+	}
+	return text
 }
 
 func writeEvents(w io.Writer, events []Event) {

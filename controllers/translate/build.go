@@ -82,7 +82,7 @@ type build struct {
 func Build(v *view.View, o Options, prev *Result) *Result {
 	b := build{view: v, options: o, prev: prev, next: &Result{options: o}, uses: backend.Uses{}}
 	if prev == nil || !o.equal(prev.options) {
-		b.prev = &Result{backends: &backend.Table{}}
+		b.prev = &Result{backends: backend.NewTable()}
 	}
 	for _, process := range processors() {
 		process(&b)

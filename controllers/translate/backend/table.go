@@ -13,7 +13,7 @@ import (
 )
 
 // Table holds the Backends that are referenced. It is immutable: Update and Endpoints return another one that shares
-// what has not changed. The zero Table is empty.
+// what has not changed.
 type Table struct {
 	// Backends by identity: Snapshot.Backends.
 	Backends map[proxy.BackendID]*proxy.Backend
@@ -27,6 +27,9 @@ type entry struct {
 	slices  []*discoveryv1.EndpointSlice
 	uses    int // references
 }
+
+// NewTable returns an empty Table.
+func NewTable() *Table { return &Table{Backends: map[proxy.BackendID]*proxy.Backend{}} }
 
 // Uses counts references to Backends: positive where they are new, negative where they have gone.
 type Uses map[proxy.BackendID]int

@@ -38,7 +38,11 @@ func (s *State) translateClasses(v *view.View, o Options, prev *State) (changed 
 		changed = true
 	}
 	if _, exists := v.GatewayClasses[o.Class]; o.ImplicitClass && !exists {
-		s.classes[o.Class] = &class{}
+		if old := prev.classes[o.Class]; old != nil && old.source == nil {
+			s.classes[o.Class] = old
+		} else {
+			s.classes[o.Class], changed = &class{}, true
+		}
 	}
 	return changed || len(s.classes) != len(prev.classes)
 }

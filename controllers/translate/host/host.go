@@ -125,7 +125,11 @@ func merge(old, fresh []*proxy.Host, changed map[string][]*Part) []*proxy.Host {
 			merged = append(merged, h)
 		}
 	}
-	return append(merged, fresh...)
+	merged = append(merged, fresh...)
+	if len(merged) == 0 {
+		return nil // as in a Table that never had any
+	}
+	return merged
 }
 
 func newEntry(name string, parts []*Part) *entry {

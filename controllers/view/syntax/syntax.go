@@ -6,9 +6,11 @@
 package syntax
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"time"
 )
@@ -93,10 +95,14 @@ func ExpressionProblem(expression string) string {
 	if len(expression) > maxExpression {
 		return "is longer than 4096 characters"
 	}
-	if _, err := regexp.Compile(expression); err != nil {
-		return "is not a regular expression: " + err.Error()
+	_, err := regexp.Compile(expression)
+	if err == nil {
+		return ""
 	}
-	return ""
+	if problem, ok := errors.AsType[*syntax.Error](err); ok {
+		return "is not a regular expression: " + problem.Code.String()
+	}
+	return "is not a regular expression"
 }
 
 // TokenProblem checks the name of a header field or a method (RFC 9110 section 5.6.2).
