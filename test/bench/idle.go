@@ -61,8 +61,8 @@ func (s *session) idleOnce(ctx context.Context, p peer.Peer, n int, row *report.
 		return err
 	}
 	small := load.Workloads()[0]
-	warm := load.Run{URL: "http://" + address + small.Path, Host: peer.Host, Script: small.Script(), Connections: small.Connections, Duration: time.Second, Dir: s.dir}
-	if _, err := warm.Do(ctx); err != nil {
+	small.Seconds = 1
+	if _, err := small.Run(s.generator, "http://"+address, peer.Host).Do(ctx); err != nil {
 		return err
 	}
 	if err := pause(ctx, settleBefore); err != nil {

@@ -44,6 +44,7 @@ type options struct {
 	edits       int
 	backend     string // address of the backend
 	out         string // path without extension
+	ownLoad     bool
 	keep        bool
 }
 
@@ -59,7 +60,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(output)
-	quick := flags.Bool("quick", false, "a run of about 90 seconds: fewer and shorter rounds")
+	quick := flags.Bool("quick", false, "a run of about 90 seconds: "+strings.Join(quickParts(), ", ")+" only, in fewer and shorter rounds")
 	flags.Func("breakwater", "[NAME=]PATH of a breakwater binary; repeat to compare builds (default "+defaultBreakwater+")", o.addBreakwater)
 	flags.Func("breakwater-cmd", "[NAME=]COMMAND LINE that the arguments of `serve` are added to; may be repeated", o.addBreakwater)
 	flags.Func("target", "NAME=PID=URL of a program that runs already, for the workload small; may be repeated", o.addTarget)
@@ -76,6 +77,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.edits, "edits", 60, "edits of each kind in the scale measurement")
 	flags.StringVar(&o.backend, "backend-address", "", "address for the backend, to put a --target in front of it (default a free port)")
 	flags.StringVar(&o.out, "out", "", "path of the results, without extension (default "+outFolder+"/DATE)")
+	flags.BoolVar(&o.ownLoad, "own-load", false, "use the bench's own load generator even if wrk is there")
 	flags.BoolVar(&o.keep, "keep", false, "keep the temporary folder with configurations and logs")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -89,6 +91,9 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		o.quick(set)
 		if !set["scale"] {
 			*scales = "10,1000"
+		}
+		if !set["workload"] {
+			*parts = strings.Join(quickParts(), ",")
 		}
 	}
 	o.only, o.parts = list(*only), list(*parts)
@@ -187,6 +192,8 @@ func allParts() []string {
 	}
 	return append(names, partIdle, partScale)
 }
+
+func quickParts() []string { return []string{"small", "get10m", partIdle, partScale} }
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })

@@ -34,7 +34,12 @@ func (s *session) measureRequests(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range workloads {
+	for i, w := range workloads {
+		if i == 0 {
+			if err := s.warmUp(ctx, w, proxies); err != nil {
+				return err
+			}
+		}
 		table, err := s.measureWorkload(ctx, w, proxies)
 		if err != nil {
 			return err
@@ -48,18 +53,22 @@ func (s *session) measureRequests(ctx context.Context) error {
 func (s *session) workloads() []load.Workload {
 	var wanted []load.Workload
 	for _, w := range load.Workloads() {
-		if !s.wantsPart(w.Name) {
-			continue
+		if s.wantsPart(w.Name) {
+			wanted = append(wanted, s.adjust(w))
 		}
-		if s.connections > 0 {
-			w.Connections = s.connections
-		}
-		if s.seconds > 0 {
-			w.Seconds = s.seconds
-		}
-		wanted = append(wanted, w)
 	}
 	return wanted
+}
+
+// adjust puts the numbers given on the command line into a workload.
+func (s *session) adjust(w load.Workload) load.Workload {
+	if s.connections > 0 {
+		w.Connections = s.connections
+	}
+	if s.seconds > 0 {
+		w.Seconds = s.seconds
+	}
+	return w
 }
 
 // startProxies starts all peers and adds the targets of the command line; stop ends the started ones.
@@ -112,7 +121,21 @@ func forwardedFields(ctx context.Context, address string) ([]string, error) {
 	return found, nil
 }
 
-// measureWorkload warms every proxy up and then measures all of them, round after round.
+// warmUp sends a second of load to every proxy, so that connections are open and pools are filled.
+func (s *session) warmUp(ctx context.Context, w load.Workload, proxies []running) error {
+	w.Seconds = 1
+	for _, p := range proxies {
+		if _, err := s.runOnce(ctx, w, p); err != nil {
+			s.progress("warm up %s: %v", p.name, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// measureWorkload measures all proxies, round after round.
 func (s *session) measureWorkload(ctx context.Context, w load.Workload, proxies []running) (report.Workload, error) {
 	table := report.Workload{Name: w.Name, Connections: w.Connections, Seconds: w.Seconds}
 	var measured []running
@@ -123,20 +146,25 @@ func (s *session) measureWorkload(ctx context.Context, w load.Workload, proxies 
 		measured = append(measured, p)
 		table.Rows = append(table.Rows, report.Row{Peer: p.name})
 	}
-	for round := 0; round <= s.rounds; round++ {
+	failed := map[string]bool{}
+	for round := range s.rounds {
 		for i, p := range measured {
-			warm := w
-			if round == 0 {
-				warm.Seconds = 1
+			if failed[p.name] {
+				continue
 			}
-			figures, err := s.runOnce(ctx, warm, p)
+			figures, err := s.runOnce(ctx, w, p)
+			if err != nil && ctx.Err() == nil { // a machine that stood still for a moment is no reason to give up
+				figures, err = s.runOnce(ctx, w, p)
+			}
 			if err != nil {
-				return table, fmt.Errorf("%s, %s: %w", w.Name, p.name, err)
+				failed[p.name] = true
+				if err := s.leaveOut(ctx, w.Name+", "+p.name, err); err != nil {
+					return table, err
+				}
+				continue
 			}
-			if round > 0 {
-				table.Rows[i].Add(figures)
-				s.progress("%s round %d/%d %-12s %9.2f us/request %10.0f requests/s", w.Name, round, s.rounds, p.name, figures.CPU, figures.Rate)
-			}
+			table.Rows[i].Add(figures)
+			s.progress("%s round %d/%d %-12s %9.2f us/request %10.0f requests/s", w.Name, round+1, s.rounds, p.name, figures.CPU, figures.Rate)
 		}
 	}
 	return table, nil
@@ -144,7 +172,7 @@ func (s *session) measureWorkload(ctx context.Context, w load.Workload, proxies 
 
 // runOnce is one round of one workload against one proxy.
 func (s *session) runOnce(ctx context.Context, w load.Workload, p running) (report.Figures, error) {
-	run := load.Run{URL: p.url + w.Path, Host: peer.Host, Script: w.Script(), Connections: w.Connections, Duration: time.Duration(w.Seconds) * time.Second, Dir: s.dir}
+	run := w.Run(s.generator, p.url, peer.Host)
 	if p.fixed {
 		run.URL, run.Host = p.url, ""
 	}

@@ -187,19 +187,12 @@ func (o *scaled) endpointEdit(n int) (func() error, scale.Question, error) {
 
 // measureRandomHosts measures requests for random hosts in interleaved rounds, then reads memory again.
 func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
-	small := load.Workloads()[0]
-	seconds := small.Seconds
-	if s.seconds > 0 {
-		seconds = s.seconds
-	}
-	if s.connections > 0 {
-		small.Connections = s.connections
-	}
+	small := s.adjust(load.Workloads()[0])
 	for round := 0; round <= s.rounds; round++ {
 		for _, one := range all {
-			run := load.Run{
-				URL: "http://" + one.site.Listen + scale.Path, Script: load.RandomHosts(scale.HostPattern, scale.Path, one.Hosts),
-				Connections: small.Connections, Duration: time.Duration(seconds) * time.Second, Dir: s.dir,
+			run := small.Run(s.generator, "http://"+one.site.Listen, scale.HostPattern)
+			if run.Hosts = one.Hosts; one.Hosts == 1 {
+				run.Host = scale.Host(0)
 			}
 			figures, result, err := costOf(ctx, one.process.PID(), run, small.Requests)
 			if err != nil {

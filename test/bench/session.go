@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/test/bench/load"
 	"github.com/breakwater-gateway/breakwater/test/bench/peer"
 	"github.com/breakwater-gateway/breakwater/test/bench/report"
 )
@@ -19,13 +20,14 @@ import (
 // session is one run of the bench: what it started and what it found.
 type session struct {
 	options
-	dir     string // temporary; removed at the end
-	bin     string // programs built from this module; kept, so that the next run starts faster
-	files   uint64 // limit of open files
-	backend string // address
-	peers   []peer.Peer
-	started []*peer.Process
-	report  report.Report
+	dir       string // temporary; removed at the end
+	bin       string // programs built from this module; kept, so that the next run starts faster
+	files     uint64 // limit of open files
+	backend   string // address
+	generator load.Generator
+	peers     []peer.Peer
+	started   []*peer.Process
+	report    report.Report
 }
 
 // running is a proxy under measurement.
@@ -42,9 +44,6 @@ func open(ctx context.Context, o options) (*session, error) {
 	if _, err := os.Stat("cmd/backend/main.go"); err != nil {
 		return nil, fmt.Errorf("run it in its own folder, as in go run -C test/bench . (%w)", err)
 	}
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return nil, fmt.Errorf("the load generator wrk is not installed (apt-get install wrk)")
-	}
 	bin, err := filepath.Abs(filepath.Join(outFolder, "bin"))
 	if err != nil {
 		return nil, err
@@ -59,6 +58,7 @@ func open(ctx context.Context, o options) (*session, error) {
 	if s.dir, err = os.MkdirTemp("", "breakwater-bench-"); err != nil {
 		return nil, err
 	}
+	s.generator.Dir = s.dir
 	if s.backend, err = s.startBackend(ctx, "a", o.backend); err != nil {
 		s.close()
 		return nil, err
@@ -139,10 +139,19 @@ func (s *session) choosePeers(ctx context.Context) error {
 	return nil
 }
 
-// build compiles the backend and the Go peers.
+// build compiles the backend, the Go peers, and the bench's own load generator if wrk is missing.
 func (s *session) build(ctx context.Context, goPeers []string) error {
-	s.progress("building %s", strings.Join(append([]string{"backend"}, goPeers...), ", "))
-	args := append([]string{"build", "-o", s.bin + "/"}, peer.Programs(goPeers)...)
+	programs := append([]string{"backend"}, goPeers...)
+	if _, err := exec.LookPath("wrk"); err != nil || s.ownLoad {
+		s.generator.Own = filepath.Join(s.bin, "load")
+		programs = append(programs, "load")
+		s.report.Warn("the load comes from the bench's own generator, which takes more of the machine than wrk (apt-get install wrk)")
+	}
+	s.progress("building %s", strings.Join(programs, ", "))
+	args := []string{"build", "-o", s.bin + "/"}
+	for _, name := range programs {
+		args = append(args, "./cmd/"+name)
+	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)

@@ -4,7 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const figures = "Running 1s test\n  12 requests in 1.00s\nfigures requests=12 bytes=4096 duration=1000123 p50=250 p99=1900 connect=1 read=2 write=3 timeout=4 status=5\n"
 
@@ -52,5 +56,33 @@ func TestLongBodiesAreCountedByBytes(t *testing.T) {
 		if got := w.Requests(r); got != want {
 			t.Errorf("%s: %v requests, want %v", w.Name, got, want)
 		}
+	}
+}
+
+func TestArgumentsSayTheSameToBothGenerators(t *testing.T) {
+	w := Workload{Method: "POST", Path: "/p", Body: 1024, Connections: 7, Seconds: 2}
+	run := w.Run(Generator{Dir: t.TempDir()}, "http://127.0.0.1:1", "h")
+	args, err := run.arguments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(args, " ")
+	for _, want := range []string{"wrk -t1 -c7 -d2s ", " -H Host: h ", " http://127.0.0.1:1/p"} {
+		if !strings.Contains(text+" ", want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
+	}
+	if script := run.script(); !strings.Contains(script, `wrk.method = "POST"`) || !strings.Contains(script, `string.rep("x", 1024)`) {
+		t.Errorf("script:\n%s", script)
+	}
+	run.Hosts, run.Host = 30, "h%d.example.com"
+	if script := run.script(); !strings.Contains(script, "for i = 0, 29 do") || !strings.Contains(script, `string.format("h%d.example.com", i)`) {
+		t.Errorf("script:\n%s", script)
+	}
+	run.Own = "/bin/load"
+	args, err = run.arguments()
+	want := "/bin/load --url http://127.0.0.1:1/p --host h%d.example.com --hosts 30 --method POST --body 1024 --connections 7 --duration 2s"
+	if err != nil || strings.Join(args, " ") != want {
+		t.Errorf("arguments %q, %v; want %q", args, err, want)
 	}
 }

@@ -1,12 +1,8 @@
-// Package load puts load on a proxy: it runs wrk with a small script that reports exact counts, opens idle connections,
-// and defines the workloads of the bench. Nothing in it is safe for concurrent use on one value unless said so.
+// Package load puts load on a proxy: it runs wrk with a small script that reports exact counts (or the bench's own
+// generator), opens idle connections, and defines the workloads of the bench. Nothing in it is safe for concurrent use on one value unless said so.
 package load
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Workload is one kind of request, sent again and again over keep-alive connections.
 type Workload struct {
@@ -18,6 +14,14 @@ type Workload struct {
 	Connections int
 	Seconds     int  // length of one round
 	ByBytes     bool // see Requests
+}
+
+// Run is a run of the workload with the given generator against the proxy at url (scheme and address).
+func (w Workload) Run(g Generator, url, host string) Run {
+	return Run{
+		Generator: g, URL: url + w.Path, Host: host, Hosts: 1, Method: w.Method, Body: w.Body,
+		Connections: w.Connections, Duration: time.Duration(w.Seconds) * time.Second,
+	}
 }
 
 // Workloads are the bench's workloads in the order in which they run.
@@ -39,39 +43,6 @@ func (w Workload) Requests(r Result) float64 {
 	}
 	return float64(r.Requests)
 }
-
-// Script is the wrk script of the workload.
-func (w Workload) Script() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "wrk.method = %q\n", w.Method)
-	if w.Body > 0 {
-		fmt.Fprintf(&b, "wrk.body = string.rep(\"x\", %d)\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n", w.Body)
-	}
-	return b.String() + reportScript
-}
-
-// RandomHosts is the script of GET requests for the path, each for one of the hosts pattern%0 .. pattern%(n-1), chosen at
-// random. The requests are made before the load starts; pattern holds one %d.
-func RandomHosts(pattern, path string, n int) string {
-	return fmt.Sprintf(`local requests = {}
-function init(args)
-  for i = 0, %d do
-    wrk.headers["Host"] = string.format(%q, i)
-    requests[i + 1] = wrk.format("GET", %q)
-  end
-end
-function request() return requests[math.random(#requests)] end
-`, n-1, pattern, path) + reportScript
-}
-
-// reportScript makes wrk end its output with one line of exact figures; times are microseconds.
-const reportScript = `function done(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format("figures requests=%.0f bytes=%.0f duration=%.0f p50=%.0f p99=%.0f connect=%.0f read=%.0f write=%.0f timeout=%.0f status=%.0f\n",
-    summary.requests, summary.bytes, summary.duration, latency:percentile(50), latency:percentile(99),
-    e.connect, e.read, e.write, e.timeout, e.status))
-end
-`
 
 // Result is what one run of the load generator saw.
 type Result struct {

@@ -12,35 +12,88 @@ import (
 	"time"
 )
 
-// Run is one run of wrk.
-type Run struct {
-	URL         string
-	Host        string // value of the Host header; empty for the URL's own
-	Script      string // text of the Lua script; ends with the report of exact figures
-	Connections int
-	Duration    time.Duration // rounded up to whole seconds
-	Dir         string        // a folder for the script
+// Generator is the program that makes the load.
+type Generator struct {
+	Own string // path of the bench's own generator; empty for wrk
+	Dir string // a folder for wrk's script
 }
 
-// Do runs wrk to its end, or until ctx ends.
+// Run is one run of a load generator.
+type Run struct {
+	Generator
+	URL string
+	// Host is the Host header, empty for the URL's own. With Hosts above 1, the %d in it is a random number below Hosts.
+	Host        string
+	Hosts       int
+	Method      string
+	Body        int // bytes of the request body
+	Connections int
+	Duration    time.Duration // wrk rounds it up to whole seconds
+}
+
+// Do runs the generator to its end, or until ctx ends.
 func (r Run) Do(ctx context.Context) (Result, error) {
-	script := filepath.Join(r.Dir, "load.lua")
-	if err := os.WriteFile(script, []byte(r.Script), 0o600); err != nil {
+	args, err := r.arguments()
+	if err != nil {
 		return Result{}, err
 	}
-	seconds := int((r.Duration + time.Second - 1) / time.Second)
-	args := []string{"-t1", "-c" + strconv.Itoa(r.Connections), "-d" + strconv.Itoa(seconds) + "s", "--timeout", "20s", "-s", script}
-	if r.Host != "" {
-		args = append(args, "-H", "Host: "+r.Host)
-	}
-	cmd := exec.CommandContext(ctx, "wrk", append(args, r.URL)...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return Result{}, fmt.Errorf("wrk %s: %w: %s", r.URL, err, strings.TrimSpace(string(out)))
+		return Result{}, fmt.Errorf("load on %s: %w: %s", r.URL, err, strings.TrimSpace(string(out)))
 	}
 	return parseFigures(string(out))
 }
+
+func (r Run) arguments() ([]string, error) {
+	if r.Own != "" {
+		return []string{
+			r.Own, "--url", r.URL, "--host", r.Host, "--hosts", strconv.Itoa(r.Hosts), "--method", r.Method,
+			"--body", strconv.Itoa(r.Body), "--connections", strconv.Itoa(r.Connections), "--duration", r.Duration.String(),
+		}, nil
+	}
+	script := filepath.Join(r.Dir, "load.lua")
+	if err := os.WriteFile(script, []byte(r.script()), 0o600); err != nil {
+		return nil, err
+	}
+	seconds := int((r.Duration + time.Second - 1) / time.Second)
+	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(r.Connections), "-d" + strconv.Itoa(seconds) + "s", "--timeout", "20s", "-s", script}
+	if r.Host != "" && r.Hosts <= 1 {
+		args = append(args, "-H", "Host: "+r.Host)
+	}
+	return append(args, r.URL), nil
+}
+
+// script is the Lua text for wrk. Requests for random hosts are made before the load starts.
+func (r Run) script() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "wrk.method = %q\n", r.Method)
+	if r.Body > 0 {
+		fmt.Fprintf(&b, "wrk.body = string.rep(\"x\", %d)\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n", r.Body)
+	}
+	if r.Hosts > 1 {
+		fmt.Fprintf(&b, `local requests = {}
+function init(args)
+  for i = 0, %d do
+    wrk.headers["Host"] = string.format(%q, i)
+    requests[i + 1] = wrk.format()
+  end
+end
+function request() return requests[math.random(#requests)] end
+`, r.Hosts-1, r.Host)
+	}
+	return b.String() + reportScript
+}
+
+// reportScript makes wrk end its output with one line of exact figures; times are microseconds.
+const reportScript = `function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("figures requests=%.0f bytes=%.0f duration=%.0f p50=%.0f p99=%.0f connect=%.0f read=%.0f write=%.0f timeout=%.0f status=%.0f\n",
+    summary.requests, summary.bytes, summary.duration, latency:percentile(50), latency:percentile(99),
+    e.connect, e.read, e.write, e.timeout, e.status))
+end
+`
 
 // parseFigures reads the line that reportScript writes.
 func parseFigures(out string) (Result, error) {

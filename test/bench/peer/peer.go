@@ -59,18 +59,9 @@ func Go(bin string) []Peer {
 	}
 	return []Peer{
 		{Name: "reverseproxy", Note: "httputil.ReverseProxy with BufferPool, tuned Transport", GC: true, Prepare: listenAndBackend("reverseproxy")},
-		{Name: "fasthttp", Note: "fasthttp server and HostClient, response bodies streamed", GC: true, Prepare: listenAndBackend("fasthttp")},
+		{Name: "fasthttp", Note: "fasthttp server and HostClient, whole bodies in memory (its default)", GC: true, Prepare: listenAndBackend("fasthttp")},
 		{Name: "caddy", Note: "reverse_proxy handler", GC: true, Prepare: func(s Site) (Command, error) { return prepareCaddy(bin, s) }},
 	}
-}
-
-// Programs names the commands of this module that the given Go peers need.
-func Programs(names []string) []string {
-	programs := []string{"./cmd/backend"}
-	for _, name := range names {
-		programs = append(programs, "./cmd/"+name)
-	}
-	return programs
 }
 
 // Debian returns the peers that are Debian packages, found in PATH.

@@ -61,6 +61,9 @@ func scaleTables(all []Scale) []table {
 			name  string
 			edits Edits
 		}{{"route", s.Route}, {"endpoint", s.Endpoint}} {
+			if len(kind.edits.Live) == 0 {
+				continue
+			}
 			live.rows = append(live.rows, series([]string{s.Requests.Peer, kind.name}, kind.edits.Live))
 			for _, name := range slices.Sorted(maps.Keys(kind.edits.Exported)) {
 				own.rows = append(own.rows, series([]string{s.Requests.Peer + " " + name, kind.name + " edit"}, kind.edits.Exported[name]))

@@ -1,5 +1,5 @@
 // Command fasthttp is a peer of the bench: a fasthttp server in front of a fasthttp HostClient, doing the same job as
-// every other peer.
+// every other peer. Bodies are held in memory as a whole, which is fasthttp's default and costs it the least CPU time.
 package main
 
 import (
@@ -22,7 +22,6 @@ func main() {
 		Addr:                          *backend,
 		MaxConns:                      4096,
 		MaxIdleConnDuration:           time.Hour,
-		StreamResponseBody:            true,
 		NoDefaultUserAgentHeader:      true,
 		DisableHeaderNamesNormalizing: true,
 		DisablePathNormalizing:        true,
@@ -32,7 +31,6 @@ func main() {
 		IdleTimeout:           time.Hour,
 		NoDefaultServerHeader: true,
 		NoDefaultDate:         true,
-		StreamRequestBody:     true,
 	}
 	log.Fatal(server.ListenAndServe(*listen))
 }

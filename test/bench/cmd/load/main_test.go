@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestLoadCountsAnswersBytesAndErrors(t *testing.T) {
+	var good, bad atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if len(body) != 100 || !strings.HasPrefix(r.Host, "h") {
+			bad.Add(1)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		good.Add(1)
+		fmt.Fprint(w, "answer")
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	requests := []string{request("POST", "/p", "h0", 100), request("POST", "/p", "h1", 100), request("POST", "/p", "x", 100)}
+	total := run(address, requests, 3, time.Now().Add(300*time.Millisecond))
+	answered := int64(len(total.latencies))
+	// The deadline may cut off one answer per connection.
+	if sent := good.Load() + bad.Load(); answered == 0 || answered > sent || answered < sent-3 {
+		t.Errorf("%d answers counted, %d given", answered, sent)
+	}
+	if total.status > bad.Load() || total.status < bad.Load()-3 || bad.Load() == 0 {
+		t.Errorf("%d error statuses counted, %d given", total.status, bad.Load())
+	}
+	if total.bytes < answered*int64(len("HTTP/1.1 200 OK\r\n")) || total.connect+total.read+total.write != 0 {
+		t.Errorf("tally %d bytes, %d connect, %d read, %d write errors", total.bytes, total.connect, total.read, total.write)
+	}
+	if total.percentile(50) <= 0 || total.percentile(99) < total.percentile(50) {
+		t.Errorf("p50 %v, p99 %v", total.percentile(50), total.percentile(99))
+	}
+}
+
+func TestLoadReportsThatNobodyListens(t *testing.T) {
+	server := httptest.NewServer(nil)
+	address := server.Listener.Addr().String()
+	server.Close()
+	if total := run(address, []string{"x"}, 1, time.Now().Add(50*time.Millisecond)); total.connect == 0 || len(total.latencies) != 0 {
+		t.Errorf("tally %+v", total)
+	}
+}
