@@ -60,9 +60,18 @@ func (u *Conn) RoundTrip(x *proxy.Exchange, d proxy.Responder) *proxy.Error {
 		return err
 	}
 	err := u.receive(x)
-	if err != nil {
-		u.broken = true
+	if err == nil {
+		if why := c.main.leave(); why == causeNone {
+			return nil
+		} else {
+			err = u.interrupted("read response head", why)
+		}
 	}
+	c.main.leave()
+	if c.pump != nil {
+		c.pump.stop() // what it reads now is lost; the connection ends with the answer
+	}
+	u.broken = true
 	return err
 }
 
@@ -86,7 +95,7 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 	if stream {
 		wait = t.UpstreamWrite
 	}
-	if why := c.enterUpstream(u.s, c.srv.watch.after(wait)); why != causeNone {
+	if why := c.enterUpstream(u.s, c.srv.watch.after(wait), awaitHead|writing); why != causeNone {
 		return u.interrupted("send request", why)
 	}
 	if err := u.s.write2(p, body); err != nil {
@@ -186,10 +195,8 @@ const maxInterim = 32
 
 // readHead reads one response head.
 func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
-	c := u.c
 	head := string(x.Request.Method) == "HEAD"
-	tried := 0
-	deadline := c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader)
+	tried, deadline := 0, uint64(0)
 	for {
 		if u.in != nil && len(u.in.unread()) > 0 {
 			if worthParsing(u.in.unread(), &tried) {
@@ -212,17 +219,8 @@ func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
 				u.in = u.in.grow(largeBuffer)
 			}
 		}
-		if c.pump != nil {
-			// The endpoint's time begins when it has the whole request; until then the pump is watched.
-			if err := c.pump.failed(); err != nil {
-				return err
-			}
-			if !c.pump.finished() {
-				deadline = 0
-			}
-		}
-		if why := c.enterUpstream(u.s, deadline); why != causeNone {
-			return u.interrupted("read response head", why)
+		if err := u.enterHead(&deadline); err != nil {
+			return err
 		}
 		var err error
 		u.in, err = u.s.fill(u.in)
@@ -230,6 +228,30 @@ func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
 			return u.readFailed(x, err, *fresh)
 		}
 		*fresh = false
+	}
+}
+
+// enterHead notes the wait for a response head. The endpoint's time begins when it has the whole request: until then there is no
+// deadline, and the pump ends or extends the phase.
+func (u *Conn) enterHead(deadline *uint64) *proxy.Error {
+	c := u.c
+	for {
+		pumping := c.pump != nil && !c.pump.ended.Load()
+		if !pumping && *deadline == 0 {
+			*deadline = c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader)
+		}
+		if why := c.enterUpstream(u.s, *deadline, awaitHead); why != causeNone {
+			return u.interrupted("read response head", why)
+		}
+		if c.pump == nil {
+			return nil
+		}
+		if err := c.pump.failed(); err != nil {
+			return err
+		}
+		if pumping == !c.pump.ended.Load() {
+			return nil
+		}
 	}
 }
 
@@ -330,7 +352,7 @@ func (u *Conn) readRaw(p []byte) (int, error) {
 // fromConn reads from the connection under the body timeout.
 func (u *Conn) fromConn(p []byte) (int, error) {
 	c := u.c
-	if why := c.enterUpstream(u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamBody)); why != causeNone {
+	if why := c.enterUpstream(u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamBody), 0); why != causeNone {
 		u.broken = true
 		return 0, causeError(why)
 	}

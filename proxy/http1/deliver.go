@@ -22,7 +22,7 @@ func (c *serverConn) Inform(status int, h *proxy.Header) error {
 
 // write sends p and q to the client.
 func (c *serverConn) write(p, q []byte) error {
-	why := c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), 0)
+	why := c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), writing)
 	if why == causeNone {
 		err := c.down.write2(p, q)
 		if why = c.main.leave(); why == causeNone {
@@ -81,6 +81,9 @@ func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 	}
 	if err != nil {
 		c.keepAlive = false
+		if direct {
+			u.broken = true // it may have been interrupted just after its last byte
+		}
 		if how == untilClose || err.Side == proxy.Internal {
 			c.down.reset() // nothing else tells the client that the content is not complete
 		}
@@ -172,7 +175,7 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 	}
 	if u.left >= spliceMin && u.s.tcp != nil && c.down.tcp != nil {
 		n, side, err := spliceN(c.down, u.s, u.left, spliceSlots{
-			slot: &c.main, watch: c.srv.watch, flags: watchClient,
+			slot: &c.main, watch: c.srv.watch, limit: &c.limit, flags: watchClient,
 			read: c.srv.cfg.Timeouts.UpstreamBody, write: c.srv.cfg.Timeouts.Write,
 		})
 		u.left -= n

@@ -16,9 +16,10 @@ type limit struct {
 	seq uint64 // guarded by mu; counts the timers that have been set, and taken back
 }
 
-// enterUpstream notes that the connection's goroutine waits for the endpoint, and that the client is to be watched.
-func (c *serverConn) enterUpstream(s *sock, deadline uint64) cause {
-	if why := c.main.enter(s, deadline, watchClient); why != causeNone {
+// enterUpstream notes that the connection's goroutine waits for the endpoint, and that the client is to be watched. flags are added
+// to the kind of the phase.
+func (c *serverConn) enterUpstream(s *sock, deadline, flags uint64) cause {
+	if why := c.main.enter(s, deadline, watchClient|flags); why != causeNone {
 		return why
 	}
 	if why := cause(c.limit.hit.Load()); why != causeNone {
@@ -40,7 +41,7 @@ func (c *serverConn) arm(d time.Duration, why cause) (disarm func()) {
 		defer l.mu.Unlock()
 		if l.seq == seq {
 			l.hit.Store(uint32(why))
-			c.main.interruptWaiting(why)
+			c.main.interrupt(watchClient, why)
 		}
 	})
 	return func() {

@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -19,10 +20,10 @@ type pump struct {
 	c       *serverConn
 	u       *Conn
 	stopped atomic.Bool
-	done    chan struct{}
-	// Valid once done is closed.
-	err  *proxy.Error
-	sent bool // the whole body has been sent
+	done    chan struct{} // closed when the goroutine touches the Exchange no more
+	ended   atomic.Bool   // what follows is valid
+	err     *proxy.Error
+	sent    bool // the whole body has been sent
 }
 
 // startPump begins to send x's body on u.
@@ -34,17 +35,15 @@ func (c *serverConn) startPump(x *proxy.Exchange, u *Conn) {
 
 func (p *pump) run(x *proxy.Exchange) {
 	defer close(p.done)
-	err := p.copy(x)
-	if err == nil {
-		p.sent = true
+	p.err = p.copy(x)
+	p.sent = p.err == nil
+	p.ended.Store(true)
+	if p.failed() != nil {
+		p.c.main.interrupt(awaitHead, causePeer) // there will be no response
 		return
 	}
-	p.err = err
-	if err.Side == proxy.Downstream {
-		// There will be no response to this: wake the one who waits for it. If the endpoint has stopped reading, on the
-		// other hand, it may have answered.
-		p.c.main.interrupt(causePeer)
-	}
+	// If the endpoint has stopped reading it may have answered. Either way its time begins now.
+	p.c.main.extend(p.c.srv.watch.after(p.c.srv.cfg.Timeouts.UpstreamHeader), awaitHead)
 }
 
 func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
@@ -107,61 +106,65 @@ func (p *pump) splice(x *proxy.Exchange) *proxy.Error {
 	case err == nil:
 		return nil
 	case side == proxy.Downstream: // the source
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			_ = c.down.nc.SetReadDeadline(time.Time{})
+			err = errBodyTimeout
+		}
 		b.err = err
 		return downstreamError("read request body", err)
 	}
-	return upstreamError("send request body", err)
+	return sendFailed(err)
 }
 
 func (p *pump) write(out []byte) *proxy.Error {
 	c := p.c
-	c.pumping.enter(p.u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamWrite), 0)
+	c.pumping.enter(p.u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamWrite), writing)
 	if p.stopped.Load() {
 		c.pumping.leave()
-		return upstreamError("send request body", errStopped)
+		return sendFailed(errStopped)
 	}
 	err := p.u.s.write(out)
-	if why := c.pumping.leave(); why != causeNone && err == nil {
-		err = errStopped
+	if why := c.pumping.leave(); why != causeNone {
+		err = causeError(why)
 	}
 	if err != nil {
-		return upstreamError("send request body", err)
+		return sendFailed(err)
 	}
 	return nil
 }
 
-// stop ends the pump if it is still running and reports whether it had sent everything.
-func (p *pump) stop() bool {
-	if !p.finished() {
-		p.stopped.Store(true)
-		p.c.pumping.interrupt(causePeer)
-		<-p.done
+// sendFailed describes why the endpoint could not be sent the body.
+func sendFailed(err error) *proxy.Error {
+	e := upstreamError("send request body", err)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		e.Status = 504
 	}
-	return p.sent
+	return e
 }
 
-// finished reports whether the pump has ended.
-func (p *pump) finished() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
+// stop ends the pump if it is still running and reports whether it had sent everything.
+func (p *pump) stop() bool {
+	if !p.ended.Load() {
+		p.stopped.Store(true)
+		p.c.pumping.interrupt(0, causePeer)
 	}
+	<-p.done
+	return p.sent
 }
 
 // settle ends the pump after the response has been read, and reports whether it had sent everything. A pump that has read the
 // whole body is given the moment it needs to return from its last write.
 func (p *pump) settle() bool {
-	for i := 0; i < 4 && p.c.body.read.Load() && !p.finished(); i++ {
+	for i := 0; i < 4 && p.c.body.read.Load() && !p.ended.Load(); i++ {
 		runtime.Gosched()
 	}
 	return p.stop()
 }
 
-// failed returns the error of a pump that has ended because of the client, nil otherwise.
+// failed returns the error of a pump that has ended in a way that no response can follow: because of the client, or because the
+// endpoint has neither read nor answered for too long. It returns nil otherwise.
 func (p *pump) failed() *proxy.Error {
-	if p.finished() && p.err != nil && p.err.Side == proxy.Downstream {
+	if p.ended.Load() && p.err != nil && (p.err.Side == proxy.Downstream || p.err.Status == 504) {
 		return p.err
 	}
 	return nil
@@ -179,7 +182,7 @@ func (c *serverConn) rewindBody() bool {
 		return false
 	}
 	c.body.err = nil
-	_ = c.down.nc.SetDeadline(time.Time{}) // the pump may have been interrupted there
+	_ = c.down.nc.SetReadDeadline(time.Time{}) // the pump may have been interrupted there
 	return true
 }
 

@@ -163,7 +163,7 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 	n, err := c.down.nc.Read(p)
 	switch why := c.pumping.leave(); {
 	case why == causeDeadline:
-		_ = c.down.nc.SetDeadline(time.Time{})
+		_ = c.down.nc.SetReadDeadline(time.Time{})
 		return 0, errBodyTimeout
 	case why != causeNone:
 		return 0, errStopped

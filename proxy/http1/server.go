@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +63,6 @@ type Server struct {
 	watch    *Watch
 	lot      lot
 	draining atomic.Bool
-	conns    sync.WaitGroup
 }
 
 // NewServer returns a Server that is ready for ServeConn. It must be ended with Shutdown.
@@ -82,8 +80,11 @@ func NewServer(cfg Config, h proxy.Handler) *Server {
 func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string, closed func()) {
 	c := &serverConn{srv: s, down: newSock(nc), port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr()), closed: closed}
 	c.body.c = c
-	s.conns.Add(1)
-	s.watch.add(c)
+	if !s.watch.add(c) { // Shutdown came first
+		c.down.close()
+		closed()
+		return
+	}
 	c.run()
 }
 
@@ -103,11 +104,14 @@ func (c *serverConn) run() {
 
 // end closes the connection. Nobody else uses it any more.
 func (c *serverConn) end() {
+	if c.pump != nil {
+		c.pump.stop()
+	}
 	c.srv.watch.remove(c)
 	c.release()
 	c.down.close()
 	c.closed()
-	c.srv.conns.Done()
+	c.srv.watch.ended.Done()
 }
 
 // Count returns the number of open connections and how many of them wait for a request.
@@ -122,18 +126,19 @@ func (s *Server) Count() (open, idle int) {
 	return len(s.watch.conns), idle
 }
 
-// Draining makes every response the last of its connection, and closes the connections that wait for a request.
+// drain makes every response the last of its connection, and closes the connections that wait for a request.
 func (s *Server) drain() {
 	s.draining.Store(true)
+	s.watch.refuse()
 	s.watch.interruptIdle()
 }
 
 // Shutdown lets the requests that are being served end, then returns. When ctx ends first it closes their connections and
-// returns ctx's error. No connection may be handed to ServeConn after Shutdown has been called.
+// returns ctx's error. ServeConn closes what it is given from then on.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain()
 	done := make(chan struct{})
-	go func() { s.conns.Wait(); close(done) }()
+	go func() { s.watch.ended.Wait(); close(done) }()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var err error

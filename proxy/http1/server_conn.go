@@ -155,16 +155,13 @@ func (c *serverConn) readMore(deadline, flags uint64) got {
 	var err error
 	c.in, err = c.down.fill(c.in)
 	switch why := c.main.leave(); {
-	case why == causePark:
-		_ = c.down.nc.SetDeadline(time.Time{})
-		if err == nil {
-			return gotRequest
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return c.park(deadline)
-		}
+	case why != causeNone && flags&idleBit != 0 && err == nil: // a request has come at the last moment
+		_ = c.down.nc.SetReadDeadline(time.Time{})
+		return gotRequest
+	case why == causePark && errors.Is(err, os.ErrDeadlineExceeded):
+		_ = c.down.nc.SetReadDeadline(time.Time{})
+		return c.park(deadline)
 	case why == causeDeadline && flags&idleBit == 0:
-		_ = c.down.nc.SetDeadline(time.Time{})
 		c.refuse(&Refusal{408, "timed out reading the request head", KindHead})
 	case why == causeNone && err == nil:
 		return gotRequest
@@ -177,6 +174,10 @@ func (c *serverConn) park(deadline uint64) got {
 	c.release()
 	c.main.enter(nil, deadline, idleBit|parkedBit)
 	if c.srv.lot.park(c) {
+		// Whoever ended the phase before c was in the lot could not take it out of there.
+		if cause(c.main.word.Load()&causeMask) != causeNone && c.srv.lot.take(c) {
+			return gotNothing
+		}
 		return gotParked
 	}
 	c.main.leave()
@@ -237,7 +238,7 @@ func (c *serverConn) sendRefusal(r *Refusal) {
 		c.out = getBuffer()
 	}
 	p := appendRefusal(c.out.data[:0], r)
-	c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), 0)
+	c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), writing)
 	_ = c.down.write(p)
 	c.main.leave()
 }

@@ -128,6 +128,15 @@ var past = time.Unix(1, 0)
 // interrupt makes what blocks on the connection, and all that follows, fail with os.ErrDeadlineExceeded.
 func (s *sock) interrupt() { _ = s.nc.SetDeadline(past) }
 
+// interruptHalf is interrupt for one direction.
+func (s *sock) interruptHalf(write bool) {
+	if write {
+		_ = s.nc.SetWriteDeadline(past)
+	} else {
+		_ = s.nc.SetReadDeadline(past)
+	}
+}
+
 // closeWrite ends the direction towards the peer and leaves the other open, where the connection can do that.
 func (s *sock) closeWrite() error {
 	if cw, ok := s.nc.(interface{ CloseWrite() error }); ok {

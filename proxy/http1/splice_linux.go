@@ -26,6 +26,7 @@ type spliceSlots struct {
 	other       *slot // if not nil, of a second half that this one keeps alive
 	watch       *Watch
 	stopped     *atomic.Bool // if not nil and true, spliceN ends
+	limit       *limit       // if not nil and hit, spliceN ends
 	read, write time.Duration
 	flags       uint64
 }
@@ -75,8 +76,12 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 			w.slot.leave()
 			return moved, proxy.Downstream, errStopped
 		}
+		if w.limit != nil && w.limit.hit.Load() != 0 {
+			w.slot.leave()
+			return moved, proxy.Downstream, os.ErrDeadlineExceeded
+		}
 		if w.other != nil {
-			w.other.extend(w.watch.after(w.read))
+			w.other.extend(w.watch.after(w.read), inPhase)
 		}
 		err := src.raw.Read(in)
 		if why := w.slot.leave(); why != causeNone {
@@ -99,7 +104,7 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 		}
 		for inPipe = m.n; inPipe > 0; {
 			m.want = inPipe
-			w.slot.enter(dst, w.watch.after(w.write), 0)
+			w.slot.enter(dst, w.watch.after(w.write), writing)
 			if w.stopped != nil && w.stopped.Load() {
 				w.slot.leave()
 				return moved, proxy.Upstream, errStopped

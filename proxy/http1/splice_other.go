@@ -18,6 +18,7 @@ type spliceSlots struct {
 	slot, other *slot
 	watch       *Watch
 	stopped     *atomic.Bool
+	limit       *limit
 	read, write time.Duration
 	flags       uint64
 }

@@ -92,13 +92,13 @@ func (t *tunnelHalves) run(mine, other *slot, dst, src *sock, moved *int64) erro
 	for {
 		deadline := watch.after(limit)
 		mine.enter(src, deadline, 0)
-		other.extend(deadline)
+		other.extend(deadline, inPhase)
 		n, err := src.nc.Read(buf.data)
 		if why := mine.leave(); why != causeNone {
 			return causeError(why)
 		}
 		if n > 0 {
-			mine.enter(dst, deadline, 0)
+			mine.enter(dst, deadline, writing)
 			werr := dst.write(buf.data[:n])
 			if why := mine.leave(); why != causeNone {
 				return causeError(why)

@@ -27,73 +27,90 @@ const (
 // slot is where one goroutine notes the blocking phase that it is in. The word holds the deadline in milliseconds of the
 // Watch's clock, the kind of the phase and the cause once it has been interrupted:
 //
-//	deadline<<8 | watchClient<<7 | idle<<6 | parked<<5 | cause
+//	deadline<<16 | kind | cause
 //
-// Whoever sets the cause interrupts the target afterwards, possibly late: so a goroutine that finds a cause must close that
-// connection, whatever the phase itself came to.
+// An interruption sets a deadline in the past, for one direction of the target only: the other may belong to another goroutine.
+// The goroutine that finds a cause finds the target interrupted, and nothing more to come: it must either close that
+// connection or take the deadline back.
 type slot struct {
-	word   atomic.Uint64
+	word   atomic.Uint64 // 0 outside a phase
 	target atomic.Pointer[sock]
-	seen   uint64 // the word at the last tick; only Watch uses it, as ticks
-	ticks  uint32 // how many ticks have seen this word
+	mu     sync.Mutex // held while the target is interrupted
+	seen   uint64     // the word at the last tick; only Watch uses it, as ticks
+	ticks  uint32     // how many ticks have seen this word
 }
 
 const (
-	causeMask   = 0x1f
-	parkedBit   = 0x20 // the connection is in the lot, or must not be put there
-	idleBit     = 0x40
-	watchClient = 0x80
+	causeMask   = 0xff
+	parkedBit   = 1 << 8  // the connection is in the lot, or must not be put there
+	idleBit     = 1 << 9  // waiting for a request
+	watchClient = 1 << 10 // waiting for the endpoint: the client may leave meanwhile, or the Route's time run out
+	awaitHead   = 1 << 11 // waiting for a response head: the request body's end or failure matters
+	writing     = 1 << 12 // the phase writes; without it, it reads
+	inPhase     = 1 << 15 // in every phase
+	kindMask    = 0xff00
+	deadlineAt  = 16
 )
 
-// enter notes a phase that may block on s until deadline (0 is no limit). flags is 0, watchClient, or idleBit and
-// perhaps parkedBit. It returns the
-// cause if the phase before was interrupted.
+// enter notes a phase that may block on s until deadline (0 is no limit). flags is the kind of the phase, inPhase is added. If
+// the phase before was interrupted, enter returns the cause and no phase begins.
 func (t *slot) enter(s *sock, deadline, flags uint64) cause {
-	t.target.Store(s)
-	return cause(t.word.Swap(deadline<<8|flags) & causeMask)
+	if t.target.Load() != s {
+		// Nobody may see the word of one phase with the target of another.
+		if t.word.Load() != 0 {
+			if why := t.leave(); why != causeNone {
+				return why
+			}
+		}
+		t.target.Store(s)
+	}
+	why := t.ended(t.word.Swap(deadline<<deadlineAt | flags | inPhase))
+	if why != causeNone {
+		t.leave()
+	}
+	return why
 }
 
-// extend moves the deadline of the phase that t is in, for another goroutine that has made progress.
-func (t *slot) extend(deadline uint64) {
+// extend moves the deadline of the phase that t is in, if it is of the kind, for another goroutine that has made progress.
+func (t *slot) extend(deadline, kind uint64) {
 	w := t.word.Load()
-	if w != 0 && w&causeMask == 0 && deadline > w>>8 {
-		t.word.CompareAndSwap(w, deadline<<8|w&(parkedBit|idleBit|watchClient))
+	if w&kind == kind && w&causeMask == 0 && deadline > w>>deadlineAt {
+		t.word.CompareAndSwap(w, deadline<<deadlineAt|w&kindMask)
 	}
 }
 
 // leave ends the phase.
-func (t *slot) leave() cause { return cause(t.word.Swap(0) & causeMask) }
+func (t *slot) leave() cause { return t.ended(t.word.Swap(0)) }
 
-// interrupt ends the phase that t is in with a cause, if it is in one.
-func (t *slot) interrupt(c cause) {
+// ended returns the cause in a word that the slot's goroutine has taken away, once the target has been interrupted.
+func (t *slot) ended(word uint64) cause {
+	why := cause(word & causeMask)
+	if why != causeNone {
+		t.mu.Lock() // waits for expire
+		t.mu.Unlock()
+	}
+	return why
+}
+
+// interrupt ends the phase that t is in with a cause, if it is in one of the kind; 0 is any.
+func (t *slot) interrupt(kind uint64, c cause) {
 	for {
 		w := t.word.Load()
-		if w == 0 || w&causeMask != 0 {
-			return
-		}
-		if t.expire(w, c) {
+		if w == 0 || w&kind != kind || w&causeMask != 0 || t.expire(w, c) {
 			return
 		}
 	}
 }
 
-// interruptWaiting ends the phase that t is in if it is one of waiting for the endpoint.
-func (t *slot) interruptWaiting(c cause) {
-	for {
-		w := t.word.Load()
-		if w&watchClient == 0 || w&causeMask != 0 || t.expire(w, c) {
-			return
-		}
-	}
-}
-
+// expire interrupts the phase that has this word. It reports false if that phase is over.
 func (t *slot) expire(w uint64, c cause) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.word.CompareAndSwap(w, w|uint64(c)) {
 		return false
 	}
-	// The target is read last: phases in a row may have the same word, never the same target by chance.
 	if s := t.target.Load(); s != nil {
-		s.interrupt()
+		s.interruptHalf(w&writing != 0)
 	}
 	return true
 }
@@ -110,6 +127,8 @@ type Watch struct {
 
 	mu    sync.Mutex
 	conns map[*serverConn]struct{} // guarded by mu
+	full  bool                     // guarded by mu; no more connections are taken
+	ended sync.WaitGroup           // the connections, until their last trace is gone
 }
 
 func newWatch() *Watch {
@@ -136,9 +155,22 @@ func (w *Watch) setDate(t time.Time) {
 	}
 }
 
-func (w *Watch) add(c *serverConn) {
+// add takes c in charge. It reports false if no more connections are taken.
+func (w *Watch) add(c *serverConn) bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.full {
+		return false
+	}
 	w.conns[c] = struct{}{}
+	w.ended.Add(1)
+	return true
+}
+
+// refuse makes add take no more connections, so that ended can be waited for.
+func (w *Watch) refuse() {
+	w.mu.Lock()
+	w.full = true
 	w.mu.Unlock()
 }
 
@@ -191,7 +223,7 @@ func (w *Watch) check(t *slot, c *serverConn, now uint64) {
 	if word == 0 || word&causeMask != 0 {
 		return
 	}
-	if deadline := word >> 8; deadline != 0 && deadline <= now {
+	if deadline := word >> deadlineAt; deadline != 0 && deadline <= now {
 		w.expire(t, c, word, causeDeadline)
 		return
 	}
@@ -233,8 +265,8 @@ func (w *Watch) interruptAll() {
 			w.expire(&c.main, c, word, causeShutdown)
 			continue
 		}
-		c.main.interrupt(causeShutdown)
-		c.pumping.interrupt(causeShutdown)
+		c.main.interrupt(0, causeShutdown)
+		c.pumping.interrupt(0, causeShutdown)
 		c.down.interrupt()
 	}
 }
