@@ -11,7 +11,7 @@ type responseFraming struct {
 	chunked    bool
 	untilClose bool  // the content ends with the connection
 	length     int64 // valid if neither of the above
-	upgrade    bool  // Connection: upgrade
+	upgrade    bool  // Connection: upgrade, to a protocol that may be tunnelled
 }
 
 // parseResponse parses the response head at the beginning of p, like parseRequest. head says whether the request was a
@@ -43,7 +43,7 @@ func parseResponse(p []byte, r *proxy.Response, lim *Limits, head bool) (f respo
 		return f, false, err
 	}
 	f.keepAlive = minor == 1 && !s.close || minor == 0 && s.keepAlive && !s.close
-	f.upgrade = s.upgradeOption && len(s.upgrade) > 0
+	f.upgrade = s.upgradeOption && s.upgrades == 1 && validUpgrade(s.upgrade)
 	// RFC 9112 section 6.3.
 	switch {
 	case head || r.Status < 200 || r.Status == 204 || r.Status == 304:

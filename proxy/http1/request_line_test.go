@@ -86,7 +86,9 @@ func TestRFC9110Section9Method(t *testing.T) {
 
 func TestLimitOfRequestLine(t *testing.T) {
 	target := func(n int) string { return line("GET /" + strings.Repeat("a", n-len("GET / HTTP/1.1")) + " HTTP/1.1") }
-	path := func(n int) string { return "GET h h /" + strings.Repeat("a", n-len("GET / HTTP/1.1")) + " 1.1 | keep |" }
+	path := func(n int) string {
+		return "GET h h /" + strings.Repeat("a", n-len("GET / HTTP/1.1")) + " 1.1 | keep |"
+	}
 	runHeads(t, Limits{RequestLine: 40}, []headCase{
 		accepts("at the limit", target(40), path(40)),
 		refuses("one beyond", target(41), errURITooLong),

@@ -143,7 +143,7 @@ func validPort(p []byte) bool {
 //
 // Encoded slashes and other reserved characters stay encoded and are matched so. Refused are escapes of control
 // characters, invalid escapes, a climb above the root, and dot segments that only a later decoder would see: behind "%2F" or
-// "%5C", or before ";".
+// "%5C", or before ";" or "%3B".
 func normalizePath(p []byte) ([]byte, error) {
 	i := 0
 	for i < len(p) {
@@ -240,24 +240,29 @@ func decodeUnreserved(p []byte) ([]byte, error) {
 }
 
 // hidesDots reports whether a segment becomes a dot segment for a server that decodes "%2F" or "%5C" as a separator or
-// cuts path parameters off at ";".
+// cuts path parameters off at ";" or "%3B".
 func hidesDots(seg []byte) bool {
-	for start := 0; start <= len(seg); {
-		end, next := len(seg), len(seg)+1
-		for j := start; j < len(seg); j++ {
-			if seg[j] == '%' && j+2 < len(seg) && (string(seg[j:j+3]) == "%2F" || string(seg[j:j+3]) == "%5C") {
-				end, next = j, j+3
-				break
+	for start := 0; start < len(seg); {
+		n := 0
+		for start+n < len(seg) && seg[start+n] == '.' {
+			n++
+		}
+		if n == 1 || n == 2 {
+			switch rest := seg[start+n:]; {
+			case len(rest) == 0, rest[0] == ';', escapes(rest, "2F"), escapes(rest, "5C"), escapes(rest, "3B"):
+				return true
 			}
 		}
-		part := seg[start:end]
-		if semi := bytes.IndexByte(part, ';'); semi >= 0 {
-			part = part[:semi]
+		// On to what is behind the next encoded separator.
+		for start += n; start < len(seg) && !escapes(seg[start:], "2F") && !escapes(seg[start:], "5C"); {
+			start++
 		}
-		if string(part) == "." || string(part) == ".." {
-			return true
-		}
-		start = next
+		start += len("%2F")
 	}
 	return false
+}
+
+// escapes reports whether p begins with an escape of the byte that is hex in hexadecimal.
+func escapes(p []byte, hex string) bool {
+	return len(p) >= 3 && p[0] == '%' && string(p[1:3]) == hex
 }
