@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -51,10 +52,10 @@ func (d *chunkDecoder) next(p []byte) (data []byte, used int, err error) {
 		switch d.state {
 		case chunkSize:
 			line, n, more, err := cutLine(q, 0)
+			if err == nil && len(line) > maxChunkLine {
+				err = errChunk
+			}
 			if err != nil || more {
-				if err == nil && len(q) > maxChunkLine {
-					err = errChunk
-				}
 				return nil, used, err
 			}
 			if d.left, err = d.parseSize(line); err != nil {
@@ -100,9 +101,6 @@ func (d *chunkDecoder) done() bool { return d.state == chunkDone }
 
 // parseSize parses chunk-size [ chunk-ext ].
 func (d *chunkDecoder) parseSize(line []byte) (int64, error) {
-	if len(line) > maxChunkLine {
-		return 0, errChunk
-	}
 	n, i := int64(0), 0
 	for i < len(line) && classes[line[i]]&isHex != 0 {
 		if i == 15 {
@@ -170,7 +168,9 @@ func quotedLen(p []byte) int {
 		case p[i] == '"':
 			return i + 1
 		case p[i] == '\\':
-			i++
+			if i++; i == len(p) || classes[p[i]]&isValue == 0 {
+				return 0
+			}
 		case classes[p[i]]&isValue == 0:
 			return 0
 		}
@@ -178,10 +178,12 @@ func quotedLen(p []byte) int {
 	return 0
 }
 
-// parseTrailer parses the trailer section (RFC 9112 section 7.1.2). The fields are copied: the buffer they stand in goes on to be
-// used.
+// parseTrailer parses the trailer section (RFC 9112 section 7.1.2), which may be half as long as a head. The fields are copied: the
+// buffer they stand in goes on to be used.
 func (d *chunkDecoder) parseTrailer(p []byte) (n int, more bool, err error) {
-	if !worthParsing(p, &d.tried) {
+	limit := d.lim.HeaderBytes / 2
+	p = p[:min(len(p), limit)]
+	if len(p) < limit && !worthParsing(p, &d.tried) {
 		return 0, true, nil
 	}
 	d.trailer.Fields = d.trailer.Fields[:0]
@@ -191,7 +193,7 @@ func (d *chunkDecoder) parseTrailer(p []byte) (n int, more bool, err error) {
 		return 0, false, err
 	}
 	if more {
-		if len(p) > d.lim.HeaderBytes/2 {
+		if len(p) == limit {
 			return 0, false, errHeadTooLarge
 		}
 		return 0, true, nil
@@ -201,22 +203,36 @@ func (d *chunkDecoder) parseTrailer(p []byte) (n int, more bool, err error) {
 	}
 	for i := range d.trailer.Fields {
 		f := &d.trailer.Fields[i]
-		for _, name := range forbiddenTrailers {
-			if proxy.EqualFold(f.Name, name) {
-				return 0, false, errTrailer
-			}
+		if forbiddenInTrailer(f.Name) {
+			return 0, false, errTrailer
 		}
-		f.Name, f.Value = append([]byte(nil), f.Name...), append([]byte(nil), f.Value...)
+		f.Name, f.Value = bytes.Clone(f.Name), bytes.Clone(f.Value)
 	}
 	return n, false, nil
 }
 
-// forbiddenTrailers change framing, routing, authentication or the meaning of the content (RFC 9110 section 6.5.1); those that
-// fieldScan notes itself are refused too.
-var forbiddenTrailers = []string{
-	"authorization", "cache-control", "content-encoding", "content-range", "content-type", "cookie", "forwarded",
-	"max-forwards", "pragma", "range", "set-cookie", "trailer", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-	"x-real-ip", "x-request-id",
+// forbiddenTrailers change framing, routing, authentication or the meaning of the content (RFC 9110 section 6.5.1), as do those that begin
+// like forbiddenPrefixes and those that fieldScan notes itself.
+var (
+	forbiddenTrailers = []string{
+		"authorization", "cache-control", "content-encoding", "content-range", "content-type", "cookie", "forwarded", "location",
+		"max-forwards", "pragma", "range", "set-cookie", "trailer", "www-authenticate", "x-real-ip", "x-request-id",
+	}
+	forbiddenPrefixes = []string{"if-", "x-forwarded-"}
+)
+
+func forbiddenInTrailer(name []byte) bool {
+	for _, f := range forbiddenTrailers {
+		if proxy.EqualFold(name, f) {
+			return true
+		}
+	}
+	for _, f := range forbiddenPrefixes {
+		if len(name) >= len(f) && proxy.EqualFold(name[:len(f)], f) {
+			return true
+		}
+	}
+	return false
 }
 
 // unread hands back the last n bytes of the run that next has returned.
