@@ -74,7 +74,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	scales := flags.String("scale", "10,1000,10000", "comma-separated numbers of hosts, each with one route")
 	flags.IntVar(&o.perService, "routes-per-service", 10, "hosts that share one Service in the scale measurement")
 	flags.IntVar(&o.perFile, "objects-per-file", 100, "objects in one manifest file of the scale measurement")
-	flags.IntVar(&o.edits, "edits", 60, "edits of each kind in the scale measurement")
+	flags.IntVar(&o.edits, "edits", 50, "edits of each kind in the scale measurement")
 	flags.StringVar(&o.backend, "backend-address", "", "address for the backend, to put a --target in front of it (default a free port)")
 	flags.StringVar(&o.out, "out", "", "path of the results, without extension (default "+outFolder+"/DATE)")
 	flags.BoolVar(&o.ownLoad, "own-load", false, "use the bench's own load generator even if wrk is there")

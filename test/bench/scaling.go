@@ -20,6 +20,8 @@ import (
 const (
 	// startLimit is how long a process may take to serve its last route.
 	startLimit = 2 * time.Minute
+	// editBudget is the time after which no more edits of one kind are made.
+	editBudget = 90 * time.Second
 	// editPause separates edits by more than the time over which changes are coalesced, so that each is one on its own.
 	editPause = 120 * time.Millisecond
 )
@@ -143,7 +145,12 @@ func (s *session) measureEdits(ctx context.Context, one *scaled) error {
 	}
 	for _, kind := range kinds {
 		kind.into.Exported = map[string][]float64{}
+		begin := time.Now()
 		for n := range s.edits {
+			if time.Since(begin) > editBudget {
+				s.report.Warn("%s: %d %s edits instead of %d, as they took %v", one.Requests.Peer, n, kind.name, s.edits, editBudget)
+				break
+			}
 			edit, question, err := kind.make(n)
 			if err != nil {
 				return err
@@ -161,7 +168,7 @@ func (s *session) measureEdits(ctx context.Context, one *scaled) error {
 				kind.into.Exported[name] = append(kind.into.Exported[name], value)
 			}
 		}
-		s.progress("%s: %d %s edits, median %.2f ms", one.Requests.Peer, s.edits, kind.name, measure.Summarize(kind.into.Live).Median)
+		s.progress("%s: %d %s edits, median %.2f ms", one.Requests.Peer, len(kind.into.Live), kind.name, measure.Summarize(kind.into.Live).Median)
 	}
 	return nil
 }

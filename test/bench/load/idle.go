@@ -48,7 +48,7 @@ func openOne(ctx context.Context, address, request string, reader *bufio.Reader)
 		return nil, err
 	}
 	if err := serveOne(conn, request, reader); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, fmt.Errorf("first request of an idle connection: %w", err)
 	}
 	return conn, nil
@@ -105,7 +105,7 @@ func quiet(conn net.Conn) bool {
 func (i *Idle) Close() {
 	for _, conn := range i.conns {
 		if conn != nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestIdleConnectionsNeedAGoodAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Close()
+	_ = listener.Close()
 	if _, err := OpenIdle(t.Context(), 3, listener.Addr().String(), "a", "/"); err == nil {
 		t.Error("nobody listens: no error")
 	}

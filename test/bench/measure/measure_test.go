@@ -76,7 +76,7 @@ func TestFamilyHoldsDescendants(t *testing.T) {
 	if _, ok := family[cmd.Process.Pid]; !ok || len(family) < 3 {
 		t.Errorf("family %v lacks the child %d or its own child", family, cmd.Process.Pid)
 	}
-	release.Close()
+	_ = release.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}

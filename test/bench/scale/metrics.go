@@ -21,7 +21,7 @@ type Duration struct {
 }
 
 // work selects the metrics about building and applying configuration.
-var work = regexp.MustCompile(`^breakwater_\w*(build|apply|translate|compile|reload|load|parse|rebuild|view)\w*_seconds(_sum|_count)?$`)
+var work = regexp.MustCompile(`^breakwater_\w*(config|snapshot|build|apply|translate|compile|reload|parse)\w*_seconds(_sum|_count)?$`)
 
 // ParseDurations reads the durations out of Prometheus's text format; other metrics and malformed lines are passed over.
 func ParseDurations(text string) Durations {

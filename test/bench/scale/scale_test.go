@@ -115,11 +115,12 @@ breakwater_snapshot_apply_duration_seconds_bucket{le="0.1"} 2
 breakwater_snapshot_apply_duration_seconds_sum 0.5
 breakwater_snapshot_apply_duration_seconds_count 2
 breakwater_build_seconds{kind="a b",x="}"} 0.25
-breakwater_view_read_seconds{quantile="0.5"} 9
-breakwater_view_read_seconds_sum{} 1 1700000000
-breakwater_view_read_seconds_count{} 4
+breakwater_config_read_seconds{quantile="0.5"} 9
+breakwater_config_read_seconds_sum{} 1 1700000000
+breakwater_config_read_seconds_count{} 4
 breakwater_snapshot_last_applied_timestamp_seconds 1.7e9
 breakwater_route_request_duration_seconds_sum 3
+breakwater_backend_response_head_seconds_sum 3
 go_gc_duration_seconds_sum 7
 breakwater_build_broken_seconds{ 1
 breakwater_build_nan_seconds NaN
@@ -129,7 +130,7 @@ func TestDurationsAreReadFromTheExposition(t *testing.T) {
 	want := Durations{
 		"breakwater_snapshot_apply_duration_seconds": {Sum: 0.5, Count: 2},
 		`breakwater_build_seconds{kind="a b",x="}"}`: {Sum: 0.25, Gauge: true},
-		"breakwater_view_read_seconds{}":             {Sum: 1, Count: 4},
+		"breakwater_config_read_seconds{}":           {Sum: 1, Count: 4},
 	}
 	got := ParseDurations(exposition)
 	if !maps.Equal(got, want) {

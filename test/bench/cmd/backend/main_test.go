@@ -30,8 +30,8 @@ func exchange(t *testing.T, pieces ...string) *bufio.Reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn.Close()
-		listener.Close()
+		_ = conn.Close()
+		_ = listener.Close()
 		<-served
 	})
 	for _, piece := range pieces {

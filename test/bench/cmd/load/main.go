@@ -93,7 +93,7 @@ func (t *tally) load(address string, requests []string, deadline time.Time) {
 			continue
 		}
 		t.use(conn, requests, deadline)
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 
