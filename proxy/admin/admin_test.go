@@ -98,10 +98,10 @@ const wholeText = `listener Gateway/infra/edge:http  port 8080  http/1.1  hostna
   default
     prefix /  HTTPRoute/shop/cart/default  match 0
 
-backend shop/cart:80  http/1.1  balancer default
+backend shop/cart:80  http/1.1  balancer RoundRobin
   10.0.0.1:8080  pod shop/cart-1  zone a
   10.0.0.2:8080  terminating
-backend shop/empty:80  http/1.1  balancer default
+backend shop/empty:80  http/1.1  balancer RoundRobin
   no endpoints
 `
 

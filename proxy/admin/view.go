@@ -128,7 +128,7 @@ func viewOfRoute(r *proxy.Route) routeView {
 }
 
 func viewOfBackend(b *proxy.Backend) backendView {
-	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "default", Endpoints: []endpointView{}}
+	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "RoundRobin", Endpoints: []endpointView{}}
 	if b.Balancer != nil {
 		v.Balancer = describe(b.Balancer)
 	}

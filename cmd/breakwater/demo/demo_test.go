@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -129,7 +130,7 @@ func TestGuide(t *testing.T) {
 	}
 	column := -1
 	for line := range strings.Lines(text) {
-		if len(line) > 81 {
+		if utf8.RuneCountInString(line) > 81 {
 			t.Errorf("too wide for a terminal: %q", line)
 		}
 		if i := strings.Index(line, "  # "); i >= 0 {

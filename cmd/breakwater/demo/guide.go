@@ -45,9 +45,9 @@ func (g Guide) Write(w io.Writer) error {
 		{fmt.Sprintf("curl -i nobody.localhost:%d", g.IngressPort), "no such host: 404"},
 	})
 	p.steps("Look inside", []step{
-		{fmt.Sprintf(`curl "%s/explain?url=%s/basket"`, g.Admin, shop), "the reason"},
-		{fmt.Sprintf("curl %s/snapshot", g.Admin), "all of it"},
-		{fmt.Sprintf("curl %s/metrics", g.Admin), "the metrics"},
+		{fmt.Sprintf(`curl "%s/explain?url=%s"`, g.Admin, shop), "which rule and why"},
+		{fmt.Sprintf("curl %s/snapshot", g.Admin), "what is served now"},
+		{fmt.Sprintf("curl %s/metrics", g.Admin), "for Prometheus"},
 	})
 	p.line("")
 	p.line("%s", p.bold("Change it"))

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	crlog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/breakwater-gateway/breakwater/controllers"
+	"github.com/breakwater-gateway/breakwater/controllers/infrastructure"
+)
+
+// clusterOptions are the flags of the mode in a cluster.
+type clusterOptions struct {
+	kubeconfig string
+	context    string
+
+	namespace    string
+	podName      string
+	podAddress   string
+	service      string
+	lease        string
+	gatewayPorts string
+	serviceType  string
+}
+
+func (o *clusterOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, ~/.kube/config, or the pod's own account)")
+	f.StringVar(&o.context, "context", "", "context of the kubeconfig")
+	f.StringVar(&o.namespace, "namespace", "", "namespace of this installation (default $POD_NAMESPACE, else breakwater-system)")
+	f.StringVar(&o.podName, "pod-name", "", "name of this replica (default $POD_NAME, else the host's name)")
+	f.StringVar(&o.podAddress, "pod-ip", "", "address of this replica, used while there is no --service (default $POD_IP)")
+	f.StringVar(&o.service, "service", "breakwater", "Service of this installation that selects the pods of all replicas")
+	f.StringVar(&o.lease, "lease", "breakwater", "Lease by which replicas elect the one that writes statuses")
+	f.StringVar(&o.gatewayPorts, "gateway-ports", "20000-29999", "pod ports that Gateways' listeners get")
+	f.StringVar(&o.serviceType, "gateway-service-type", "LoadBalancer", "type of Gateways' Services: LoadBalancer, NodePort or ClusterIP")
+}
+
+// config returns the configuration of the controllers, without what the process adds.
+func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, error) {
+	ports, err := parseRange(o.gatewayPorts)
+	if err != nil {
+		return controllers.Config{}, err
+	}
+	switch corev1.ServiceType(o.serviceType) {
+	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort, corev1.ServiceTypeClusterIP:
+	default:
+		return controllers.Config{}, fmt.Errorf("--gateway-service-type %q: want LoadBalancer, NodePort or ClusterIP", o.serviceType)
+	}
+	c, err := o.rest()
+	if err != nil {
+		return controllers.Config{}, err
+	}
+	name := firstOf(o.podName, os.Getenv("POD_NAME"))
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return controllers.Config{}, fmt.Errorf("no --pod-name, and the host has no name: %w", err)
+		}
+	}
+	namespace := firstOf(o.namespace, os.Getenv("POD_NAMESPACE"), "breakwater-system")
+	return controllers.Config{
+		REST:      c,
+		Translate: objects.translate(),
+		Gateways:  controllers.Gateways{Ports: ports, ServiceType: corev1.ServiceType(o.serviceType)},
+		Pods: controllers.Pods{
+			Service: types.NamespacedName{Namespace: namespace, Name: o.service},
+			Address: firstOf(o.podAddress, os.Getenv("POD_IP")),
+		},
+		Leader: controllers.Leader{Namespace: namespace, Name: o.lease, Identity: name},
+	}, nil
+}
+
+// rest returns how to reach the API server.
+func (o *clusterOptions) rest() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.context}
+	c, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("no cluster: this is no pod, and there is no kubeconfig (--kubeconfig). " +
+			"Without a cluster, use \"breakwater serve --manifests DIR\" or \"breakwater demo\"")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	}
+	c.UserAgent = "breakwater/" + readVersion().module
+	return c, nil
+}
+
+// parseRange parses "20000-29999".
+func parseRange(s string) (infrastructure.Range, error) {
+	first, last, ok := strings.Cut(s, "-")
+	a, errA := strconv.ParseUint(first, 10, 16)
+	b, errB := strconv.ParseUint(last, 10, 16)
+	r := infrastructure.Range{First: uint16(a), Last: uint16(b)}
+	if !ok || errA != nil || errB != nil {
+		return r, fmt.Errorf("--gateway-ports %q: want two ports like 20000-29999", s)
+	}
+	if err := r.Validate(); err != nil {
+		return r, fmt.Errorf("--gateway-ports: %w", err)
+	}
+	return r, nil
+}
+
+// firstOf returns the first value that is not empty.
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// shareLog makes the Kubernetes libraries write to log.
+func shareLog(log *slog.Logger) {
+	crlog.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+}

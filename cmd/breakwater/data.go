@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+	"github.com/breakwater-gateway/breakwater/proxy/server"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+	"github.com/spf13/pflag"
+)
+
+// dataOptions are the flags of the data plane: package server and what it is made of.
+type dataOptions struct {
+	bindAddress    string
+	trustedProxies []string
+	forwarded      bool
+	maxConnections int
+	attempts       int
+	limits         http1.Limits
+	timeouts       http1.Timeouts
+	upstream       upstream.Config
+}
+
+func (o *dataOptions) groups() []group {
+	return []group{
+		newGroup("Data plane", o.addServer),
+		newGroup("Limits", o.addLimits),
+		newGroup("Timeouts (enforced to a quarter of a second; negative is none)", o.addTimeouts),
+	}
+}
+
+func (o *dataOptions) addServer(f *pflag.FlagSet) {
+	f.StringVar(&o.bindAddress, "bind-address", "", "address whose ports are bound (default every address of the host)")
+	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil,
+		"networks of proxies in front whose X-Forwarded-* and Forwarded fields are believed, e.g. 10.0.0.0/8 (default none)")
+	f.BoolVar(&o.forwarded, "forwarded", false, "also send the Forwarded field (RFC 7239) to endpoints")
+	f.IntVar(&o.attempts, "attempts", 3, "how often one request is tried on endpoints; only what none can have acted on is tried again")
+}
+
+func (o *dataOptions) addLimits(f *pflag.FlagSet) {
+	f.IntVar(&o.maxConnections, "max-connections", 50_000, "client connections on all ports together; more are closed at once")
+	f.IntVar(&o.limits.RequestLine, "max-request-line", 8<<10, "bytes of a request line; more is answered with 414")
+	f.IntVar(&o.limits.HeaderBytes, "max-header-bytes", 64<<10, "bytes of a request head, at most 65536; more is answered with 431")
+	f.IntVar(&o.limits.HeaderCount, "max-header-count", 100, "header fields of a request; more is answered with 431")
+	f.BoolVar(&o.limits.AllowUnderscores, "allow-underscores", false, "accept \"_\" in the names of header fields")
+	f.IntVar(&o.upstream.MaxIdle, "max-idle-connections", 1024, "unused connections kept per endpoint")
+}
+
+func (o *dataOptions) addTimeouts(f *pflag.FlagSet) {
+	t := &o.timeouts
+	f.DurationVar(&t.Header, "header-timeout", 10*time.Second, "for a client to send a request head: 408")
+	f.DurationVar(&t.Idle, "idle-timeout", 75*time.Second, "for a client's connection between requests")
+	f.DurationVar(&t.Body, "body-timeout", time.Minute, "without progress in a request body: 408")
+	f.DurationVar(&t.Write, "write-timeout", time.Minute, "without progress in sending to a client")
+	f.DurationVar(&o.upstream.DialTimeout, "upstream-dial-timeout", 5*time.Second, "for connecting to an endpoint")
+	f.DurationVar(&t.UpstreamHeader, "upstream-header-timeout", time.Minute, "for an endpoint to begin its response: 504")
+	f.DurationVar(&t.UpstreamBody, "upstream-body-timeout", time.Minute, "without progress in a response body")
+	f.DurationVar(&t.UpstreamWrite, "upstream-write-timeout", time.Minute, "without progress in sending to an endpoint: 504")
+	f.DurationVar(&o.upstream.IdleTimeout, "upstream-idle-timeout", time.Minute, "for an unused connection to an endpoint")
+	f.DurationVar(&t.Tunnel, "tunnel-timeout", time.Hour, "without bytes in either direction of an upgraded connection")
+}
+
+// config returns the configuration of the server.
+func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.AccessLog, log *slog.Logger) (server.Config, error) {
+	c := server.Config{
+		MaxConnections: o.maxConnections,
+		Attempts:       o.attempts,
+		Limits:         o.limits,
+		Timeouts:       o.timeouts,
+		Upstream:       o.upstream,
+		Forwarded:      server.Forwarded{Standard: o.forwarded},
+		Metrics:        metrics,
+		AccessLog:      accessLog,
+		Log:            log,
+	}
+	if o.bindAddress != "" {
+		a, err := netip.ParseAddr(o.bindAddress)
+		if err != nil {
+			return c, fmt.Errorf("--bind-address %q: want an IP address", o.bindAddress)
+		}
+		c.BindAddress = a
+	}
+	for _, s := range o.trustedProxies {
+		p, err := parsePrefix(s)
+		if err != nil {
+			return c, fmt.Errorf("--trusted-proxies %q: want an IP address or a network like 10.0.0.0/8", s)
+		}
+		c.Forwarded.TrustedProxies = append(c.Forwarded.TrustedProxies, p)
+	}
+	for _, n := range []struct {
+		flag  string
+		value int
+	}{
+		{"max-connections", o.maxConnections}, {"attempts", o.attempts}, {"max-request-line", o.limits.RequestLine},
+		{"max-header-bytes", o.limits.HeaderBytes}, {"max-header-count", o.limits.HeaderCount},
+		{"max-idle-connections", o.upstream.MaxIdle},
+	} {
+		if n.value <= 0 {
+			return c, fmt.Errorf("--%s %d: want 1 or more", n.flag, n.value)
+		}
+	}
+	return c, nil
+}
+
+// parsePrefix parses a network, or an address as the network of it alone.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
+
+// accessLogOptions are the flags of the access log.
+type accessLogOptions struct {
+	format string
+	query  bool
+}
+
+func (o *accessLogOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.format, "access-log", "off", "off, or a line for each request on standard output: json, common or combined")
+	f.BoolVar(&o.query, "access-log-query", false, "include queries, which often carry what should not be in a log")
+}
+
+// options returns what the access log writes, and whether it is on.
+func (o *accessLogOptions) options() (telemetry.LogOptions, bool, error) {
+	if o.format == "off" {
+		return telemetry.LogOptions{}, false, nil
+	}
+	f, err := telemetry.ParseFormat(o.format)
+	if err != nil {
+		return telemetry.LogOptions{}, false, fmt.Errorf("--access-log %q: want off, json, common or combined", o.format)
+	}
+	return telemetry.LogOptions{Format: f, Query: o.query}, true, nil
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const explainLong = `Explain says which rule a request selects, and why the others do not.
+
+It asks a running instance at --admin-address, or, with --manifests, looks at the files in a folder without running
+anything. The URL's host is the one the request is for; nothing is resolved and no request is sent to it. Without a port
+in the URL every port that is served is looked at.`
+
+const explainExample = `  breakwater explain GET http://shop.example.com/cart
+  breakwater explain POST shop.example.com:10080/cart -H "x-canary: yes" --manifests ./manifests`
+
+// explainOptions are the flags of explain.
+type explainOptions struct {
+	header       []string
+	output       string
+	adminAddress string
+	timeout      time.Duration
+	objects      objectOptions
+	standalone   standaloneOptions
+}
+
+func newExplain() *cobra.Command {
+	var o explainOptions
+	c := &cobra.Command{
+		Use:     "explain METHOD URL",
+		Short:   "Say which rule a request selects and why the others do not",
+		Long:    explainLong,
+		Example: explainExample,
+		Args:    exactly(2, "METHOD and URL"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.run(c.Context(), args[0], args[1], c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	addGroups(c,
+		newGroup("Request", func(f *pflag.FlagSet) {
+			f.StringArrayVarP(&o.header, "header", "H", nil, "a header line \"name: value\" of the request; may be repeated")
+			f.StringVarP(&o.output, "output", "o", "text", "text or json")
+		}),
+		newGroup("Asking a running instance", func(f *pflag.FlagSet) {
+			f.StringVar(&o.adminAddress, "admin-address", defaultAdminAddress, "its admin endpoint")
+			f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for it")
+		}),
+		newGroup("Looking at files", func(f *pflag.FlagSet) {
+			o.standalone.add(f)
+			o.objects.add(f)
+		}),
+	)
+	return c
+}
+
+func (o *explainOptions) run(ctx context.Context, method, target string, stdout, stderr io.Writer) error {
+	if o.output != "text" && o.output != "json" {
+		return usageError{fmt.Errorf("--output %q: want text or json", o.output), "breakwater explain"}
+	}
+	q, err := admin.NewQuery(method, target, o.header)
+	if err != nil {
+		return usageError{err, "breakwater explain"}
+	}
+	if o.standalone.dir == "" {
+		return o.ask(ctx, method, target, stdout)
+	}
+	snapshot, err := o.standalone.snapshot(&o.objects, stderr)
+	if err != nil {
+		return err
+	}
+	tables, err := newTables(snapshot)
+	if err != nil {
+		return err
+	}
+	answer, err := explain(q, tables.ports(), tables.explain)
+	if err != nil {
+		return err
+	}
+	if o.output == "json" {
+		return json.NewEncoder(stdout).Encode(answer)
+	}
+	_, err = io.WriteString(stdout, answer.String())
+	return err
+}
+
+// maxAnswer bounds what is read of a running instance's answer, in bytes.
+const maxAnswer = 16 << 20
+
+// ask asks a running instance.
+func (o *explainOptions) ask(ctx context.Context, method, target string, stdout io.Writer) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	query := url.Values{"method": {method}, "url": {target}, "header": o.header, "format": {o.output}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.adminAddress+"/explain?"+query.Encode(), nil)
+	if err != nil {
+		return usageError{fmt.Errorf("--admin-address %q: %w", o.adminAddress, err), "breakwater explain"}
+	}
+	transport := &http.Transport{DisableKeepAlives: true} // no proxy of the environment: the endpoint is next door
+	res, err := (&http.Client{Transport: transport}).Do(r)
+	if err != nil {
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err // the rest is the query
+		}
+		return fmt.Errorf("ask the instance at %s (--admin-address and --manifests say what to ask): %w", o.adminAddress, err)
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	body := io.LimitReader(res.Body, maxAnswer)
+	if res.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(body, 1<<10))
+		return errors.Join(fmt.Errorf("the instance at %s says %s: %s", o.adminAddress, res.Status, strings.TrimSpace(string(text))), err)
+	}
+	if _, err := io.Copy(stdout, body); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", o.adminAddress, err)
+	}
+	return nil
+}
+
+// explanation is the answer for one port.
+type explanation struct {
+	Port uint16 `json:"port"`
+	router.Explanation
+}
+
+// explanations are the answers for every port that was looked at.
+type explanations []explanation
+
+var _ fmt.Stringer = explanations(nil)
+
+// String lays the explanations out for a terminal.
+func (es explanations) String() string {
+	var b strings.Builder
+	for i, e := range es {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "port      %d\n%s", e.Port, e.Explanation)
+	}
+	return b.String()
+}
+
+// explain answers q for the port it names, or for every one of ports.
+func explain(q admin.Query, ports []uint16, one func(uint16, *proxy.Request) (router.Explanation, error)) (explanations, error) {
+	r, err := http1.ParseRequest(q.Head, http1.Limits{})
+	if err != nil {
+		refusal := &http1.Refusal{}
+		if errors.As(err, &refusal) {
+			return nil, fmt.Errorf("the request is refused with %d before it is routed: %w", refusal.Status, err)
+		}
+		return nil, fmt.Errorf("the request is not valid: %w", err)
+	}
+	if len(ports) == 0 {
+		return nil, errors.New("no port is served")
+	}
+	var all explanations
+	for _, port := range ports {
+		if q.Port == 0 || q.Port == port {
+			e, err := one(port, r)
+			if err != nil {
+				return nil, fmt.Errorf("explain port %d: %w", port, err)
+			}
+			all = append(all, explanation{port, e})
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("port %d is not served; these are: %v", q.Port, ports)
+	}
+	return all, nil
+}

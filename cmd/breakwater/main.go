@@ -1,0 +1,74 @@
+// Command breakwater is the whole of Breakwater: controllers, proxy, the standalone mode and the demo in one program. It
+// is the only place that knows both sides; it reads flags, wires the parts and runs them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+	exitKilled  = 130 // a second signal cut the graceful stop short
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx := untilSignal(context.Background(), signals, func() { os.Exit(exitKilled) })
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run runs the program with these arguments until it has finished or ctx ends, and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "breakwater: %v\n", err)
+	if u := (usageError{}); errors.As(err, &u) {
+		fmt.Fprintf(stderr, "Run \"%s --help\" for usage.\n", u.command)
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// untilSignal returns a context that ends with the first signal. A second one calls cut.
+func untilSignal(parent context.Context, signals <-chan os.Signal, cut func()) context.Context {
+	ctx, cancel := context.WithCancel(parent)
+	go func() {
+		defer cancel()
+		select {
+		case <-signals:
+			cancel()
+		case <-parent.Done():
+			return
+		}
+		select {
+		case <-signals:
+			cut()
+		case <-parent.Done():
+		}
+	}()
+	return ctx
+}
+
+// usageError is a mistake in the command line.
+type usageError struct {
+	err     error
+	command string // "breakwater serve"
+}
+
+func (u usageError) Error() string { return u.err.Error() }
+func (u usageError) Unwrap() error { return u.err }

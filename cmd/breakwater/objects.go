@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/spf13/pflag"
+)
+
+// objectOptions are the flags that say which objects are served and how: package translate.
+type objectOptions struct {
+	controller        string
+	class             string
+	ingressPort       uint16
+	addresses         []string
+	allowExternalName bool
+}
+
+func (o *objectOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.class, "class", "breakwater", "name of the IngressClass and GatewayClass that are served")
+	f.StringVar(&o.controller, "controller-name", "breakwater-gateway.io/controller",
+		"name in IngressClass.spec.controller and GatewayClass.spec.controllerName")
+	f.Uint16Var(&o.ingressPort, "ingress-http-port", 8080, "port for Ingresses; 0 does not serve them")
+	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses")
+	f.BoolVar(&o.allowExternalName, "allow-external-name", false, "let Services of type ExternalName be backends")
+}
+
+func (o *objectOptions) translate() translate.Options {
+	return translate.Options{
+		Controller:        o.controller,
+		Class:             o.class,
+		AllowExternalName: o.allowExternalName,
+		IngressPort:       o.ingressPort,
+		Addresses:         o.addresses,
+	}
+}
+
+// standaloneOptions are the flags of the mode without a cluster.
+type standaloneOptions struct {
+	dir        string
+	portOffset uint16
+}
+
+func (o *standaloneOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.dir, "manifests", "", "folder or file of Kubernetes YAML to serve instead of a cluster")
+	f.Uint16Var(&o.portOffset, "port-offset", 10_000, "added to the port of a Gateway's listener (with --manifests only)")
+}
+
+// translate completes the options of a build for the mode without a cluster.
+func (o *standaloneOptions) translate(objects *objectOptions) translate.Options {
+	t := objects.translate()
+	if len(t.Addresses) == 0 {
+		t.Addresses = []string{"127.0.0.1"} // from this machine it is true, and nobody else reads the statuses
+	}
+	t.ImplicitClasses = true
+	t.Placement = gateway.Offset{Offset: o.portOffset, Reachable: t.Addresses}
+	return t
+}
+
+// snapshot translates the manifests without serving them. What is wrong with them is written to stderr; the rest counts.
+func (o *standaloneOptions) snapshot(objects *objectOptions, stderr io.Writer) (*proxy.Snapshot, error) {
+	v, problems := view.FromFiles(o.dir)
+	for _, p := range problems {
+		if p.Skipped {
+			continue
+		}
+		if _, err := fmt.Fprintln(stderr, p); err != nil {
+			return nil, fmt.Errorf("report a problem: %w", err)
+		}
+	}
+	return translate.Build(v, o.translate(objects), nil).Snapshot, nil
+}

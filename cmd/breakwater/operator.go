@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/spf13/pflag"
+)
+
+const defaultAdminAddress = "127.0.0.1:9901"
+
+// adminOptions are the flags of the admin endpoint.
+type adminOptions struct {
+	address string
+	hosts   []string
+	pprof   bool
+}
+
+func (o *adminOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.address, "admin-address", defaultAdminAddress,
+		"address of /healthz /readyz /metrics /snapshot /explain; empty turns them off")
+	f.StringSliceVar(&o.hosts, "admin-hosts", nil, "names, besides localhost, by which clients may call the admin endpoint")
+	f.BoolVar(&o.pprof, "pprof", false, "offer /debug/pprof on the admin endpoint")
+}
+
+// operator is the running admin endpoint.
+type operator struct {
+	Address net.Addr
+	Failed  chan error // gets why it ended by itself
+
+	server *http.Server
+	done   chan struct{}
+}
+
+// start binds the admin endpoint; nil without an address.
+func (o *adminOptions) start(c admin.Config, log *slog.Logger) (*operator, error) {
+	if o.address == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", o.address)
+	if err != nil {
+		return nil, fmt.Errorf("admin endpoint (--admin-address %s): %w", o.address, err)
+	}
+	c.Hosts, c.Pprof = o.hosts, o.pprof
+	p := &operator{Address: ln.Addr(), Failed: make(chan error, 1), server: admin.NewServer(admin.New(c), log), done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		if err := p.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			p.Failed <- fmt.Errorf("admin endpoint: %w", err)
+		}
+	}()
+	return p, nil
+}
+
+// adminGrace is how long answers of the admin endpoint may take at the end.
+const adminGrace = time.Second
+
+// close ends the endpoint. A nil operator has ended.
+func (p *operator) close() error {
+	if p == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	defer cancel()
+	err := p.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = p.server.Close()
+	}
+	<-p.done
+	return err
+}
+
+// failed never delivers for a nil operator.
+func (p *operator) failed() <-chan error {
+	if p == nil {
+		return nil
+	}
+	return p.Failed
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/breakwater-gateway/breakwater/controllers"
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/server"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/spf13/pflag"
+)
+
+// processOptions are the flags of everything but where the configuration comes from.
+type processOptions struct {
+	data      dataOptions
+	objects   objectOptions
+	admin     adminOptions
+	accessLog accessLogOptions
+	log       logOptions
+	stop      stopOptions
+}
+
+// groups returns the flags by owner.
+func (o *processOptions) groups() []group {
+	gs := []group{newGroup("Objects", o.objects.add)}
+	gs = append(gs, o.data.groups()...)
+	return append(gs,
+		newGroup("Admin endpoint", o.admin.add),
+		newGroup("Logs", func(f *pflag.FlagSet) { o.log.add(f); o.accessLog.add(f) }),
+		newGroup("Stop", o.stop.add),
+	)
+}
+
+// stopOptions are the flags of the graceful stop.
+type stopOptions struct {
+	drainDelay  time.Duration
+	gracePeriod time.Duration
+}
+
+func (o *stopOptions) add(f *pflag.FlagSet) {
+	f.DurationVar(&o.drainDelay, "drain-delay", 0,
+		"how long to serve on after /readyz has turned 503, so that load balancers notice (default 5s in a cluster)")
+	f.DurationVar(&o.gracePeriod, "grace-period", 30*time.Second, "how long requests in flight may take at the end")
+}
+
+// clusterDrainDelay is the drain delay in a cluster if none is given: endpoints of a Service are withdrawn in that time.
+const clusterDrainDelay = 5 * time.Second
+
+// source provides the configuration.
+type source interface {
+	// Run feeds the data plane until ctx is done.
+	Run(ctx context.Context) error
+	// Synced reports whether the first full configuration serves.
+	Synced() bool
+}
+
+var (
+	_ source = (*controllers.Controllers)(nil)
+	_ source = (*controllers.Files)(nil)
+)
+
+// process is everything that runs, and the order in which it stops.
+type process struct {
+	log     *slog.Logger
+	stop    stopOptions
+	metrics *telemetry.Metrics
+
+	server    *server.Server
+	dataPlane *dataPlane
+	source    source
+	accessLog *telemetry.AccessLog // nil: off
+	operator  *operator            // nil: off
+	// serving is called once, when the first configuration serves; nil is nothing. The source's goroutine uses it.
+	serving func()
+	// appliedLevel is how loudly changes of the configuration are logged: in a cluster they are many.
+	appliedLevel slog.Level
+}
+
+// newProcess starts what serves, which has nothing to serve yet. newSource makes the source for it.
+func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSource func(*process) (source, error)) (_ *process, err error) {
+	logLines, logging, err := o.accessLog.options()
+	if err != nil {
+		return nil, err
+	}
+	limitMemory(log)
+	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug}
+	config, err := o.data.config(p.metrics, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	if logging {
+		p.accessLog = telemetry.NewAccessLog(stdout, logLines, p.metrics)
+		config.AccessLog = p.accessLog
+	}
+	p.server = server.New(config)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	p.dataPlane = &dataPlane{server: p.server, ingressPort: o.objects.ingressPort, failed: make(chan error, 1)}
+	if p.source, err = newSource(p); err != nil {
+		return nil, err
+	}
+	p.operator, err = o.admin.start(admin.Config{
+		Ready:    p.ready,
+		Metrics:  telemetry.NewRegistry(p.metrics, readVersion().module),
+		Snapshot: p.server.Snapshot,
+		Explain:  p.explain,
+	}, log)
+	return p, err
+}
+
+// limitMemory sets the runtime's memory limit to nine tenths of the container's, so that the garbage collector works
+// harder before the kernel ends the process. GOMEMLIMIT takes precedence.
+func limitMemory(log *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
+	if err != nil {
+		log.Debug("no memory limit is set", "reason", err)
+		return
+	}
+	log.Debug("memory limit", "bytes", limit)
+}
+
+// ready is what /readyz says.
+func (p *process) ready() error {
+	if err := p.server.Ready(); err != nil {
+		return err
+	}
+	if !p.source.Synced() {
+		return errors.New("the first full configuration is not served yet")
+	}
+	return nil
+}
+
+func (p *process) explain(q admin.Query) (fmt.Stringer, error) {
+	return explain(q, portsOf(p.server.Snapshot()), func(port uint16, r *proxy.Request) (router.Explanation, error) {
+		return p.server.Explain(port, r)
+	})
+}
+
+// applied is told of every change of what is served.
+func (p *process) applied(a controllers.Applied) {
+	if a.Lane != controllers.LaneRetry {
+		p.metrics.Propagated(a.Total)
+	}
+	if p.serving != nil && p.server.Ready() == nil {
+		p.serving()
+		p.serving = nil
+	}
+	p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
+		"lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)
+}
+
+// run serves until ctx ends or something fails, and stops in order: it becomes unready, serves on for the drain delay,
+// closes its ports, lets requests in flight end, and only then stops following the configuration.
+func (p *process) run(ctx context.Context) error {
+	feeding, stopFeeding := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFeeding()
+	fed := make(chan error, 1)
+	go func() { fed <- p.source.Run(feeding) }()
+
+	var failure error
+	select {
+	case <-ctx.Done():
+		p.drain()
+	case err := <-fed:
+		failure = errors.Join(errors.New("the configuration is no longer followed"), err)
+		fed <- nil
+	case failure = <-p.dataPlane.failed:
+	case failure = <-p.operator.failed():
+	}
+	stopped := p.shutdown()
+	stopFeeding()
+	return errors.Join(failure, stopped, <-fed, p.close())
+}
+
+// drain serves on while whoever sends traffic notices that this process is not ready any more.
+func (p *process) drain() {
+	p.log.Info("stopping", "drainDelay", p.stop.drainDelay, "gracePeriod", p.stop.gracePeriod)
+	p.server.Drain()
+	time.Sleep(p.stop.drainDelay)
+}
+
+// shutdown closes the ports and lets requests in flight end.
+func (p *process) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.stop.gracePeriod)
+	defer cancel()
+	if err := p.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("stop: requests were cut off after the grace period of %v: %w", p.stop.gracePeriod, err)
+	}
+	return nil
+}
+
+// close ends everything, at once.
+func (p *process) close() error {
+	cut, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.server.Shutdown(cut) // that it cuts requests off is what is wanted
+	err := p.operator.close()
+	if p.accessLog != nil {
+		err = errors.Join(err, p.accessLog.Close())
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/breakwater-gateway/breakwater/controllers"
+	"github.com/spf13/cobra"
+)
+
+const serveLong = `Serve routes traffic as Ingress, Gateway, HTTPRoute and Service objects say.
+
+Without --manifests the objects are those of a cluster: the one this pod runs in, or the one of the kubeconfig. With
+--manifests they are read from a folder of YAML, which is watched: what is saved is live at once, and while anything in
+it is wrong the last good state stays in service.
+
+A first SIGTERM or Ctrl-C stops gracefully; a second one ends the process at once.`
+
+const serveExample = `  breakwater serve --manifests ./manifests --access-log json
+  breakwater serve --kubeconfig ~/.kube/config`
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	process    processOptions
+	standalone standaloneOptions
+	cluster    clusterOptions
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:     "serve",
+		Short:   "Serve the objects of a cluster, or of a folder of manifests",
+		Long:    serveLong,
+		Example: serveExample,
+		Args:    noArgs,
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if o.standalone.dir == "" && !c.Flags().Changed("drain-delay") {
+			o.process.stop.drainDelay = clusterDrainDelay
+		}
+		return o.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+	}
+	groups := []group{
+		newGroup("Without a cluster", o.standalone.add),
+		newGroup("In a cluster", o.cluster.add),
+	}
+	addGroups(c, append(groups, o.process.groups()...)...)
+	return c
+}
+
+func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	log, err := o.process.log.logger(stderr)
+	if err != nil {
+		return usageError{err, "breakwater serve"}
+	}
+	newSource := o.files
+	if o.standalone.dir == "" {
+		newSource = o.controllers
+	}
+	p, err := o.process.newProcess(stdout, log, newSource)
+	if err != nil {
+		return err
+	}
+	p.serving = func() { log.Info("serving", "ports", portsOf(p.server.Snapshot())) }
+	log.Info("breakwater starts", "version", readVersion().module, "admin", o.process.admin.address)
+	return p.run(ctx)
+}
+
+// files returns the source of the mode without a cluster.
+func (o *serveOptions) files(p *process) (source, error) {
+	return o.standalone.source(p, &o.process.objects)
+}
+
+// controllers returns the source that reads a cluster.
+func (o *serveOptions) controllers(p *process) (source, error) {
+	config, err := o.cluster.config(&o.process.objects)
+	if err != nil {
+		return nil, err
+	}
+	config.DataPlane, config.Log, config.Applied = p.dataPlane, p.log, p.applied
+	shareLog(p.log)
+	return controllers.New(config)
+}
+
+// source returns the source that reads files.
+func (o *standaloneOptions) source(p *process, objects *objectOptions) (source, error) {
+	p.dataPlane.strict, p.appliedLevel = true, slog.LevelInfo
+	return controllers.NewFiles(controllers.FilesConfig{
+		Dir:       o.dir,
+		DataPlane: p.dataPlane,
+		Log:       p.log,
+		Translate: o.translate(objects),
+		Applied:   p.applied,
+	})
+}
