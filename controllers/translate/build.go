@@ -51,6 +51,8 @@ type Result struct {
 	Snapshot *proxy.Snapshot
 	Report   *status.Report
 
+	view     *view.View
+	revision uint64 // of the View
 	options  Options
 	ingress  *ingress.State
 	gateway  *gateway.State
@@ -71,6 +73,7 @@ func processors() []func(*build) {
 // build is one build under way.
 type build struct {
 	view    *view.View
+	delta   *view.Delta
 	options Options
 	prev    *Result // never nil; empty for a build from scratch
 	next    *Result
@@ -78,23 +81,29 @@ type build struct {
 }
 
 // Build translates the View. prev is the Result of an earlier build of a View with the same objects or others, or nil;
-// it makes no difference to the outcome. If nothing has changed, Build returns prev itself.
+// it makes no difference to the outcome. What has changed since is looked up in the View's journal if prev is of the same
+// View. If nothing has changed, the Snapshot and the Report are those of prev.
 func Build(v *view.View, o Options, prev *Result) *Result {
-	b := build{view: v, options: o, prev: prev, next: &Result{options: o}, uses: backend.Uses{}}
+	b := build{view: v, options: o, prev: prev, uses: backend.Uses{}}
+	b.next = &Result{view: v, revision: v.Revision(), options: o}
 	if prev == nil || !o.equal(prev.options) {
 		b.prev = &Result{backends: backend.NewTable()}
+	}
+	if b.delta = (&view.Delta{Everything: true}); b.prev.view == v {
+		b.delta = v.Since(b.prev.revision)
 	}
 	for _, process := range processors() {
 		process(&b)
 	}
 	if b.unchanged() {
-		return b.prev
+		b.next.Snapshot, b.next.Report = b.prev.Snapshot, b.prev.Report
 	}
 	return b.next
 }
 
 // Endpoints is the fast lane for changes of EndpointSlices of these Services and of nothing else: it makes their
-// Backends anew and leaves everything else as it is. The outcome is that of Build. prev must not be nil.
+// Backends anew and leaves everything else as it is. The outcome is that of Build. prev must not be nil. If nothing has
+// changed, Endpoints returns prev itself.
 func Endpoints(v *view.View, o Options, prev *Result, services []types.NamespacedName) *Result {
 	table, ok := prev.backends.Endpoints(v, services)
 	if !ok || !o.equal(prev.options) {
@@ -110,7 +119,7 @@ func Endpoints(v *view.View, o Options, prev *Result, services []types.Namespace
 }
 
 func ingresses(b *build) {
-	b.next.ingress = ingress.Build(b.view, ingress.Options{
+	b.next.ingress = ingress.Build(b.view, b.delta, ingress.Options{
 		Controller:        b.options.Controller,
 		Class:             b.options.Class,
 		ImplicitClass:     b.options.ImplicitClasses,
@@ -132,10 +141,10 @@ func gateways(b *build) {
 	if b.options.IngressPort != 0 {
 		o.TakenPorts = []uint16{b.options.IngressPort}
 	}
-	b.next.gateway = gateway.Build(b.view, o, b.prev.gateway, b.uses)
+	b.next.gateway = gateway.Build(b.view, b.delta, o, b.prev.gateway, b.uses)
 }
 
-func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.uses) }
+func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.delta, b.uses) }
 
 func snapshot(b *build) {
 	s := &proxy.Snapshot{Backends: b.next.backends.Backends}

@@ -44,6 +44,8 @@ type View struct {
 	ReferenceGrants map[string][]*gatewayv1.ReferenceGrant
 
 	sliceOwner map[types.NamespacedName]string // EndpointSlice to the name of its Service
+	revision   uint64
+	journal    []change // the latest changes
 }
 
 // New returns an empty View.
@@ -66,6 +68,9 @@ func New() *View {
 // is a mistake of the caller, not of the object.
 func (v *View) Set(object Object) {
 	key := keyOf(object)
+	if !isSlice(object) {
+		v.note(changeOf(object))
+	}
 	switch o := object.(type) {
 	case *networkingv1.IngressClass:
 		v.IngressClasses[o.Name] = o
@@ -93,6 +98,9 @@ func (v *View) Set(object Object) {
 // Delete removes the object of this kind and name, if it is there. Only kind, namespace and name are looked at.
 func (v *View) Delete(object Object) {
 	key := keyOf(object)
+	if !isSlice(object) {
+		v.note(changeOf(object))
+	}
 	switch o := object.(type) {
 	case *networkingv1.IngressClass:
 		delete(v.IngressClasses, o.Name)
@@ -132,8 +140,10 @@ func (v *View) setSlice(key types.NamespacedName, slice *discoveryv1.EndpointSli
 	if owner == "" {
 		return
 	}
+	service := types.NamespacedName{Namespace: key.Namespace, Name: owner}
 	v.sliceOwner[key] = owner
-	put(v.EndpointSlices, types.NamespacedName{Namespace: key.Namespace, Name: owner}, slice)
+	put(v.EndpointSlices, service, slice)
+	v.noteSlices(service)
 }
 
 func (v *View) dropSlice(key types.NamespacedName) {
@@ -141,8 +151,10 @@ func (v *View) dropSlice(key types.NamespacedName) {
 	if !ok {
 		return
 	}
+	service := types.NamespacedName{Namespace: key.Namespace, Name: owner}
 	delete(v.sliceOwner, key)
-	drop(v.EndpointSlices, types.NamespacedName{Namespace: key.Namespace, Name: owner}, key.Name)
+	drop(v.EndpointSlices, service, key.Name)
+	v.noteSlices(service)
 }
 
 // put replaces the list at key by one that holds object, sorted by name.

@@ -45,13 +45,17 @@ func (u Uses) Add(gained, lost []proxy.BackendID) {
 }
 
 // Update returns the Table after a change of references, with every Backend as the View has it now; t itself if that is
-// the same.
-func (t *Table) Update(v *view.View, changes Uses) *Table {
+// the same. delta says what has changed in the View since t was made.
+func (t *Table) Update(v *view.View, delta *view.Delta, changes Uses) *Table {
 	next := t.edit(len(changes))
 	for id, change := range changes {
 		if change != 0 {
 			next.use(id, change)
 		}
+	}
+	if !delta.Everything {
+		next.refreshSome(v, delta, changes)
+		return next.orBefore(t)
 	}
 	for id, e := range next.table.entries {
 		next.refresh(v, id, e)
@@ -116,6 +120,24 @@ func (n *edition) use(id proxy.BackendID, change int) {
 	if _, ok := n.table.Backends[id]; ok {
 		n.ownBackends()
 		delete(n.table.Backends, id)
+	}
+}
+
+// refreshSome refreshes the Backends that are new or whose Service or EndpointSlices have changed.
+func (n *edition) refreshSome(v *view.View, delta *view.Delta, changes Uses) {
+	for id := range changes {
+		if e, ok := n.table.entries[id]; ok {
+			n.refresh(v, id, e)
+		}
+	}
+	if len(delta.Services)+len(delta.EndpointSlices) == 0 {
+		return
+	}
+	for id, e := range n.table.entries {
+		key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
+		if delta.Services[key] || delta.EndpointSlices[key] {
+			n.refresh(v, id, e)
+		}
 	}
 }
 

@@ -64,9 +64,9 @@ type Reports struct {
 	HTTPRoutes map[types.NamespacedName]*status.HTTPRoute
 }
 
-// Build translates the objects of the View that are ours. prev may be nil. References to Backends that have come or gone
-// since prev are added to uses. If nothing has changed, Build returns prev itself.
-func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
+// Build translates the objects of the View that are ours. prev may be nil; otherwise changed says what has changed since.
+// References to Backends that have come or gone are added to uses. If nothing has changed, Build returns prev itself.
+func Build(v *view.View, changed *view.Delta, o Options, prev *State, uses backend.Uses) *State {
 	if o.Placement == nil {
 		v = view.New()
 	}
@@ -77,7 +77,8 @@ func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
 	next := &State{controller: gatewayv1.GatewayController(o.Controller)}
 	classesChanged := next.translateClasses(v, o, prev)
 	gatewaysChanged := next.translateGateways(v, o, prev)
-	changes := next.routeChanges(v, o, prev)
+	everywhere := changed.Everything || changed.Others || classesChanged || gatewaysChanged
+	changes := next.routeChanges(v, changed, o, prev, everywhere)
 	if !first && !classesChanged && !gatewaysChanged && len(changes) == 0 {
 		return prev
 	}
@@ -96,7 +97,7 @@ func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
 		}
 	}
 	touched := next.updateHosts(prev, delta)
-	next.attached = next.countRoutes()
+	next.attached = countRoutes(prev.attached, changes)
 	next.Listeners = next.listeners()
 	next.reportGateways(prev)
 	next.reportRoutes(prev, changes, touched)
@@ -137,12 +138,22 @@ func (s *State) updateHosts(prev *State, delta map[proxy.ListenerID]*partChanges
 	return touched
 }
 
-func (s *State) countRoutes() map[proxy.ListenerID]int32 {
-	count := map[proxy.ListenerID]int32{}
-	for _, r := range s.routes {
-		for _, id := range r.attached {
-			count[id]++
+// countRoutes returns the number of routes that each listener has.
+func countRoutes(before map[proxy.ListenerID]int32, changes map[types.NamespacedName]routeChange) map[proxy.ListenerID]int32 {
+	count := cloneOrMake(before, 0)
+	add := func(r *route, n int32) {
+		if r == nil {
+			return
 		}
+		for _, id := range r.attached {
+			if count[id] += n; count[id] == 0 {
+				delete(count, id)
+			}
+		}
+	}
+	for _, c := range changes {
+		add(c.new, 1)
+		add(c.old, -1)
 	}
 	return count
 }

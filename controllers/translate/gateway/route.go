@@ -70,31 +70,52 @@ func (r *route) fresh(s *State, v *view.View, o Options, source *gatewayv1.HTTPR
 // routeChange is a route before and after; one of them may be nil.
 type routeChange struct{ old, new *route }
 
-func (s *State) routeChanges(v *view.View, o Options, prev *State) map[types.NamespacedName]routeChange {
+// routeChanges translates the routes that are not what they were. Where to look is what changed says, unless it can be
+// everywhere.
+func (s *State) routeChanges(v *view.View, changed *view.Delta, o Options, prev *State, everywhere bool) map[types.NamespacedName]routeChange {
 	changes := map[types.NamespacedName]routeChange{}
-	known := 0
-	for key, source := range v.HTTPRoutes {
-		if !s.concerns(source, o) {
-			continue
+	look := func(key types.NamespacedName) {
+		source, old := v.HTTPRoutes[key], prev.routes[key]
+		switch ours := source != nil && s.concerns(source, o); {
+		case !ours && old != nil:
+			changes[key] = routeChange{old: old}
+		case ours && (old == nil || !old.fresh(s, v, o, source)):
+			changes[key] = routeChange{old, s.translateRoute(v, o, source)}
 		}
-		old := prev.routes[key]
-		if old != nil {
-			known++
-			if old.fresh(s, v, o, source) {
-				continue
+	}
+	if everywhere {
+		for key := range v.HTTPRoutes {
+			look(key)
+		}
+		for key := range prev.routes {
+			if v.HTTPRoutes[key] == nil {
+				look(key)
 			}
 		}
-		changes[key] = routeChange{old, s.translateRoute(v, o, source)}
-	}
-	if known == len(prev.routes) {
 		return changes
 	}
-	for key, old := range prev.routes {
-		if source, ok := v.HTTPRoutes[key]; !ok || !s.concerns(source, o) {
-			changes[key] = routeChange{old: old}
+	for _, key := range changed.HTTPRoutes {
+		look(key)
+	}
+	if len(changed.Services) == 0 {
+		return changes
+	}
+	for key, r := range prev.routes {
+		if r.dependsOn(changed.Services) {
+			look(key)
 		}
 	}
 	return changes
+}
+
+// dependsOn reports whether one of these Services was looked up.
+func (r *route) dependsOn(services map[types.NamespacedName]bool) bool {
+	for key := range r.inputs.services {
+		if services[key] {
+			return true
+		}
+	}
+	return false
 }
 
 // concerns reports whether an HTTPRoute names a Gateway of ours as a parent, or us in its status.

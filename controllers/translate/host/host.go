@@ -5,6 +5,7 @@ package host
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -82,15 +83,14 @@ func (t *Table) Update(gained, lost []*Part) (next *Table, touched []*Part) {
 		}
 		changed[p.Host] = append(parts, p)
 	}
-	next = &Table{entries: make(map[string]*entry, len(t.entries)+len(changed))}
-	for name, e := range t.entries {
-		if _, ok := changed[name]; !ok {
-			next.entries[name] = e
-		}
+	next = &Table{entries: maps.Clone(t.entries)}
+	if len(t.entries) == 0 {
+		next.entries = make(map[string]*entry, len(changed))
 	}
 	fresh := make([]*proxy.Host, 0, len(changed))
 	for name, parts := range changed {
 		if len(parts) == 0 {
+			delete(next.entries, name)
 			continue
 		}
 		e := newEntry(name, parts)
@@ -113,19 +113,25 @@ func without(parts []*Part, p *Part) []*Part {
 	return slices.DeleteFunc(parts, func(q *Part) bool { return q == p })
 }
 
-// merge returns the Hosts of old that have not changed together with fresh, sorted by name.
+// merge returns the Hosts of old that have not changed together with fresh, sorted by name. It copies the stretches
+// between the changes as they are.
 func merge(old, fresh []*proxy.Host, changed map[string][]*Part) []*proxy.Host {
-	slices.SortFunc(fresh, func(a, b *proxy.Host) int { return strings.Compare(a.Name, b.Name) })
+	made := make(map[string]*proxy.Host, len(fresh))
+	for _, h := range fresh {
+		made[h.Name] = h
+	}
 	merged := make([]*proxy.Host, 0, len(old)+len(fresh))
-	for _, h := range old {
-		for len(fresh) > 0 && fresh[0].Name < h.Name {
-			merged, fresh = append(merged, fresh[0]), fresh[1:]
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		at, found := slices.BinarySearchFunc(old, name, func(h *proxy.Host, name string) int { return strings.Compare(h.Name, name) })
+		merged, old = append(merged, old[:at]...), old[at:]
+		if found {
+			old = old[1:]
 		}
-		if _, ok := changed[h.Name]; !ok {
+		if h := made[name]; h != nil {
 			merged = append(merged, h)
 		}
 	}
-	merged = append(merged, fresh...)
+	merged = append(merged, old...)
 	if len(merged) == 0 {
 		return nil // as in a Table that never had any
 	}

@@ -52,17 +52,17 @@ type State struct {
 	fallback *object // its default backend is that of all hosts; nil: there is none
 }
 
-// Build translates the Ingresses of the View that are ours. prev may be nil. References to Backends that have come or
-// gone since prev are added to uses.
-func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
+// Build translates the Ingresses of the View that are ours. prev may be nil; otherwise delta says what has changed since.
+// References to Backends that have come or gone are added to uses. If nothing has changed, Build returns prev itself.
+func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend.Uses) *State {
 	if o.Port == 0 {
-		return &State{}
+		v = view.New()
 	}
 	if prev == nil {
 		prev = &State{hosts: &host.Table{}}
 	}
-	changes := prev.changes(v, o)
-	if len(changes) == 0 && prev.Listener != nil {
+	changes := prev.changes(v, delta, o)
+	if len(changes) == 0 && prev.objects != nil {
 		return prev
 	}
 	next := &State{objects: cloneOrMake(prev.objects, len(changes)), Reports: cloneOrMake(prev.Reports, len(changes))}
@@ -82,7 +82,10 @@ func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
 	}
 	var touched []*host.Part
 	next.hosts, touched = prev.hosts.Update(gained, lost)
-	next.fallback = oldestFallback(next.objects)
+	next.fallback = prev.fallback
+	if fallbackChanged(changes) {
+		next.fallback = oldestFallback(next.objects)
+	}
 	next.Listener = next.listener(o)
 	next.report(o, prev, changes, touched)
 	return next
@@ -91,35 +94,47 @@ func Build(v *view.View, o Options, prev *State, uses backend.Uses) *State {
 // change is an object before and after; one of them may be nil.
 type change struct{ old, new *object }
 
-func (s *State) changes(v *view.View, o Options) map[types.NamespacedName]change {
+func (s *State) changes(v *view.View, delta *view.Delta, o Options) map[types.NamespacedName]change {
 	changes := map[types.NamespacedName]change{}
 	classes := classesOf(v, o)
-	known := 0
-	for key, source := range v.Ingresses {
-		if !classes.claim(source) {
-			continue
+	look := func(key types.NamespacedName) {
+		source, old := v.Ingresses[key], s.objects[key]
+		switch ours := source != nil && classes.claim(source); {
+		case !ours && old != nil:
+			changes[key] = change{old: old}
+		case ours && (old == nil || !old.fresh(v, source)):
+			changes[key] = change{old, translate(v, o, source)}
 		}
-		old := s.objects[key]
-		if old != nil {
-			known++
-			if old.fresh(v, source) {
-				continue
+	}
+	if delta.Everything || delta.Others {
+		for key := range v.Ingresses {
+			look(key)
+		}
+		for key := range s.objects {
+			if v.Ingresses[key] == nil {
+				look(key)
 			}
 		}
-		changes[key] = change{old, translate(v, o, source)}
-	}
-	if known == len(s.objects) {
 		return changes
 	}
-	for key, old := range s.objects {
-		if source, ok := v.Ingresses[key]; !ok || !classes.claim(source) {
-			changes[key] = change{old: old}
+	for _, key := range delta.Ingresses {
+		look(key)
+	}
+	if len(delta.Services) == 0 {
+		return changes
+	}
+	for key, object := range s.objects {
+		if object.dependsOn(delta.Services) {
+			look(key)
 		}
 	}
 	return changes
 }
 
 func (s *State) listener(o Options) *proxy.Listener {
+	if o.Port == 0 {
+		return nil
+	}
 	l := &proxy.Listener{
 		ID:       proxy.ListenerID{Object: proxy.ObjectID{Kind: "IngressClass", Name: o.Class}, Section: "http"},
 		Port:     o.Port,
@@ -130,6 +145,15 @@ func (s *State) listener(o Options) *proxy.Listener {
 		l.Default = s.fallback.fallback
 	}
 	return l
+}
+
+func fallbackChanged(changes map[types.NamespacedName]change) bool {
+	for _, c := range changes {
+		if c.old != nil && c.old.fallback != nil || c.new != nil && c.new.fallback != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // oldestFallback returns the object whose default backend is that of all hosts.

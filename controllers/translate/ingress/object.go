@@ -47,6 +47,16 @@ func (b *object) fresh(v *view.View, source *networkingv1.Ingress) bool {
 	return true
 }
 
+// dependsOn reports whether one of these Services was looked up.
+func (b *object) dependsOn(services map[types.NamespacedName]bool) bool {
+	for i := range b.services {
+		if services[b.services[i].key] {
+			return true
+		}
+	}
+	return false
+}
+
 // same reports whether two versions of an object differ only in what is not translated, as after a write of its status:
 // the API server counts up the generation with every change of the spec.
 func same(a, b *networkingv1.Ingress) bool {
