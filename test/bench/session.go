@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -69,9 +70,11 @@ func open(ctx context.Context, o options) (*session, error) {
 
 // close ends everything that the session started and removes its temporary files.
 func (s *session) close() {
-	for _, process := range slices.Backward(s.started) {
-		process.Stop()
+	var group sync.WaitGroup
+	for _, process := range s.started {
+		group.Go(process.Stop)
 	}
+	group.Wait()
 	if s.keep {
 		fmt.Fprintln(os.Stderr, "kept:", s.dir)
 		return

@@ -38,7 +38,7 @@ func scaleTables(all []Scale) []table {
 		return nil
 	}
 	size := table{
-		title: "scale: hosts, each with one Ingress and one route",
+		title: "scale: the number behind the name is that of hosts, each with one Ingress and one route",
 		note: "Requests go to random hosts, in interleaved rounds. Live is the time from the start of the process until the last host " +
 			"answers, reading all files included. Memory is MiB of proportional set size once live, and after the edits and the load.",
 		head: []string{"proxy", "Services", "files", "CPU µs/request", "p50 µs", "p99 µs", "it/first", "live ms", "memory MiB", "loaded MiB"},
