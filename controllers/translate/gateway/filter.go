@@ -38,6 +38,9 @@ func compileFilters(field string, sources []gatewayv1.HTTPRouteFilter, prefixOnl
 	fail := func(reason gatewayv1.RouteConditionReason, message string) filterSet {
 		return filterSet{reason: reason, problem: message}
 	}
+	if len(sources) == 0 {
+		return set
+	}
 	seen := map[gatewayv1.HTTPRouteFilterType]bool{}
 	for i := range sources {
 		source := &sources[i]

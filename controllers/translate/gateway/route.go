@@ -37,11 +37,23 @@ type listenerPart struct {
 
 // inputs is everything besides the object itself that its translation looked at, and what it found.
 type inputs struct {
-	gateways   map[types.NamespacedName]*gateway
-	services   map[types.NamespacedName]*corev1.Service
-	grants     map[string][]*gatewayv1.ReferenceGrant // by namespace
+	gateways   []found[*gateway]
+	services   []found[*corev1.Service]
+	grants     []grantsOf
 	namespace  *corev1.Namespace
 	namespaced bool // the namespace was looked at
+}
+
+// found is what was looked up under a name: nil if there was nothing.
+type found[T any] struct {
+	key   types.NamespacedName
+	value T
+}
+
+// grantsOf is the ReferenceGrants of a namespace.
+type grantsOf struct {
+	namespace string
+	grants    []*gatewayv1.ReferenceGrant
 }
 
 // fresh reports whether translating source would give the same again.
@@ -49,18 +61,18 @@ func (r *route) fresh(s *State, v *view.View, o Options, source *gatewayv1.HTTPR
 	if r.source != source && (!same(r.source, source) || names(r.source, o.Controller) != names(source, o.Controller)) {
 		return false
 	}
-	for key, g := range r.inputs.gateways {
-		if s.gateways[key] != g {
+	for _, g := range r.inputs.gateways {
+		if s.gateways[g.key] != g.value {
 			return false
 		}
 	}
-	for key, service := range r.inputs.services {
-		if v.Services[key] != service {
+	for _, service := range r.inputs.services {
+		if v.Services[service.key] != service.value {
 			return false
 		}
 	}
-	for namespace, grants := range r.inputs.grants {
-		if !slices.Equal(v.ReferenceGrants[namespace], grants) {
+	for _, g := range r.inputs.grants {
+		if !slices.Equal(v.ReferenceGrants[g.namespace], g.grants) {
 			return false
 		}
 	}
@@ -110,12 +122,7 @@ func (s *State) routeChanges(v *view.View, changed *view.Delta, o Options, prev 
 
 // dependsOn reports whether one of these Services was looked up.
 func (r *route) dependsOn(services map[types.NamespacedName]bool) bool {
-	for key := range r.inputs.services {
-		if services[key] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.inputs.services, func(f found[*corev1.Service]) bool { return services[f.key] })
 }
 
 // concerns reports whether an HTTPRoute names a Gateway of ours as a parent, or us in its status.
@@ -158,15 +165,7 @@ type translation struct {
 
 func (s *State) translateRoute(v *view.View, o Options, source *gatewayv1.HTTPRoute) *route {
 	t := translation{
-		route: &route{
-			source: source,
-			rank:   rankOf(source),
-			inputs: inputs{
-				gateways: map[types.NamespacedName]*gateway{},
-				services: map[types.NamespacedName]*corev1.Service{},
-				grants:   map[string][]*gatewayv1.ReferenceGrant{},
-			},
-		},
+		route: &route{source: source, rank: rankOf(source)},
 		state: s, view: v, options: o, byPort: map[uint16][]*proxy.Route{},
 	}
 	rules := t.compileRules()
@@ -175,7 +174,6 @@ func (s *State) translateRoute(v *view.View, o Options, source *gatewayv1.HTTPRo
 	if problem != "" {
 		t.rules.fail(gatewayv1.RouteReasonUnsupportedValue, problem)
 	}
-	seen := map[proxy.ListenerID]bool{}
 	for i := range source.Spec.ParentRefs {
 		ref := &source.Spec.ParentRefs[i]
 		key, ok := gatewayKey(source, ref)
@@ -183,17 +181,15 @@ func (s *State) translateRoute(v *view.View, o Options, source *gatewayv1.HTTPRo
 			continue
 		}
 		g := s.gateways[key]
-		t.inputs.gateways[key] = g
+		t.inputs.gateways = append(t.inputs.gateways, found[*gateway]{key, g})
 		if g == nil {
 			continue
 		}
 		p := parent{ref: ref}
 		for _, l := range t.attach(&p, g, hostnames) {
-			if seen[l.id] {
-				continue
+			if !slices.ContainsFunc(t.parts, func(p listenerPart) bool { return p.listener == l.id }) {
+				t.contribute(l, hostnames, rules)
 			}
-			seen[l.id] = true
-			t.contribute(l, hostnames, rules)
 		}
 		t.parents = append(t.parents, p)
 	}
@@ -222,13 +218,14 @@ func (t *translation) contribute(l *listener, hostnames []string, rules *ruleSet
 	if !t.rules.allInvalid {
 		t.attached = append(t.attached, l.id)
 	}
-	routes, ok := t.byPort[l.public]
+	port := l.public
+	if !rules.portMatters {
+		port = 0
+	}
+	routes, ok := t.byPort[port]
 	if !ok {
-		routes = rules.routes(l.public)
-		t.byPort[l.public] = routes
-		if !rules.portMatters {
-			t.byPort = map[uint16][]*proxy.Route{l.public: routes}
-		}
+		routes = rules.routes(port)
+		t.byPort[port] = routes
 	}
 	for _, name := range intersect(l.hostname, hostnames) {
 		t.parts = append(t.parts, listenerPart{l.id, &host.Part{Host: name, Rank: t.rank, Routes: routes}})

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -223,7 +224,7 @@ func (t *translation) resolve(outcome *ruleOutcome, field string, ref *gatewayv1
 	if ref.Namespace != nil && string(*ref.Namespace) != t.source.Namespace {
 		key.Namespace = string(*ref.Namespace)
 		grants := t.view.ReferenceGrants[key.Namespace]
-		t.inputs.grants[key.Namespace] = grants
+		t.inputs.grants = append(t.inputs.grants, grantsOf{key.Namespace, grants})
 		if !granted(grants, t.source.Namespace, key) {
 			return refuse(gatewayv1.RouteReasonRefNotPermitted, fmt.Sprintf(
 				"%s.namespace: no ReferenceGrant in namespace %q lets HTTPRoutes of namespace %q refer to Service %q",
@@ -234,7 +235,7 @@ func (t *translation) resolve(outcome *ruleOutcome, field string, ref *gatewayv1
 		return refuse(gatewayv1.RouteReasonBackendNotFound, field+".port: is missing")
 	}
 	service := t.view.Services[key]
-	t.inputs.services[key] = service
+	t.inputs.services = append(t.inputs.services, found[*corev1.Service]{key, service})
 	r := backend.Resolve(service, backend.Ref{Service: key, Port: *ref.Port}, t.options.AllowExternalName)
 	if r.Failure != backend.None {
 		return refuse(refReason(r.Failure), field+": "+r.Message)
