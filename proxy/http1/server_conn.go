@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"os"
@@ -80,7 +81,7 @@ func (c *serverConn) serve() (parked bool) {
 		if !c.headSent {
 			// The Handler's own fault.
 			c.keepAlive = false
-			c.sendRefusal(&Refusal{500, "internal error", KindHead})
+			c.sendRefusal(&Refusal{500, "internal error", KindHead}, string(c.x.Request.Method) == "HEAD")
 		}
 		if !c.finish() {
 			break
@@ -228,16 +229,17 @@ func (c *serverConn) refuse(err error) {
 	}
 	c.keepAlive = false
 	c.linger = true
-	c.sendRefusal(r)
+	head := c.in != nil && bytes.HasPrefix(bytes.TrimLeft(c.in.unread(), "\r\n"), []byte("HEAD "))
+	c.sendRefusal(r, head)
 }
 
-// sendRefusal writes a response of the engine's own and marks the connection to be closed.
-func (c *serverConn) sendRefusal(r *Refusal) {
+// sendRefusal writes a response of the engine's own and marks the connection to be closed. head says that the request was HEAD.
+func (c *serverConn) sendRefusal(r *Refusal, head bool) {
 	c.headSent = true
 	if c.out == nil {
 		c.out = getBuffer()
 	}
-	p := appendRefusal(c.out.data[:0], r)
+	p := appendRefusal(c.out.data[:0], r, head)
 	c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), writing)
 	_ = c.down.write(p)
 	c.main.leave()
@@ -254,6 +256,7 @@ func (c *serverConn) finish() bool {
 		c.keepAlive, c.linger = false, true
 	}
 	if !c.keepAlive {
+		c.linger = c.linger || len(c.in.unread()) > 0 || !c.down.quiet() // it has sent more than we shall read
 		return false
 	}
 	// Keep only what has been read beyond this request.

@@ -82,15 +82,21 @@ func appendStatusLine(p []byte, status int, reason []byte) []byte {
 	return append(p, '\r', '\n')
 }
 
-// appendRefusal writes a whole response that ends the connection.
-func appendRefusal(p []byte, r *Refusal) []byte {
+// appendRefusal writes a whole response that ends the connection. head says that it answers HEAD and so has no content.
+func appendRefusal(p []byte, r *Refusal, head bool) []byte {
 	body := http.StatusText(r.Status) + ": " + r.Reason + "\n"
 	p = appendStatusLine(p, r.Status, nil)
 	p = append(p, "Content-Type: text/plain; charset=utf-8\r\nDate: "...)
 	p = time.Now().UTC().AppendFormat(p, http.TimeFormat)
 	p = append(p, "\r\nConnection: close\r\n"...)
+	if r.Status == http.StatusMethodNotAllowed { // RFC 9110 section 15.5.6
+		p = append(p, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
+	}
 	p = appendLength(p, int64(len(body)))
-	p = append(p, '\r', '\n')
+	p = append(p, crlf...)
+	if head {
+		return p
+	}
 	return append(p, body...)
 }
 
