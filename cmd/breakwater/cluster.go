@@ -56,7 +56,7 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 	switch corev1.ServiceType(o.serviceType) {
 	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort, corev1.ServiceTypeClusterIP:
 	default:
-		return controllers.Config{}, fmt.Errorf("--gateway-service-type %q: want LoadBalancer, NodePort or ClusterIP", o.serviceType)
+		return controllers.Config{}, wrong("--gateway-service-type %q: want LoadBalancer, NodePort or ClusterIP", o.serviceType)
 	}
 	c, err := o.rest()
 	if err != nil {
@@ -105,10 +105,10 @@ func parseRange(s string) (infrastructure.Range, error) {
 	b, errB := strconv.ParseUint(last, 10, 16)
 	r := infrastructure.Range{First: uint16(a), Last: uint16(b)}
 	if !ok || errA != nil || errB != nil {
-		return r, fmt.Errorf("--gateway-ports %q: want two ports like 20000-29999", s)
+		return r, wrong("--gateway-ports %q: want two ports like 20000-29999", s)
 	}
 	if err := r.Validate(); err != nil {
-		return r, fmt.Errorf("--gateway-ports: %w", err)
+		return r, wrong("--gateway-ports: %w", err)
 	}
 	return r, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -80,14 +79,14 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 	if o.bindAddress != "" {
 		a, err := netip.ParseAddr(o.bindAddress)
 		if err != nil {
-			return c, fmt.Errorf("--bind-address %q: want an IP address", o.bindAddress)
+			return c, wrong("--bind-address %q: want an IP address", o.bindAddress)
 		}
 		c.BindAddress = a
 	}
 	for _, s := range o.trustedProxies {
 		p, err := parsePrefix(s)
 		if err != nil {
-			return c, fmt.Errorf("--trusted-proxies %q: want an IP address or a network like 10.0.0.0/8", s)
+			return c, wrong("--trusted-proxies %q: want an IP address or a network like 10.0.0.0/8", s)
 		}
 		c.Forwarded.TrustedProxies = append(c.Forwarded.TrustedProxies, p)
 	}
@@ -100,7 +99,7 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 		{"max-idle-connections", o.upstream.MaxIdle},
 	} {
 		if n.value <= 0 {
-			return c, fmt.Errorf("--%s %d: want 1 or more", n.flag, n.value)
+			return c, wrong("--%s %d: want 1 or more", n.flag, n.value)
 		}
 	}
 	return c, nil
@@ -132,7 +131,7 @@ func (o *accessLogOptions) options() (telemetry.LogOptions, bool, error) {
 	}
 	f, err := telemetry.ParseFormat(o.format)
 	if err != nil {
-		return telemetry.LogOptions{}, false, fmt.Errorf("--access-log %q: want off, json, common or combined", o.format)
+		return telemetry.LogOptions{}, false, wrong("--access-log %q: want off, json, common or combined", o.format)
 	}
 	return telemetry.LogOptions{Format: f, Query: o.query}, true, nil
 }

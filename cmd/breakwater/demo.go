@@ -53,7 +53,7 @@ func newDemo() *cobra.Command {
 func (o *demoOptions) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	log, err := o.process.log.logger(stderr)
 	if err != nil {
-		return usageError{err, "breakwater demo"}
+		return err
 	}
 	notes, err := o.choosePorts()
 	if err != nil {
@@ -110,11 +110,11 @@ func (o *demoOptions) choosePorts() (notes []string, err error) {
 	o.offset = gateway - demoGatewayPort
 	host, port, err := net.SplitHostPort(o.process.admin.address)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--admin-address %q: %w", o.process.admin.address, err), "breakwater demo"}
+		return nil, wrong("--admin-address %q: %w", o.process.admin.address, err)
 	}
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--admin-address %q: %w", o.process.admin.address, err), "breakwater demo"}
+		return nil, wrong("--admin-address %q: %w", o.process.admin.address, err)
 	}
 	admin, err := replace(uint16(number))
 	if err != nil {

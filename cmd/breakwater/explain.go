@@ -69,11 +69,11 @@ func newExplain() *cobra.Command {
 
 func (o *explainOptions) run(ctx context.Context, method, target string, stdout, stderr io.Writer) error {
 	if o.output != "text" && o.output != "json" {
-		return usageError{fmt.Errorf("--output %q: want text or json", o.output), "breakwater explain"}
+		return wrong("--output %q: want text or json", o.output)
 	}
 	q, err := admin.NewQuery(method, target, o.header)
 	if err != nil {
-		return usageError{err, "breakwater explain"}
+		return usageError{err}
 	}
 	if o.standalone.dir == "" {
 		return o.ask(ctx, method, target, stdout)
@@ -107,7 +107,7 @@ func (o *explainOptions) ask(ctx context.Context, method, target string, stdout 
 	query := url.Values{"method": {method}, "url": {target}, "header": o.header, "format": {o.output}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.adminAddress+"/explain?"+query.Encode(), nil)
 	if err != nil {
-		return usageError{fmt.Errorf("--admin-address %q: %w", o.adminAddress, err), "breakwater explain"}
+		return wrong("--admin-address %q: %w", o.adminAddress, err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true} // no proxy of the environment: the endpoint is next door
 	res, err := (&http.Client{Transport: transport}).Do(r)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -26,7 +25,7 @@ func (o *logOptions) add(f *pflag.FlagSet) {
 func (o *logOptions) logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.level)); err != nil || strings.ContainsAny(o.level, "+-") {
-		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", o.level)
+		return nil, wrong("--log-level %q: want debug, info, warn or error", o.level)
 	}
 	text := false
 	switch o.format {
@@ -36,7 +35,7 @@ func (o *logOptions) logger(w io.Writer) (*slog.Logger, error) {
 	case "auto":
 		text = isTerminal(w)
 	default:
-		return nil, fmt.Errorf("--log-format %q: want text, json or auto", o.format)
+		return nil, wrong("--log-format %q: want text, json or auto", o.format)
 	}
 	if text {
 		return slog.New(newConsole(w, level, wantsColor(w))), nil

@@ -32,13 +32,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintf(stderr, "breakwater: %v\n", err)
 	if u := (usageError{}); errors.As(err, &u) {
-		fmt.Fprintf(stderr, "Run \"%s --help\" for usage.\n", u.command)
+		fmt.Fprintf(stderr, "Run \"%s --help\" for usage.\n", command.CommandPath())
 		return exitUsage
 	}
 	return exitFailure
@@ -65,10 +65,9 @@ func untilSignal(parent context.Context, signals <-chan os.Signal, cut func()) c
 }
 
 // usageError is a mistake in the command line.
-type usageError struct {
-	err     error
-	command string // "breakwater serve"
-}
+type usageError struct{ error }
 
-func (u usageError) Error() string { return u.err.Error() }
-func (u usageError) Unwrap() error { return u.err }
+func (u usageError) Unwrap() error { return u.error }
+
+// wrong returns a usageError.
+func wrong(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

@@ -80,6 +80,7 @@ type process struct {
 	operator  *operator            // nil: off
 	// serving is called once, when the first configuration serves; nil is nothing. The source's goroutine uses it.
 	serving func()
+	sleep   func(time.Duration)
 	// appliedLevel is how loudly changes of the configuration are logged: in a cluster they are many.
 	appliedLevel slog.Level
 }
@@ -91,7 +92,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		return nil, err
 	}
 	limitMemory(log)
-	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug}
+	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep}
 	config, err := o.data.config(p.metrics, nil, log)
 	if err != nil {
 		return nil, err
@@ -187,7 +188,7 @@ func (p *process) run(ctx context.Context) error {
 func (p *process) drain() {
 	p.log.Info("stopping", "drainDelay", p.stop.drainDelay, "gracePeriod", p.stop.gracePeriod)
 	p.server.Drain()
-	time.Sleep(p.stop.drainDelay)
+	p.sleep(p.stop.drainDelay)
 }
 
 // shutdown closes the ports and lets requests in flight end.

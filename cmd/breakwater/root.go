@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -15,9 +14,16 @@ const rootLong = `Breakwater routes traffic for Ingress, Gateway API and Service
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "breakwater",
-		Short:         "A Kubernetes ingress controller that you can break on purpose",
-		Long:          rootLong,
+		Use:   "breakwater",
+		Short: "A Kubernetes ingress controller that you can break on purpose",
+		Long:  rootLong,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return wrong("there is no command %q", args[0])
+			}
+			return nil
+		},
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceUsage:  true, // run prints errors, once
 		SilenceErrors: true,
 	}
@@ -29,24 +35,24 @@ func newRoot() *cobra.Command {
 		newVersion(),
 	)
 	for _, c := range append(root.Commands(), root) {
-		c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
+		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	}
 	return root
 }
 
 // noArgs refuses arguments, with a usageError.
-func noArgs(c *cobra.Command, args []string) error {
+func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", args[0]), c.CommandPath()}
+		return wrong("unexpected argument %q", args[0])
 	}
 	return nil
 }
 
 // exactly wants n arguments, which names says.
 func exactly(n int, names string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
+	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("want %s, got %d arguments", names, len(args)), c.CommandPath()}
+			return wrong("want %s, got %d arguments", names, len(args))
 		}
 		return nil
 	}

@@ -53,7 +53,7 @@ func newServe() *cobra.Command {
 func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	log, err := o.process.log.logger(stderr)
 	if err != nil {
-		return usageError{err, "breakwater serve"}
+		return err
 	}
 	newSource := o.files
 	if o.standalone.dir == "" {

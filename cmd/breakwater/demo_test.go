@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestDemo(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := taken.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	port := uint16(taken.Addr().(*net.TCPAddr).Port)
+	p := begin(t, "demo", "--ingress-http-port", fmt.Sprint(port), "--port-offset", fmt.Sprint(somePort(t)-demoGatewayPort),
+		"--admin-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)))
+	p.eventually("the guide is printed", func() bool { return strings.Contains(p.stdout.String(), "goes on working.\n") })
+	guide := p.stdout.String()
+	if strings.Contains(guide, "\x1b") {
+		t.Error("colours although nobody looks")
+	}
+	if !strings.Contains(guide, fmt.Sprintf("port %d is taken", port)) {
+		t.Errorf("nothing about the port that is taken:\n%s", guide)
+	}
+	find := func(pattern string) string {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(guide)
+		if m == nil {
+			t.Fatalf("no %s in\n%s", pattern, guide)
+		}
+		return m[1]
+	}
+	hello, shop := find(`hello\.localhost:(\d+)`), find(`shop\.localhost:(\d+)`)
+	for _, c := range []struct {
+		port, host, path string
+		status           int
+		body             string
+	}{
+		{hello, "hello.localhost", "/", 200, "Name: hello-"},
+		{hello, "hello.localhost", "/closed", 503, ""},
+		{hello, "nobody.localhost", "/", 404, ""},
+		{shop, "shop.localhost", "/", 200, "Name: shop-v"},
+		{shop, "shop.localhost", "/basket", 302, ""},
+	} {
+		if status, body := get("http://127.0.0.1:"+c.port+c.path, c.host); status != c.status || !strings.Contains(body, c.body) {
+			t.Errorf("%s%s: %d %q, want %d", c.host, c.path, status, body, c.status)
+		}
+	}
+	for _, path := range []string{"/explain?url=shop.localhost:" + shop, "/snapshot", "/metrics"} {
+		if status, body := get(find(`Admin +(http://\S+)`)+path, "localhost"); status != 200 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	dir := find(`Manifests +(\S+)`)
+	p.end()
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder is left behind: %v", err)
+	}
+	if strings.Contains(p.stderr.String(), "ERROR") || strings.Contains(p.stderr.String(), "WARN") {
+		t.Errorf("the sample manifests are not clean:\n%s", p.stderr.String())
+	}
+}

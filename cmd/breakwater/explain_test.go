@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+const explained = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  rules:
+  - host: shop.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: front, port: {number: 80}}}}
+      - {path: /cart, pathType: Exact, backend: {service: {name: cart, port: {number: 80}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {gatewayClassName: breakwater, listeners: [{name: http, port: 80, protocol: HTTP}]}
+`
+
+func TestExplainOffline(t *testing.T) {
+	dir := folder(t, explained)
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want []string
+		not  string
+	}{
+		{"every port", []string{"GET", "shop.example.com/cart"}, 0, []string{"port      8080", "port      10080", "Ingress/default/shop/0#1", "outranked"}, ""},
+		{"one port", []string{"GET", "shop.example.com:8080/x/../cart"}, 0, []string{"GET shop.example.com/cart"}, "10080"},
+		{"own Host", []string{"GET", "127.0.0.1:8080/", "-H", "Host: shop.example.com"}, 0, []string{"Ingress/default/shop/0#0"}, ""},
+		{"no route", []string{"GET", "other.example.com:8080/"}, 0, []string{"404"}, ""},
+		{"no such port", []string{"GET", "shop.example.com:1/"}, 1, []string{"port 1 is not served", "8080"}, ""},
+		{"refused", []string{"GET", "shop.example.com/%zz"}, 1, []string{"refused with 400"}, ""},
+		{"port offset", []string{"GET", "shop.example.com:80/", "--port-offset", "0"}, 0, []string{"port      80\n"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var stdout, stderr output
+			code := run(context.Background(), append([]string{"explain", "--manifests", dir}, c.args...), &stdout, &stderr)
+			text := stdout.String() + stderr.String()
+			if code != c.code || c.not != "" && strings.Contains(text, c.not) {
+				t.Errorf("exit code %d, want %d:\n%s", code, c.code, text)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	var stdout, stderr output
+	code := run(context.Background(), []string{"explain", "--manifests", folder(t, explained), "-o", "json", "GET", "shop.example.com:8080/cart"}, &stdout, &stderr)
+	var got []struct {
+		Port       int
+		Summary    string
+		Candidates []struct{ Verdict string }
+	}
+	if err := json.Unmarshal([]byte(stdout.String()), &got); code != 0 || err != nil {
+		t.Fatalf("exit code %d, %v in\n%s", code, err, stdout.String())
+	}
+	if len(got) != 1 || got[0].Port != 8080 || len(got[0].Candidates) != 2 || got[0].Candidates[0].Verdict != "selected" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestExplainReportsMistakesAndGoesOn(t *testing.T) {
+	dir := folder(t, explained+"---\nkind: [\n")
+	var stdout, stderr output
+	code := run(context.Background(), []string{"explain", "--manifests", dir, "GET", "shop.example.com:8080/cart"}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stderr.String(), "main.yaml") || !strings.Contains(stdout.String(), "selected") {
+		t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+func TestExplainWithoutInstance(t *testing.T) {
+	var stdout, stderr output
+	code := run(context.Background(), []string{"explain", "--admin-address", "127.0.0.1:1", "GET", "h/"}, &stdout, &stderr)
+	if code != exitFailure || !strings.Contains(stderr.String(), "127.0.0.1:1") || !strings.Contains(stderr.String(), "--manifests") {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// output is a writer that can be read at any time.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// program is a running breakwater.
+type program struct {
+	t              *testing.T
+	stdout, stderr output
+	stop           context.CancelFunc
+	code           chan int
+}
+
+// begin runs breakwater with these arguments until the test stops it.
+func begin(t *testing.T, args ...string) *program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{t: t, stop: cancel, code: make(chan int, 1)}
+	go func() { p.code <- run(ctx, args, &p.stdout, &p.stderr) }()
+	t.Cleanup(cancel)
+	return p
+}
+
+// end stops the program and wants it to succeed.
+func (p *program) end() {
+	p.t.Helper()
+	p.stop()
+	if code := <-p.code; code != 0 {
+		p.t.Errorf("exit code %d, standard error:\n%s", code, p.stderr.String())
+	}
+}
+
+// patience bounds the wait for what must happen soon. Only a failing test waits that long.
+const patience = 30 * time.Second
+
+func (p *program) eventually(what string, ok func() bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not within %v: %s; standard error:\n%s", patience, what, p.stderr.String())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// get returns status and body; 0 if there is no answer.
+func get(url, host string) (int, string) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	r.Host = host
+	client := &http.Client{
+		Timeout:       patience,
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = res.Body.Close() }() // it has been read
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(body)
+}
+
+// somePort returns a port that is free now, below those that systems give to outgoing connections.
+func somePort(t *testing.T) uint16 {
+	t.Helper()
+	port, err := freePort(uint16(11_000 + rand.IntN(20_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// folder returns a folder with one file of manifests.
+func folder(t *testing.T, manifests string) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, manifests)
+	return dir
+}
+
+func write(t *testing.T, dir, manifests string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "main.yaml"), []byte(manifests), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ingress sends all of a host to a Service without endpoints: 503 says that the route is there.
+func ingress(host string) string {
+	return fmt.Sprintf(`apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  rules:
+  - host: %s
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {ports: [{port: 80}]}
+`, host)
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"serve x", exitUsage, `unexpected argument "x"`},
+		{"serve --no-such-flag", exitUsage, "--no-such-flag"},
+		{"serve --ingress-http-port 99999", exitUsage, "--ingress-http-port"},
+		{"serve --header-timeout soon", exitUsage, "--header-timeout"},
+		{"nonsense", exitUsage, "nonsense"},
+		{"explain GET", exitUsage, "METHOD and URL"},
+		{"explain GET ftp://h/", exitUsage, "ftp"},
+		{"explain GET h -o yaml", exitUsage, "--output"},
+		{"serve --manifests " + dir + " --log-level loud", exitUsage, "--log-level"},
+		{"serve --manifests " + dir + " --log-format xml", exitUsage, "--log-format"},
+		{"serve --manifests " + dir + " --access-log xml", exitUsage, "--access-log"},
+		{"serve --manifests " + dir + " --bind-address localhost", exitUsage, "--bind-address"},
+		{"serve --manifests " + dir + " --trusted-proxies 10.0.0.0/40", exitUsage, "--trusted-proxies"},
+		{"serve --manifests " + dir + " --max-connections 0", exitUsage, "--max-connections"},
+		{"serve --gateway-ports 80-90", exitUsage, "--gateway-ports"},
+		{"serve --gateway-ports all", exitUsage, "--gateway-ports"},
+		{"serve --gateway-service-type None", exitUsage, "--gateway-service-type"},
+		{"serve --kubeconfig " + dir + "/missing", exitFailure, dir + "/missing"},
+		{"demo --admin-address nowhere", exitUsage, "--admin-address"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var stdout, stderr output
+			code := run(context.Background(), strings.Fields(c.args), &stdout, &stderr)
+			if code != c.code || !strings.Contains(stderr.String(), c.want) {
+				t.Errorf("exit code %d, want %d, with %q in\n%s", code, c.code, c.want, stderr.String())
+			}
+			if lines := strings.Count(stderr.String(), "\n"); lines > 3 {
+				t.Errorf("%d lines for one mistake:\n%s", lines, stderr.String())
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var stdout, stderr output
+	if code := run(context.Background(), []string{"version"}, &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "breakwater ") {
+		t.Errorf("exit code %d, %q", code, stdout.String())
+	}
+}
+
+func TestHelpNamesEveryGroup(t *testing.T) {
+	var stdout, stderr output
+	if code := run(context.Background(), []string{"serve", "--help"}, &stdout, &stderr); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"Without a cluster:", "In a cluster:", "Objects:", "Data plane:", "Limits:", "Timeouts", "Admin endpoint:", "Logs:", "Stop:", "--grace-period"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// served is a breakwater that serves a folder.
+type served struct {
+	*program
+	dir         string
+	port, admin uint16
+}
+
+func serveFolder(t *testing.T, manifests string, args ...string) served {
+	t.Helper()
+	s := served{dir: folder(t, manifests), port: somePort(t), admin: somePort(t)}
+	s.program = begin(t, append([]string{
+		"serve", "--manifests", s.dir, "--bind-address", "127.0.0.1", "--log-format", "json",
+		"--ingress-http-port", fmt.Sprint(s.port), "--admin-address", fmt.Sprintf("127.0.0.1:%d", s.admin),
+	}, args...)...)
+	return s
+}
+
+func (s served) get(host string) int {
+	status, _ := get(fmt.Sprintf("http://127.0.0.1:%d/", s.port), host)
+	return status
+}
+
+func (s served) adminGet(path string) (int, string) {
+	return get(fmt.Sprintf("http://127.0.0.1:%d%s", s.admin, path), "localhost")
+}
+
+func (s served) ready() bool {
+	status, _ := s.adminGet("/readyz")
+	return status == 200
+}
+
+func TestServeFolder(t *testing.T) {
+	s := serveFolder(t, ingress("old.example.com"), "--access-log", "json")
+	s.eventually("it is ready", s.ready)
+	if status := s.get("old.example.com"); status != 503 {
+		t.Errorf("got %d", status)
+	}
+
+	write(t, s.dir, ingress("new.example.com"))
+	s.eventually("the edit is live", func() bool { return s.get("new.example.com") == 503 })
+	if status := s.get("old.example.com"); status != 404 {
+		t.Errorf("the old host still gets %d", status)
+	}
+
+	write(t, s.dir, strings.Replace(ingress("bad.example.com"), "Prefix", "Pretext", 1))
+	s.eventually("the mistake is reported", func() bool { return strings.Contains(s.stderr.String(), "main.yaml") })
+	if status := s.get("new.example.com"); status != 503 {
+		t.Errorf("what worked gets %d", status)
+	}
+
+	for path, want := range map[string]string{
+		"/healthz":  "ok",
+		"/metrics":  `breakwater_route_requests_total{code="5xx",route="Ingress/default/shop/0"}`,
+		"/snapshot": "host new.example.com",
+		"/explain?url=http://new.example.com/a/../b": "GET new.example.com/b",
+	} {
+		if status, body := s.adminGet(path); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d, no %q in\n%s", path, status, want, body)
+		}
+	}
+
+	var stdout, stderr output
+	code := run(context.Background(), []string{"explain", "GET", "new.example.com/", "--admin-address", fmt.Sprintf("127.0.0.1:%d", s.admin)}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "Ingress/default/shop/0") {
+		t.Errorf("explain: exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+	s.end()
+	if got := strings.Count(s.stdout.String(), `"host":"old.example.com"`); got != 2 {
+		t.Errorf("%d lines of the access log for a host that was asked for twice:\n%s", got, s.stdout.String())
+	}
+	if status, _ := s.adminGet("/healthz"); status != 0 {
+		t.Error("the admin endpoint outlives the process")
+	}
+}
+
+func TestNothingValidYetIsNotReady(t *testing.T) {
+	s := serveFolder(t, "kind: [")
+	s.eventually("the admin endpoint answers", func() bool { status, _ := s.adminGet("/healthz"); return status == 200 })
+	s.eventually("the mistake is reported", func() bool { return strings.Contains(s.stderr.String(), "invalid manifest") })
+	if s.ready() {
+		t.Error("ready with nothing to serve")
+	}
+	write(t, s.dir, ingress("shop.example.com"))
+	s.eventually("it is ready", s.ready)
+	s.end()
+}
+
+func TestPortInUseNamesPortAndFlag(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := taken.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	port := taken.Addr().(*net.TCPAddr).Port
+	gateway := `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {gatewayClassName: breakwater, listeners: [{name: http, port: 1, protocol: HTTP}]}
+`
+	for _, c := range []struct {
+		name, manifests string
+		args            []string
+		want            []string
+	}{
+		{"Ingress", ingress("a.example.com"), []string{"--ingress-http-port", fmt.Sprint(port)}, []string{"--ingress-http-port", "in use"}},
+		{"Gateway", gateway, []string{"--port-offset", fmt.Sprint(port - 1)}, []string{"--port-offset", "Gateway/default/edge:http", "in use"}},
+		{"admin", "", []string{"--admin-address", taken.Addr().String()}, []string{"--admin-address", "in use"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := serveFolder(t, c.manifests, c.args...)
+			if code := <-s.code; code != exitFailure {
+				t.Errorf("exit code %d", code)
+			}
+			lines := strings.Split(strings.TrimSpace(s.stderr.String()), "\n")
+			last := lines[len(lines)-1]
+			for _, want := range append(c.want, fmt.Sprint(port)) {
+				if !strings.Contains(last, want) {
+					t.Errorf("no %q in %q", want, last)
+				}
+			}
+			if n := strings.Count(s.stderr.String(), "in use"); n != 1 {
+				t.Errorf("it is said %d times:\n%s", n, s.stderr.String())
+			}
+		})
+	}
+}
+
+// idleSource is a source with a configuration that never changes.
+type idleSource struct{ ended bool }
+
+func (s *idleSource) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.ended = true
+	return nil
+}
+
+func (s *idleSource) Synced() bool { return true }
+
+func TestStopIsInOrder(t *testing.T) {
+	var o processOptions
+	_ = o.groups() // gives everything its default
+	o.admin.address = ""
+	o.objects.ingressPort = somePort(t)
+	s := &idleSource{}
+	p, err := o.newProcess(io.Discard, slog.New(slog.DiscardHandler), func(*process) (source, error) { return s, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	standalone := standaloneOptions{dir: folder(t, ingress("shop.example.com"))}
+	snapshot, err := standalone.snapshot(&o.objects, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.dataPlane.Apply(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	url := fmt.Sprintf("http://127.0.0.1:%d/", o.objects.ingressPort)
+	slept := false
+	p.stop.drainDelay = time.Hour
+	p.sleep = func(d time.Duration) {
+		slept = d == time.Hour
+		if p.ready() == nil {
+			t.Error("still ready while load balancers are to notice")
+		}
+		if status, _ := get(url, "shop.example.com"); status != 503 {
+			t.Errorf("requests get %d in the drain delay", status)
+		}
+		if s.ended {
+			t.Error("the configuration is not followed in the drain delay")
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.run(ctx); err != nil {
+		t.Error(err)
+	}
+	if !slept || !s.ended {
+		t.Errorf("drain delay %v, source ended %v", slept, s.ended)
+	}
+	if status, _ := get(url, "shop.example.com"); status != 0 {
+		t.Error("the port is still open")
+	}
+}
+
+func TestUntilSignal(t *testing.T) {
+	signals := make(chan os.Signal)
+	cut := make(chan struct{})
+	ctx := untilSignal(context.Background(), signals, func() { close(cut) })
+	if ctx.Err() != nil {
+		t.Error("it ends before any signal")
+	}
+	signals <- os.Interrupt
+	<-ctx.Done()
+	select {
+	case <-cut:
+		t.Error("the first signal cuts the stop short")
+	default:
+	}
+	signals <- os.Interrupt
+	<-cut
+}
