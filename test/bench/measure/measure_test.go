@@ -118,16 +118,16 @@ func TestPSSOfThisProcessIsPlausible(t *testing.T) {
 }
 
 func TestStatistics(t *testing.T) {
-	if got := Summarize([]float64{5, 1, 3}); got != (Summary{3, 1, 5}) {
+	if got := Summarize([]float64{5, 1, 3}); got != (Summary{3, 3, 1, 5}) {
 		t.Errorf("odd: %+v", got)
 	}
-	if got := Summarize([]float64{4, 1, 2, 9}); got != (Summary{3, 1, 9}) {
+	if got := Summarize([]float64{4, 1, 2, 9}); got != (Summary{4, 3, 1, 9}) {
 		t.Errorf("even: %+v", got)
 	}
 	if got := Summarize(nil); got != (Summary{}) {
 		t.Errorf("empty: %+v", got)
 	}
-	if got := Ratios([]float64{10, 30, 40, 7}, []float64{20, 10, 0}); got != (Summary{1.75, 0.5, 3}) {
+	if got := Ratios([]float64{10, 30, 40, 7}, []float64{20, 10, 0}); got != (Summary{2, 1.75, 0.5, 3}) {
 		t.Errorf("ratios: %+v", got)
 	}
 	series := make([]float64, 100)

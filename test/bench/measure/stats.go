@@ -7,6 +7,7 @@ import (
 
 // Summary is the median of a series with its extremes; all zero for an empty series.
 type Summary struct {
+	N      int     `json:"n"` // figures in the series
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
@@ -23,7 +24,7 @@ func Summarize(series []float64) Summary {
 	if len(sorted)%2 == 0 {
 		median = (sorted[middle-1] + sorted[middle]) / 2
 	}
-	return Summary{Median: median, Min: sorted[0], Max: sorted[len(sorted)-1]}
+	return Summary{N: len(sorted), Median: median, Min: sorted[0], Max: sorted[len(sorted)-1]}
 }
 
 // Ratios describes a[i]/b[i], round by round: the two figures of one round were taken next to each other in time, so

@@ -21,7 +21,7 @@ func sample() *Report {
 		Peers:   []Peer{{Name: "breakwater", Version: "v1", GC: true}, {Name: "nginx", Version: "1.22", Forwarded: []string{"X-Real-IP"}}},
 		Missing: []string{"haproxy: not installed"},
 		Workloads: []Workload{{Name: "small", Connections: 64, Seconds: 3, Rows: []Row{
-			row("breakwater", 10, 12, 14), row("nginx", 10, 10, 20),
+			row("breakwater", 10, 12, 14), row("nginx", 10, 10, 20), row("caddy"),
 		}}},
 		Idle: &Idle{Connections: 100, Rows: []IdleRow{{Peer: "breakwater", Before: []float64{1000, 1000}, After: []float64{1400, 1600}}}},
 		Scale: []Scale{
@@ -46,9 +46,10 @@ func TestReportIsWrittenForTerminalMarkdownAndPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants := map[string]string{ // terminal, Markdown
-		"  breakwater  12.0 (10.0-14.0)  3.00       50000    1000    2500       0                 -\n": "|breakwater|12.0 (10.0-14.0)|3.00|50000|1000|2500|0|-|\n",
-		"  nginx       10.0 (10.0-20.0)  2.50       50000    1000    2500       0  1.00 (0.70-1.20)\n": "|nginx|10.0 (10.0-20.0)|2.50|50000|1000|2500|0|1.00 (0.70-1.20)|\n",
-		"  breakwater *  5.00 (4.00-6.00)        1000       1500\n":                                    "|breakwater *|5.00 (4.00-6.00)|1000|1500|\n",
+		"  breakwater  12.0 (10.0-14.0)  3.00       50000    1000    2500       0                 -\n":  "|breakwater|12.0 (10.0-14.0)|3.00|50000|1000|2500|0|-|\n",
+		"  nginx       10.0 (10.0-20.0)  2.50       50000    1000    2500       0  1.00 (0.70-1.20)\n":  "|nginx|10.0 (10.0-20.0)|2.50|50000|1000|2500|0|1.00 (0.70-1.20)|\n",
+		"  breakwater *  5.00 (4.00-6.00)        1000       1500\n":                                     "|breakwater *|5.00 (4.00-6.00)|1000|1500|\n",
+		"  caddy                      -     -           -       -       -       0                 -\n": "|caddy|-|-|-|-|-|0|-|\n",
 		"1.15 (1.10-1.20)": "|1.15 (1.10-1.20)|",
 		"  breakwater-1000  route      3    2.00     300     300\n": "|breakwater-1000|route|3|2.00|300|300|\n",
 		"haproxy: not installed":                                    "- left out: haproxy: not installed\n",

@@ -31,8 +31,8 @@ func (r *Report) tables() []table {
 
 func (w Workload) table() table {
 	rounds := 0
-	if len(w.Rows) > 0 {
-		rounds = len(w.Rows[0].Rounds)
+	for _, row := range w.Rows {
+		rounds = max(rounds, len(row.Rounds))
 	}
 	t := table{
 		title: fmt.Sprintf("%s: %d connections, %d rounds of %d s, interleaved", w.Name, w.Connections, rounds, w.Seconds),
@@ -87,12 +87,20 @@ func (i Idle) table(peers []Peer) table {
 	return t
 }
 
-// spread is "median (min-max)".
+// spread is "median (min-max)", or a dash for an empty series.
 func spread(s measure.Summary) string {
+	if s.N == 0 {
+		return "-"
+	}
 	return fmt.Sprintf("%s (%s-%s)", figure(s.Median), figure(s.Min), figure(s.Max))
 }
 
-func median(series []float64) string { return figure(measure.Summarize(series).Median) }
+func median(series []float64) string {
+	if len(series) == 0 {
+		return "-"
+	}
+	return figure(measure.Summarize(series).Median)
+}
 
 // figure keeps three significant digits of small figures and whole large ones.
 func figure(f float64) string {
