@@ -98,13 +98,13 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 	if why := c.enterUpstream(u.s, c.srv.watch.after(wait), awaitHead|writing); why != causeNone {
 		return u.interrupted("send request", why)
 	}
-	if err := u.s.write2(p, body); err != nil {
+	if n, err := u.s.write2(p, body); err != nil {
 		if why := c.main.leave(); why != causeNone {
 			return u.interrupted("send request", why)
 		}
 		e := upstreamError("send request", err)
-		// The connection was gone before the request: nobody has seen it.
-		e.Retry = u.used && gone(err)
+		// The connection was gone before the request, which nobody has seen, or while it was sent.
+		e.Retry = u.used && gone(err) && (n == 0 || idempotent(x.Request.Method))
 		return e
 	}
 	if stream {

@@ -24,7 +24,7 @@ func (c *serverConn) Inform(status int, h *proxy.Header) error {
 func (c *serverConn) write(p, q []byte) error {
 	why := c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), writing)
 	if why == causeNone {
-		err := c.down.write2(p, q)
+		_, err := c.down.write2(p, q)
 		if why = c.main.leave(); why == causeNone {
 			return err
 		}
@@ -184,6 +184,8 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 		switch {
 		case err == nil:
 			return nil
+		case side == proxy.Internal: // no pipe to be had
+			return c.relay(x, u, nil, withLength)
 		case side == proxy.Downstream: // the source of the bytes
 			u.broken = true
 			return upstreamError("read response body", err)

@@ -35,7 +35,7 @@ func (c *serverConn) startPump(x *proxy.Exchange, u *Conn) {
 
 func (p *pump) run(x *proxy.Exchange) {
 	defer close(p.done)
-	p.err = p.copy(x)
+	p.err = p.contained(x)
 	p.sent = p.err == nil
 	p.ended.Store(true)
 	if p.failed() != nil {
@@ -46,10 +46,23 @@ func (p *pump) run(x *proxy.Exchange) {
 	p.c.main.extend(p.c.srv.watch.after(p.c.srv.cfg.Timeouts.UpstreamHeader), awaitHead)
 }
 
+// contained is copy, but that a panic ends only this Exchange.
+func (p *pump) contained(x *proxy.Exchange) (err *proxy.Error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.c.srv.panicked(v)
+			err = &proxy.Error{Side: proxy.Internal, Op: "send request body", Status: 500, Err: errPanicked}
+		}
+	}()
+	return p.copy(x)
+}
+
 func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
 	b := &p.c.body
 	if !b.chunked && b.left >= spliceMin && p.c.down.tcp != nil && p.u.s.tcp != nil {
-		return p.splice(x)
+		if done, err := p.splice(x); done {
+			return err
+		}
 	}
 	buf := getLargeBuffer()
 	defer buf.free()
@@ -78,25 +91,25 @@ func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
 	}
 }
 
-// splice moves the body without bringing it into user space.
-func (p *pump) splice(x *proxy.Exchange) *proxy.Error {
+// splice moves the body without bringing it into user space. It reports false if that cannot be done.
+func (p *pump) splice(x *proxy.Exchange) (done bool, failed *proxy.Error) {
 	b, c := &p.c.body, p.c
 	if in := c.in.unread(); len(in) > 0 {
 		in = in[:min(int64(len(in)), b.left)]
+		b.taken = true
+		x.RequestBytes += int64(len(in))
 		if err := p.write(in); err != nil {
-			return err
+			return true, err
 		}
 		c.in.r += len(in)
 		b.left -= int64(len(in))
-		b.taken = true
-		x.RequestBytes += int64(len(in))
 	}
 	n, side, err := spliceN(p.u.s, c.down, b.left, spliceSlots{
 		slot: &c.pumping, watch: c.srv.watch, stopped: &p.stopped,
 		read: c.srv.cfg.Timeouts.Body, write: c.srv.cfg.Timeouts.UpstreamWrite,
 	})
 	b.left -= n
-	b.taken = b.taken || n > 0
+	b.taken = b.taken || n > 0 || side == proxy.Upstream
 	x.RequestBytes += n
 	if b.left == 0 {
 		b.err = io.EOF
@@ -104,16 +117,18 @@ func (p *pump) splice(x *proxy.Exchange) *proxy.Error {
 	}
 	switch {
 	case err == nil:
-		return nil
+		return true, nil
+	case side == proxy.Internal: // no pipe to be had
+		return false, nil
 	case side == proxy.Downstream: // the source
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			_ = c.down.nc.SetReadDeadline(time.Time{})
 			err = errBodyTimeout
 		}
 		b.err = err
-		return downstreamError("read request body", err)
+		return true, downstreamError("read request body", err)
 	}
-	return sendFailed(err)
+	return true, sendFailed(err)
 }
 
 func (p *pump) write(out []byte) *proxy.Error {
@@ -164,7 +179,7 @@ func (p *pump) settle() bool {
 // failed returns the error of a pump that has ended in a way that no response can follow: because of the client, or because the
 // endpoint has neither read nor answered for too long. It returns nil otherwise.
 func (p *pump) failed() *proxy.Error {
-	if p.ended.Load() && p.err != nil && (p.err.Side == proxy.Downstream || p.err.Status == 504) {
+	if p.ended.Load() && p.err != nil && (p.err.Side != proxy.Upstream || p.err.Status == 504) {
 		return p.err
 	}
 	return nil

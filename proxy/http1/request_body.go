@@ -17,7 +17,7 @@ type requestBody struct {
 	dec     chunkDecoder
 	next    *buffer // chunked: what has been read beyond serverConn.in, in which the head must stay
 	err     error   // sticky; io.EOF at the end
-	taken   bool    // some of the content has been handed out
+	taken   bool    // some of the content has been handed out, or lost
 
 	// read is true once the last byte has been taken from the connection, so that the next request can be found.
 	read atomic.Bool
@@ -71,13 +71,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	b.taken = true
 	var n int
 	if b.chunked {
 		n, b.err = b.readChunked(p)
 	} else {
 		n, b.err = b.readLength(p)
 	}
+	b.taken = b.taken || n > 0
 	if b.err == io.EOF {
 		b.read.Store(true)
 		if n > 0 {
@@ -161,6 +161,7 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 		return 0, errStopped
 	}
 	n, err := c.down.nc.Read(p)
+	b.taken = b.taken || n > 0
 	switch why := c.pumping.leave(); {
 	case why == causeDeadline:
 		_ = c.down.nc.SetReadDeadline(time.Time{})

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,7 +14,7 @@ import (
 )
 
 // Timeouts bound every state of a connection. 0 in a field stands for its default, a negative value for no limit. They are
-// enforced with the coarseness of a quarter of a second.
+// enforced to the next quarter of a second, never early.
 type Timeouts struct {
 	Header time.Duration // from the first byte of a request head (or from accept) to its end: 408. Default 10 s
 	Idle   time.Duration // between requests: the connection is closed. Default 75 s
@@ -34,6 +35,7 @@ func (t Timeouts) withDefaults() Timeouts {
 		} else if *d < 0 {
 			*d = 0
 		}
+		*d = (*d + tick - 1) / tick * tick // never early
 	}
 	set(&t.Header, 10*time.Second)
 	set(&t.Idle, 75*time.Second)
@@ -93,7 +95,7 @@ func (c *serverConn) run() {
 	parked := false
 	defer func() {
 		if p := recover(); p != nil {
-			c.srv.cfg.Log.Error("request handling panicked", "panic", p, "stack", string(debug.Stack()))
+			c.srv.panicked(p)
 		}
 		if !parked {
 			c.end()
@@ -101,6 +103,13 @@ func (c *serverConn) run() {
 	}()
 	parked = c.serve()
 }
+
+// panicked tells the operator of a bug.
+func (s *Server) panicked(v any) {
+	s.cfg.Log.Error("request handling panicked", "panic", v, "stack", string(debug.Stack()))
+}
+
+var errPanicked = errors.New("panicked")
 
 // end closes the connection. Nobody else uses it any more.
 func (c *serverConn) end() {

@@ -112,14 +112,14 @@ func (s *sock) write(p []byte) error {
 	return err
 }
 
-// write2 sends all of p, then all of q, in one system call where that saves copying.
-func (s *sock) write2(p, q []byte) error {
+// write2 sends all of p, then all of q, in one system call where that saves copying. It returns how many bytes it has sent.
+func (s *sock) write2(p, q []byte) (int64, error) {
 	if len(q) == 0 {
-		return s.write(p)
+		n, err := s.nc.Write(p)
+		return int64(n), err
 	}
 	bufs := net.Buffers{p, q}
-	_, err := bufs.WriteTo(s.nc)
-	return err
+	return bufs.WriteTo(s.nc)
 }
 
 // past is a deadline that has always passed.

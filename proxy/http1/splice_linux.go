@@ -52,7 +52,7 @@ func getPipe() (*pipe, error) {
 
 // spliceN moves n bytes (all up to the end if n < 0) from src to dst through a pipe, without copying them. It returns how many
 // bytes reached dst, and on error which half failed: proxy.Downstream stands for the source, proxy.Upstream for the
-// destination, whatever they are.
+// destination, whatever they are; proxy.Internal if nothing could be tried.
 func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Side, err error) {
 	p, err := getPipe()
 	if err != nil {
@@ -84,11 +84,16 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 			w.other.extend(w.watch.after(w.read), inPhase)
 		}
 		err := src.raw.Read(in)
-		if why := w.slot.leave(); why != causeNone {
-			return moved, proxy.Downstream, causeError(why)
-		}
 		if err == nil {
-			err = m.err
+			inPipe, err = m.n, m.err
+		}
+		if why := w.slot.leave(); why != causeNone {
+			if inPipe > 0 {
+				side = proxy.Upstream // these bytes are lost
+			} else {
+				side = proxy.Downstream
+			}
+			return moved, side, causeError(why)
 		}
 		if err == nil && m.n == 0 {
 			if n < 0 {
@@ -102,7 +107,7 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 		if n > 0 {
 			n -= int64(m.n)
 		}
-		for inPipe = m.n; inPipe > 0; {
+		for inPipe > 0 {
 			m.want = inPipe
 			w.slot.enter(dst, w.watch.after(w.write), writing)
 			if w.stopped != nil && w.stopped.Load() {

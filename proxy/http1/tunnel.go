@@ -38,22 +38,14 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 	t := &tunnelHalves{c: c}
 	up := make(chan error, 1)
 	go func() {
-		var err error
-		if len(late) > 0 {
-			err = u.s.write(late)
-		}
-		if err == nil {
-			err = t.copy(&c.pumping, &c.main, u.s, c.down, &x.RequestBytes)
-		}
-		up <- err
+		up <- t.copy(&c.pumping, &c.main, u.s, c.down, &x.RequestBytes, late)
 	}()
-	downErr := t.copy(&c.main, &c.pumping, c.down, u.s, &x.ResponseBytes)
+	downErr := t.copy(&c.main, &c.pumping, c.down, u.s, &x.ResponseBytes, nil)
 	if downErr != nil {
 		c.down.interrupt() // ends the other half too
 		u.s.interrupt()
 	}
 	upErr := <-up
-	x.RequestBytes += int64(len(late))
 	for _, err := range []error{downErr, upErr} {
 		if err != nil {
 			return upstreamError("tunnel", err)
@@ -65,9 +57,21 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 // tunnelHalves moves the bytes of a tunnel. Each half keeps the other alive: a tunnel is idle when neither moves.
 type tunnelHalves struct{ c *serverConn }
 
-// copy moves bytes from src to dst until src ends, and then ends dst's direction.
-func (t *tunnelHalves) copy(mine, other *slot, dst, src *sock, moved *int64) error {
-	err := t.run(mine, other, dst, src, moved)
+// copy moves first, and then bytes from src to dst until src ends, and then ends dst's direction.
+func (t *tunnelHalves) copy(mine, other *slot, dst, src *sock, moved *int64, first []byte) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.c.srv.panicked(v)
+			dst.interrupt()
+			src.interrupt()
+			err = errPanicked
+		}
+	}()
+	err = t.write(mine, dst, first)
+	if err == nil {
+		*moved += int64(len(first))
+		err = t.run(mine, other, dst, src, moved)
+	}
 	if err != nil {
 		dst.interrupt()
 		src.interrupt()
@@ -98,13 +102,8 @@ func (t *tunnelHalves) run(mine, other *slot, dst, src *sock, moved *int64) erro
 			return causeError(why)
 		}
 		if n > 0 {
-			mine.enter(dst, deadline, writing)
-			werr := dst.write(buf.data[:n])
-			if why := mine.leave(); why != causeNone {
-				return causeError(why)
-			}
-			if werr != nil {
-				return werr
+			if err := t.write(mine, dst, buf.data[:n]); err != nil {
+				return err
 			}
 			*moved += int64(n)
 		}
@@ -115,4 +114,16 @@ func (t *tunnelHalves) run(mine, other *slot, dst, src *sock, moved *int64) erro
 			return err
 		}
 	}
+}
+
+func (t *tunnelHalves) write(mine *slot, dst *sock, p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	mine.enter(dst, t.c.srv.watch.after(t.c.srv.cfg.Timeouts.Tunnel), writing)
+	err := dst.write(p)
+	if why := mine.leave(); why != causeNone {
+		return causeError(why)
+	}
+	return err
 }
