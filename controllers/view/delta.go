@@ -16,8 +16,8 @@ const maxJournal = 4096
 type Delta struct {
 	// Everything: what has changed is not known; the rest of the Delta is empty.
 	Everything bool
-	Ingresses  []types.NamespacedName
-	HTTPRoutes []types.NamespacedName
+	Ingresses  map[types.NamespacedName]bool
+	HTTPRoutes map[types.NamespacedName]bool
 	// Services that have changed themselves, and those whose EndpointSlices have.
 	Services       map[types.NamespacedName]bool
 	EndpointSlices map[types.NamespacedName]bool
@@ -51,13 +51,18 @@ func (v *View) Since(revision uint64) *Delta {
 	if revision > v.revision || behind > uint64(len(v.journal)) {
 		return &Delta{Everything: true}
 	}
-	d := &Delta{Services: map[types.NamespacedName]bool{}, EndpointSlices: map[types.NamespacedName]bool{}}
+	d := &Delta{
+		Ingresses:      map[types.NamespacedName]bool{},
+		HTTPRoutes:     map[types.NamespacedName]bool{},
+		Services:       map[types.NamespacedName]bool{},
+		EndpointSlices: map[types.NamespacedName]bool{},
+	}
 	for _, c := range v.journal[len(v.journal)-int(behind):] {
 		switch c.kind {
 		case changedIngress:
-			d.Ingresses = append(d.Ingresses, c.key)
+			d.Ingresses[c.key] = true
 		case changedHTTPRoute:
-			d.HTTPRoutes = append(d.HTTPRoutes, c.key)
+			d.HTTPRoutes[c.key] = true
 		case changedService:
 			d.Services[c.key] = true
 		case changedSlice:

@@ -106,7 +106,7 @@ func (s *State) routeChanges(v *view.View, changed *view.Delta, o Options, prev 
 		}
 		return changes
 	}
-	for _, key := range changed.HTTPRoutes {
+	for key := range changed.HTTPRoutes {
 		look(key)
 	}
 	if len(changed.Services) == 0 {

@@ -117,7 +117,7 @@ func (s *State) changes(v *view.View, delta *view.Delta, o Options) map[types.Na
 		}
 		return changes
 	}
-	for _, key := range delta.Ingresses {
+	for key := range delta.Ingresses {
 		look(key)
 	}
 	if len(delta.Services) == 0 {

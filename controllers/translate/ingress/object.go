@@ -84,7 +84,7 @@ func translate(v *view.View, o Options, source *networkingv1.Ingress) *object {
 	}
 	var fallback *proxy.Route
 	if source.Spec.DefaultBackend != nil {
-		fallback = t.route(proxy.Match{}, -1, 0, "spec.defaultBackend", source.Spec.DefaultBackend)
+		fallback = t.route(proxy.Match{}, place{rule: -1}, source.Spec.DefaultBackend)
 	}
 	if len(source.Spec.Rules) == 0 {
 		if fallback == nil {
@@ -113,13 +113,13 @@ func (t *translation) rule(i int, rule *networkingv1.IngressRule, fallback *prox
 	}
 	for j := range rule.HTTP.Paths {
 		path := &rule.HTTP.Paths[j]
-		field := fmt.Sprintf("spec.rules[%d].http.paths[%d]", i, j)
+		at := place{i, j}
 		match, problem := pathMatch(path)
 		if problem != "" {
-			t.warn(status.ReasonInvalidPath, field+"."+problem+"; the path is left out")
+			t.warn(status.ReasonInvalidPath, fmt.Sprintf("%s.%s; the path is left out", at, problem))
 			continue
 		}
-		part.Routes = append(part.Routes, t.route(proxy.Match{Path: match}, i, j, field+".backend", &path.Backend))
+		part.Routes = append(part.Routes, t.route(proxy.Match{Path: match}, at, &path.Backend))
 	}
 }
 
@@ -158,22 +158,41 @@ func pathMatch(path *networkingv1.HTTPIngressPath) (proxy.PathMatch, string) {
 	return match, ""
 }
 
-func (t *translation) route(match proxy.Match, rule, index int, field string, b *networkingv1.IngressBackend) *proxy.Route {
-	id := proxy.RouteID{
-		Object: proxy.ObjectID{Kind: Kind, Namespace: t.source.Namespace, Name: t.source.Name},
-		Rule:   rule, Match: index,
+// place is a path of a rule, or, if rule is negative, the default backend.
+type place struct{ rule, path int }
+
+// String returns the field.
+func (p place) String() string {
+	if p.rule < 0 {
+		return "spec"
 	}
-	return &proxy.Route{ID: id, Match: match, Backends: []proxy.WeightedBackend{t.backend(field, b)}}
+	return fmt.Sprintf("spec.rules[%d].http.paths[%d]", p.rule, p.path)
 }
 
-func (t *translation) backend(field string, b *networkingv1.IngressBackend) proxy.WeightedBackend {
+// backend returns the field of the backend.
+func (p place) backend() string {
+	if p.rule < 0 {
+		return "spec.defaultBackend"
+	}
+	return p.String() + ".backend"
+}
+
+func (t *translation) route(match proxy.Match, at place, b *networkingv1.IngressBackend) *proxy.Route {
+	id := proxy.RouteID{
+		Object: proxy.ObjectID{Kind: Kind, Namespace: t.source.Namespace, Name: t.source.Name},
+		Rule:   at.rule, Match: at.path,
+	}
+	return &proxy.Route{ID: id, Match: match, Backends: []proxy.WeightedBackend{t.share(at, b)}}
+}
+
+func (t *translation) share(at place, b *networkingv1.IngressBackend) proxy.WeightedBackend {
 	switch {
 	case b.Resource != nil:
-		return t.refuse(field+".resource", fmt.Sprintf("%s %q: resource backends are not supported", b.Resource.Kind, b.Resource.Name))
+		return t.refuse(at, "resource", fmt.Sprintf("%s %q: resource backends are not supported", b.Resource.Kind, b.Resource.Name))
 	case b.Service == nil:
-		return t.refuse(field+".service", "is missing")
+		return t.refuse(at, "service", "is missing")
 	case b.Service.Port.Name == "" && b.Service.Port.Number == 0:
-		return t.refuse(field+".service.port", "has neither name nor number")
+		return t.refuse(at, "service.port", "has neither name nor number")
 	}
 	ref := backend.Ref{
 		Service:  types.NamespacedName{Namespace: t.source.Namespace, Name: b.Service.Name},
@@ -184,27 +203,34 @@ func (t *translation) backend(field string, b *networkingv1.IngressBackend) prox
 	t.depend(ref.Service, service)
 	r := backend.Resolve(service, ref, t.options.AllowExternalName)
 	share := proxy.WeightedBackend{Backend: r.ID, Weight: 1}
-	switch r.Failure {
-	case backend.None:
-	case backend.NotFound:
-		t.warn(status.ReasonServiceNotFound, field+".service.name: "+r.Message)
-	case backend.PortNotFound:
-		t.warn(status.ReasonPortNotFound, field+".service.port: "+r.Message)
-	case backend.ExternalNameRefused:
-		t.warn(status.ReasonExternalNameRefused, field+".service: "+r.Message)
+	if r.Failure == backend.ExternalNameRefused || r.Failure == backend.UnsupportedProtocol {
 		share.Invalid = r.Message
-	case backend.UnsupportedProtocol:
-		t.warn(status.ReasonUnsupportedProtocol, field+".service.port: "+r.Message)
-		share.Invalid = r.Message
+	} else {
+		t.uses = append(t.uses, r.ID) // what does not exist is a Backend without Endpoints: 503
 	}
-	if share.Invalid == "" {
-		t.uses = append(t.uses, r.ID)
+	if r.Failure != backend.None {
+		reason, field := failureReason(r.Failure)
+		t.warn(reason, fmt.Sprintf("%s.%s: %s", at.backend(), field, r.Message))
 	}
 	return share
 }
 
-func (t *translation) refuse(field, problem string) proxy.WeightedBackend {
-	message := field + ": " + problem
+// failureReason returns the reason of the Event for a Failure, and the field of the backend it is about.
+func failureReason(f backend.Failure) (reason, field string) {
+	switch f {
+	case backend.NotFound:
+		return status.ReasonServiceNotFound, "service.name"
+	case backend.PortNotFound:
+		return status.ReasonPortNotFound, "service.port"
+	case backend.ExternalNameRefused:
+		return status.ReasonExternalNameRefused, "service"
+	default:
+		return status.ReasonUnsupportedProtocol, "service.port"
+	}
+}
+
+func (t *translation) refuse(at place, field, problem string) proxy.WeightedBackend {
+	message := fmt.Sprintf("%s.%s: %s", at.backend(), field, problem)
 	t.warn(status.ReasonInvalidBackend, message)
 	return proxy.WeightedBackend{Weight: 1, Invalid: message}
 }
