@@ -15,7 +15,7 @@ import (
 type backend struct {
 	id      proxy.BackendID
 	metrics *telemetry.Backend
-	set     atomic.Pointer[endpointSet] // nil: the Backend is in no Snapshot
+	set     atomic.Pointer[endpointSet] // nil: the Backend has been in no Snapshot
 }
 
 // endpointSet is the Endpoints of one Snapshot with the Picker made for them.
@@ -23,12 +23,24 @@ type endpointSet struct {
 	cfg       *proxy.Backend
 	endpoints []*upstream.Endpoint
 	picker    proxy.Picker
+	// gone is the first generation whose Snapshot does not have the Backend any more; 0 while there is none. Requests that were
+	// routed before are served as they began. The endpoints have been released.
+	gone uint64
+}
+
+// endpoints returns what a request may use that was routed by the state of a generation; nil if the Backend does not exist.
+func (b *backend) endpoints(generation uint64) *endpointSet {
+	set := b.set.Load()
+	if set == nil || set.gone != 0 && generation >= set.gone {
+		return nil
+	}
+	return set
 }
 
 // apply makes cfg the Backend's configuration. The Server's lock is held.
 func (b *backend) apply(s *Server, cfg *proxy.Backend) {
 	old := b.set.Load()
-	if old != nil && old.cfg == cfg {
+	if old != nil && old.cfg == cfg && old.gone == 0 {
 		return
 	}
 	set := &endpointSet{cfg: cfg, endpoints: make([]*upstream.Endpoint, len(cfg.Endpoints))}
@@ -47,14 +59,21 @@ func (b *backend) apply(s *Server, cfg *proxy.Backend) {
 	b.release(s, old)
 }
 
-// clear takes the Endpoints away: the Backend has left the Snapshot.
-func (b *backend) clear(s *Server) {
-	b.release(s, b.set.Swap(nil))
+// clear takes the Endpoints away: the Backend has left the Snapshot with this generation.
+func (b *backend) clear(s *Server, generation uint64) {
+	old := b.set.Load()
+	if old == nil || old.gone != 0 {
+		return
+	}
+	last := *old
+	last.gone = generation
+	b.set.Store(&last)
 	b.metrics.SetEndpoints(0)
+	b.release(s, old)
 }
 
 func (b *backend) release(s *Server, set *endpointSet) {
-	if set == nil {
+	if set == nil || set.gone != 0 {
 		return
 	}
 	for _, e := range set.endpoints {
@@ -79,7 +98,7 @@ func (set *endpointSet) pick(x *proxy.Exchange, tried []*upstream.Endpoint) *ups
 // pickAround passes over what was tried and, if possible, what is down. It is apart from pick because its functions make tried
 // escape to the heap.
 func (set *endpointSet) pickAround(x *proxy.Exchange, tried []*upstream.Endpoint) *upstream.Endpoint {
-	wasTried := func(i int) bool { return slices.Contains(tried, set.endpoints[i]) }
+	wasTried := func(i int) bool { return slices.ContainsFunc(tried, set.endpoints[i].Same) }
 	i := set.picker.Pick(x, func(i int) bool { return set.endpoints[i].Down() || wasTried(i) })
 	if i < 0 {
 		i = set.picker.Pick(x, wasTried)

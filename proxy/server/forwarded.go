@@ -108,14 +108,17 @@ func (s *forwardedSeen) note(f *proxy.Field, trusted bool) (keep, own bool) {
 		}
 		if proxy.EqualFold(n, "forwarded") {
 			if trusted {
-				s.forwarded = f.Value
+				s.forwarded = joinList(s.forwarded, f.Value)
 			}
 			return false, true
 		}
 	case 12:
 		if proxy.EqualFold(n, "x-request-id") {
-			s.requestID = !s.requestID && validRequestID(f.Value)
-			return s.requestID, true
+			if s.requestID || !validRequestID(f.Value) {
+				return false, true
+			}
+			s.requestID = true
+			return true, true
 		}
 	}
 	if len(n) <= 12 || !proxy.EqualFold(n[:12], "x-forwarded-") {

@@ -22,7 +22,7 @@ func (s *Server) Serve(x *proxy.Exchange, w proxy.Responder) {
 		s.metrics.NoRoute()
 		s.answer(x, w, notFound)
 	} else {
-		s.serveRoute(r, x, w)
+		s.serveRoute(st, r, x, w)
 	}
 	end := time.Now()
 	if r != nil {
@@ -51,7 +51,7 @@ func (s *Server) route(st *state, x *proxy.Exchange) *route {
 }
 
 // serveRoute runs the Route's steps and gets the response.
-func (s *Server) serveRoute(r *route, x *proxy.Exchange, w proxy.Responder) {
+func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Responder) {
 	if r.cfg.Invalid != "" {
 		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
 		return
@@ -74,7 +74,7 @@ func (s *Server) serveRoute(r *route, x *proxy.Exchange, w proxy.Responder) {
 		s.answerFrom(x, w, r, sh, *a)
 		return
 	}
-	a := attempt{s: s, x: x, w: w, r: r, share: sh}
+	a := attempt{s: s, x: x, w: w, r: r, share: sh, generation: st.generation}
 	a.run()
 }
 
@@ -121,13 +121,15 @@ type attempt struct {
 	r     *route
 	share *share
 
+	generation uint64 // of the state that the Route was found in
+
 	tried [8]*upstream.Endpoint // that could not be reached
 	n     int
 }
 
 func (a *attempt) run() {
 	b := a.share.backend
-	set := b.set.Load()
+	set := b.endpoints(a.generation)
 	if set == nil {
 		a.s.fail(a.x, a.w, a.r, &proxy.Error{Side: proxy.Internal, Op: "pick endpoint", Status: 500, Err: errUnknown})
 		return
@@ -137,6 +139,9 @@ func (a *attempt) run() {
 	var e *upstream.Endpoint
 	for a.x.Attempts < a.s.cfg.Attempts {
 		if !fresh {
+			if next := b.endpoints(a.generation); next != nil {
+				set = next // what has failed may have been replaced meanwhile
+			}
 			if e = set.pick(a.x, a.tried[:a.n]); e == nil {
 				break
 			}
@@ -189,9 +194,18 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 		return err
 	}
 	if limit > 0 {
-		defer http1.Limit(a.w, limit)()
+		left := max(limit-time.Since(began), 1) // opening the connection has taken some of it
+		defer http1.Limit(a.w, left)()
 	}
+	settled := false
+	defer func() {
+		if !settled { // a Step has panicked
+			conn.Close()
+			m.End(telemetry.Reset)
+		}
+	}()
 	if err := conn.RoundTrip(a.x, a.w); err != nil {
+		settled = true
 		conn.Close()
 		m.End(outcomeOf(err))
 		return err
@@ -204,6 +218,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	if err != nil {
 		a.x.Failure = err
 	}
+	settled = true
 	if conn.Finish() {
 		e.Put(near, conn)
 	}
@@ -234,7 +249,7 @@ func (a *attempt) connect(e *upstream.Endpoint, near uint32, fresh bool, limit t
 			return c, nil
 		}
 	}
-	ctx := context.Background()
+	ctx := a.s.cut
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)

@@ -51,7 +51,9 @@ type Server struct {
 
 	state    atomic.Pointer[state]
 	draining atomic.Bool
-	open     atomic.Int64 // downstream connections
+	open     atomic.Int64    // downstream connections
+	cut      context.Context // ends when Shutdown has waited long enough
+	cutOff   context.CancelFunc
 
 	mu       sync.Mutex // guards what follows, and makes Apply and Shutdown take turns
 	backends map[proxy.BackendID]*backend
@@ -82,6 +84,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
 		backends: map[proxy.BackendID]*backend{}, ports: map[uint16]*port{},
 	}
+	s.cut, s.cutOff = context.WithCancel(context.Background())
 	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)
 	return s
 }
@@ -188,6 +191,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.accept.Wait()
+	defer s.cutOff()
+	defer context.AfterFunc(ctx, s.cutOff)()
 	err := s.http1.Shutdown(ctx)
 	s.registry.Close()
 	return err

@@ -12,9 +12,11 @@ import (
 
 // state is the compiled form of a Snapshot. It is immutable; the backends that its routes point to are live.
 type state struct {
-	snap   *proxy.Snapshot
-	tables map[uint16]*router.Table[*route]
-	size   telemetry.Size
+	snap *proxy.Snapshot
+	// generation counts the states, from 1.
+	generation uint64
+	tables     map[uint16]*router.Table[*route]
+	size       telemetry.Size
 }
 
 // route is the running form of a proxy.Route.
@@ -35,7 +37,10 @@ type share struct {
 
 // compile makes the state that serves snap, and brings the backends up to date. On error nothing has changed.
 func (s *Server) compile(prev *state, snap *proxy.Snapshot) (*state, error) {
-	next := &state{snap: snap, tables: map[uint16]*router.Table[*route]{}}
+	next := &state{snap: snap, generation: 1, tables: map[uint16]*router.Table[*route]{}}
+	if prev != nil {
+		next.generation = prev.generation + 1
+	}
 	if prev != nil && sameListeners(prev.snap, snap) {
 		next.tables, next.size = prev.tables, prev.size
 	} else {
@@ -126,7 +131,7 @@ func (s *Server) prune(prev, st *state) {
 	if prev != nil {
 		for id := range prev.snap.Backends {
 			if _, ok := st.snap.Backends[id]; !ok {
-				s.backends[id].clear(s)
+				s.backends[id].clear(s, st.generation)
 			}
 		}
 		if sameListeners(prev.snap, st.snap) {

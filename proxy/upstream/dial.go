@@ -55,7 +55,9 @@ func (e *Endpoint) Dial(ctx context.Context) (*http1.Conn, *proxy.Error) {
 	}
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		e.health.failed(int64(time.Since(e.reg.start)) + 1)
+		if ctx.Err() == nil { // otherwise it is the caller who had no more time
+			e.health.failed(int64(time.Since(e.reg.start)) + 1)
+		}
 		status := 502
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || timeout(err) {
 			status = 504

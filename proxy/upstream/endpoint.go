@@ -26,6 +26,9 @@ func (e *Endpoint) Endpoint() proxy.Endpoint { return e.config }
 // InFlight implements proxy.Target.
 func (e *Endpoint) InFlight() int64 { return e.inFlight.Load() }
 
+// Same reports whether e and o are the same address of the same Backend, perhaps configured differently.
+func (e *Endpoint) Same(o *Endpoint) bool { return e.pool == o.pool }
+
 // Begin counts a request in flight; End must follow.
 func (e *Endpoint) Begin() { e.inFlight.Add(1) }
 
