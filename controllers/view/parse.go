@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	kjson "sigs.k8s.io/json"
@@ -47,10 +48,21 @@ type header struct {
 	} `json:"metadata"`
 }
 
+// describe returns kind, namespace and name as far as they are known.
+func (h *header) describe() string {
+	name := h.Metadata.Name
+	if h.Metadata.Namespace != "" {
+		name = h.Metadata.Namespace + "/" + name
+	}
+	return strings.TrimSpace(h.Kind + " " + name)
+}
+
 func (p *parsing) document(c chunk) {
 	data, err := yaml.YAMLToJSONStrict(c.data)
 	if err != nil {
-		p.refuse("", cleanYAML(err))
+		reason, lines := yamlProblem(err)
+		p.at.Line += lines
+		p.refuse("", reason)
 		return
 	}
 	if bytes.Equal(data, []byte("null")) {
@@ -73,7 +85,7 @@ func (p *parsing) object(data []byte, kind string) {
 		p.list(data, item)
 		return
 	}
-	p.at.Object = strings.TrimSuffix(strings.TrimPrefix(h.Kind+" "+h.Metadata.Namespace+"/"+h.Metadata.Name, " "), "/")
+	p.at.Object = h.describe()
 	switch {
 	case h.Kind == "":
 		p.refuse("kind", "is missing")
@@ -145,15 +157,22 @@ func (p *parsing) problem(field, reason string) Problem {
 	return problem
 }
 
-func cleanYAML(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			break
-		}
+// yamlProblem returns what a YAML error says, and how many lines into the document it is.
+func yamlProblem(err error) (reason string, lines int) {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}
-	return "is not YAML: " + strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
+	reason = strings.Join(strings.Fields(err.Error()), " ")
+	for _, prefix := range [...]string{"yaml: ", "unmarshal errors: "} {
+		reason = strings.TrimPrefix(reason, prefix)
+	}
+	if rest, ok := strings.CutPrefix(reason, "line "); ok {
+		number, text, _ := strings.Cut(rest, ": ")
+		if n, err := strconv.Atoi(number); err == nil && n > 0 {
+			return "is not YAML: " + text, n - 1
+		}
+	}
+	return "is not YAML: " + reason, 0
 }
 
 // chunk is one YAML document as text.

@@ -1,0 +1,109 @@
+package syntax
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHostProblem(t *testing.T) {
+	for name, want := range map[string]string{
+		"a":                              "",
+		"a.example.com":                  "",
+		"*.example.com":                  "",
+		"xn--bcher-kva.example":          "",
+		"1.example.com":                  "",
+		"1.2.3":                          "",
+		strings.Repeat("a", 63) + ".b":   "",
+		"":                               "empty",
+		"*":                              "first label",
+		"*a.com":                         "first label",
+		"a.*.com":                        "first label",
+		"*.*.com":                        "first label",
+		"A.com":                          "lower-case",
+		"a.com.":                         "lower-case",
+		".a.com":                         "lower-case",
+		"a..com":                         "lower-case",
+		"-a.com":                         "lower-case",
+		"a-.com":                         "lower-case",
+		"a_b.com":                        "lower-case",
+		"a.com:80":                       "lower-case",
+		"a.com/x":                        "lower-case",
+		"bücher.example":                 "lower-case",
+		"*.":                             "lower-case",
+		"127.0.0.1":                      "IP address",
+		strings.Repeat("a", 64):          "lower-case",
+		strings.Repeat("a.", 126) + "ab": "longer",
+		"::1":                            "lower-case",
+	} {
+		check(t, name, HostProblem(name), want)
+	}
+	check(t, "*.a", PreciseHostProblem("*.a"), "wildcard")
+}
+
+func TestPathProblem(t *testing.T) {
+	for path, want := range map[string]string{
+		"/": "", "/a": "", "/a/": "", "/a.b/..c/.d": "", "/%20": "", "/a;b=c@:!$&'()*+,": "", "/...": "",
+		"": "begin", "a": "begin", "//": "//", "/a//b": "//", "/./": "/./", "/../": "/../", "/a/..": "ends", "/a/.": "ends",
+		"/%2f": "%2f", "/%2F": "%2F", "/a b": "character", "/\x00": "character", "/é": "character", "/a#b": "character", "/a?b": "character",
+	} {
+		check(t, path, PathProblem(path), want)
+	}
+}
+
+func TestExpressionProblem(t *testing.T) {
+	check(t, "ok", ExpressionProblem("/a|(?i)b"), "")
+	check(t, "unclosed", ExpressionProblem("("), "missing closing )")
+	check(t, "escaping the anchors", ExpressionProblem("a)|(?:b"), "unexpected )")
+	check(t, "back reference", ExpressionProblem(`(a)\1`), "invalid escape sequence")
+	check(t, "long", ExpressionProblem(strings.Repeat("a", 5000)), "longer")
+	check(t, "huge", ExpressionProblem("(((a{100}){100}){100})"), "expression")
+}
+
+func TestTokenAndValueProblem(t *testing.T) {
+	check(t, "ok", TokenProblem("X-A_b!#$%&'*+-.^`|~9"), "")
+	for _, bad := range []string{"", "a b", "a:", "é", "a\r\n", "a\x00", "(", strings.Repeat("a", 300)} {
+		if TokenProblem(bad) == "" {
+			t.Errorf("%q is taken for a token", bad)
+		}
+	}
+	check(t, "ok", ValueProblem("a\tb é"), "")
+	for _, bad := range []string{"a\r\n", "\x00", "\x7f", " a", "a\t"} {
+		if ValueProblem(bad) == "" {
+			t.Errorf("%q is taken for a value", bad)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"0s": 0, "10s": 10 * time.Second, "1h30m": 90 * time.Minute, "1h2m3s4ms": time.Hour + 2*time.Minute + 3*time.Second + 4*time.Millisecond,
+		"99999h": 99999 * time.Hour, "5m5m": 10 * time.Minute,
+	} {
+		if got, err := Duration(s); err != nil || got != want {
+			t.Errorf("%q is %v, %v, want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "1", "s", "1.5s", "-1s", "+1s", "100000s", "1us", "1ns", "1d", "1h1h1h1h1h", " 1s", "1s ", "1 s", "1µs"} {
+		if got, err := Duration(s); err == nil {
+			t.Errorf("%q is taken for %v", s, got)
+		}
+	}
+}
+
+func FuzzDuration(f *testing.F) {
+	f.Add("1h30m")
+	f.Add("00001ms")
+	f.Fuzz(func(t *testing.T, s string) {
+		if d, err := Duration(s); err == nil && d < 0 {
+			t.Errorf("%q is %v", s, d)
+		}
+	})
+}
+
+func check(t *testing.T, name, got, want string) {
+	t.Helper()
+	if (got == "") != (want == "") || !strings.Contains(got, want) {
+		t.Errorf("%q: %q, want %q", name, got, want)
+	}
+}
