@@ -54,7 +54,8 @@ type Gateways struct {
 type Pods struct {
 	// Service selects the pods of all replicas; its EndpointSlices are where their addresses come from.
 	Service types.NamespacedName
-	// Address is this replica's own; it is used if there is no Service, so for one replica only. It may be empty.
+	// Address is this replica's own; it is used while there is no such Service, so for one replica only. It may be
+	// empty.
 	Address string
 }
 

@@ -178,7 +178,7 @@ func (l *loop) places(gateways []*gatewayv1.Gateway, changed bool) *places {
 
 // addresses returns where the replicas are.
 func (l *loop) addresses() infrastructure.Pods {
-	if l.pods.Service.Name == "" {
+	if l.view.Services[l.pods.Service] == nil {
 		return infrastructure.PodAt(l.pods.Address)
 	}
 	return infrastructure.PodsOf(l.view.EndpointSlices[l.pods.Service])

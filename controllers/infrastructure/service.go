@@ -82,7 +82,9 @@ func annotations(gateway *gatewayv1.Gateway) map[string]string {
 
 // owner returns the reference by which the API server's garbage collector removes what belongs to a deleted Gateway.
 func owner(gateway *gatewayv1.Gateway) metav1.OwnerReference {
-	return *metav1.NewControllerRef(gateway, gatewayv1.SchemeGroupVersion.WithKind("Gateway"))
+	ref := metav1.NewControllerRef(gateway, gatewayv1.SchemeGroupVersion.WithKind("Gateway"))
+	ref.BlockOwnerDeletion = nil // some clusters ask for a right on the Gateway for this, and nothing needs it
+	return *ref
 }
 
 // Service returns the Service that the Gateway should have. It has no selector: its EndpointSlices are ours to write.

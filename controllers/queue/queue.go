@@ -56,6 +56,16 @@ func (q *Queue[K, V]) Set(key K, v V) {
 	q.add(key)
 }
 
+// SetIfAbsent makes v the desired value of key unless it has one.
+func (q *Queue[K, V]) SetIfAbsent(key K, v V) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, ok := q.desired[key]; !ok {
+		q.desired[key] = v
+		q.add(key)
+	}
+}
+
 // Check has key compared with its desired value once more, if it has one: something else may have changed the object.
 func (q *Queue[K, V]) Check(key K) {
 	q.mu.Lock()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -50,13 +52,17 @@ type Writer struct {
 	config Config
 	queue  *queue.Queue[Key, desired]
 
+	leading  atomic.Bool
+	first    sync.Once
+	reported chan struct{} // closed when there has been a Report
+
 	mu      sync.Mutex
 	emitted map[Key]map[Event]bool // the Events each object's latest entry had; guarded by mu
 }
 
 // NewWriter returns a Writer that has nothing to write.
 func NewWriter(c Config) *Writer {
-	w := &Writer{config: c, emitted: map[Key]map[Event]bool{}}
+	w := &Writer{config: c, reported: make(chan struct{}), emitted: map[Key]map[Event]bool{}}
 	w.queue = queue.New(queue.Config[Key, desired]{
 		Equal:   sameDesired,
 		Write:   w.write,
@@ -91,22 +97,51 @@ func (w *Writer) Report(r *Report) {
 			w.withdraw(key)
 		}
 	}
+	w.first.Do(func() { close(w.reported) })
 }
 
-// withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours.
+// withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours. What we
+// wrote about its parents goes; a replica that does not lead leaves that to the one that does, and to sweep.
 func (w *Writer) withdraw(key Key) {
-	if key.Kind == "HTTPRoute" {
+	if key.Kind == "HTTPRoute" && w.leading.Load() {
 		w.queue.Set(key, &HTTPRoute{})
 		return
 	}
 	w.forget(key)
 }
 
+// sweep finds the HTTPRoutes whose status has entries of ours though the Report does not speak of them: they ceased to be
+// ours while nobody led.
+func (w *Writer) sweep(ctx context.Context) {
+	select {
+	case <-w.reported:
+	case <-ctx.Done():
+		return
+	}
+	var routes gatewayv1.HTTPRouteList
+	if err := w.config.Cached.List(ctx, &routes); err != nil {
+		w.config.Log.Debug("HTTPRoutes are not looked through for old entries", "error", err) // not installed, perhaps
+		return
+	}
+	for _, route := range routes.Items {
+		if slices.ContainsFunc(route.Status.Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
+			w.queue.SetIfAbsent(Key{"HTTPRoute", client.ObjectKeyFromObject(&route)}, &HTTPRoute{})
+		}
+	}
+}
+
 // Check has the object's status compared with the latest Report again, because someone may have changed it.
 func (w *Writer) Check(key Key) { w.queue.Check(key) }
 
 // Run writes until ctx is done, and returns when nothing is being written any more.
-func (w *Writer) Run(ctx context.Context) { w.queue.Run(ctx) }
+func (w *Writer) Run(ctx context.Context) {
+	w.leading.Store(true)
+	defer w.leading.Store(false)
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
+	sweeping.Go(func() { w.sweep(ctx) })
+	w.queue.Run(ctx)
+}
 
 func (w *Writer) forget(key Key) {
 	w.queue.Forget(key)

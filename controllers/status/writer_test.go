@@ -1,0 +1,369 @@
+package status_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+)
+
+const controller = "breakwater-gateway.io/controller"
+
+// cluster is an API in memory that counts writes.
+type cluster struct {
+	client.Client
+	mu        sync.Mutex
+	writes    int      // guarded by mu
+	conflicts int      // writes that will fail with a conflict; guarded by mu
+	events    []string // guarded by mu
+}
+
+func newCluster(t *testing.T, objects ...client.Object) *cluster {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	if err := gatewayv1.Install(scheme); err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{}
+	c.Client = interceptor.NewClient(
+		fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(objects...).Build(),
+		interceptor.Funcs{SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			c.mu.Lock()
+			c.writes++
+			conflict := c.conflicts > 0
+			if conflict {
+				c.conflicts--
+			}
+			c.mu.Unlock()
+			if conflict {
+				return apierrors.NewConflict(schema.GroupResource{Resource: "objects"}, o.GetName(), fmt.Errorf("changed meanwhile"))
+			}
+			return inner.SubResource(sub).Patch(ctx, o, p, opts...)
+		}},
+	)
+	return c
+}
+
+func (c *cluster) Eventf(regarding, _ runtime.Object, kind, reason, _, note string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, regarding.(client.Object).GetName()+" "+kind+" "+reason+" "+fmt.Sprintf(note, args...))
+}
+
+func (c *cluster) writer(stale client.Reader) *status.Writer {
+	if stale == nil {
+		stale = c
+	}
+	return status.NewWriter(status.Config{
+		Controller: controller, Cached: stale, Fresh: c, Status: c, Events: c,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return later.Time }, Workers: 2,
+	})
+}
+
+// lead runs w until f returns, as a leader does.
+func lead(w *status.Writer, f func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { w.Run(ctx) })
+	f()
+	cancel()
+	wg.Wait()
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still not so after 20 s")
+		}
+	}
+}
+
+func (c *cluster) wrote(n int) func() bool {
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.writes >= n
+	}
+}
+
+var (
+	earlier = metav1.NewTime(time.Unix(1_000_000, 0))
+	later   = metav1.NewTime(time.Unix(2_000_000, 0))
+	web     = types.NamespacedName{Namespace: "ns", Name: "web"}
+)
+
+func objectMeta() metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "ns", Name: "web", UID: "uid", Generation: 3}
+}
+
+func ingressReport(ip string, events ...status.Event) *status.Report {
+	r := status.New()
+	r.Ingresses[web] = &status.Ingress{
+		UID: "uid", Generation: 3, Events: events,
+		LoadBalancer: []networkingv1.IngressLoadBalancerIngress{{IP: ip}},
+	}
+	return r
+}
+
+func (c *cluster) ingressIP(t *testing.T) string {
+	t.Helper()
+	var i networkingv1.Ingress
+	if err := c.Get(t.Context(), web, &i); err != nil {
+		t.Fatal(err)
+	}
+	if len(i.Status.LoadBalancer.Ingress) == 0 {
+		return ""
+	}
+	return i.Status.LoadBalancer.Ingress[0].IP
+}
+
+func TestNothingIsWrittenUnlessLeading(t *testing.T) {
+	c := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+	w := c.writer(nil)
+	w.Report(ingressReport("192.0.2.1"))
+	if c.writes != 0 || c.ingressIP(t) != "" {
+		t.Error("written without leading")
+	}
+	lead(w, func() { eventually(t, func() bool { return c.ingressIP(t) == "192.0.2.1" }) })
+}
+
+func TestWhatIsAsDesiredIsNotWritten(t *testing.T) {
+	c := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+	w := c.writer(nil)
+	lead(w, func() {
+		w.Report(ingressReport("192.0.2.1"))
+		eventually(t, c.wrote(1))
+		w.Report(ingressReport("192.0.2.1"))
+		w.Check(status.Key{Kind: "Ingress", NamespacedName: web})
+		w.Report(ingressReport("192.0.2.2"))
+		eventually(t, func() bool { return c.ingressIP(t) == "192.0.2.2" })
+	})
+	lead(w, func() {}) // a second term finds everything as it should be
+	if c.writes != 2 {
+		t.Errorf("%d writes, want one for each change", c.writes)
+	}
+}
+
+func TestAConflictIsResolvedByReadingAgain(t *testing.T) {
+	object := &networkingv1.Ingress{ObjectMeta: objectMeta()}
+	c := newCluster(t, object)
+	c.conflicts = 1
+	w := c.writer(nil)
+	w.Report(ingressReport("192.0.2.1"))
+	lead(w, func() { eventually(t, func() bool { return c.ingressIP(t) == "192.0.2.1" }) })
+	if c.writes != 2 {
+		t.Errorf("%d writes, want one conflict and one success", c.writes)
+	}
+}
+
+func TestAStaleCacheNeverOverwritesANewerState(t *testing.T) {
+	c := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+	stale := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+	var newer networkingv1.Ingress
+	if err := c.Get(t.Context(), web, &newer); err != nil {
+		t.Fatal(err)
+	}
+	newer.Annotations = map[string]string{"changed": "meanwhile"}
+	if err := c.Update(t.Context(), &newer); err != nil {
+		t.Fatal(err)
+	}
+	w := c.writer(stale)
+	w.Report(ingressReport("192.0.2.1"))
+	lead(w, func() { eventually(t, func() bool { return c.ingressIP(t) == "192.0.2.1" }) })
+	if err := c.Get(t.Context(), web, &newer); err != nil || newer.Annotations["changed"] != "meanwhile" {
+		t.Errorf("the newer state is lost: %v, %v", newer.Annotations, err)
+	}
+}
+
+func TestAnObjectThatWasMadeAnewWaitsForItsOwnReport(t *testing.T) {
+	for name, change := range map[string]func(*metav1.ObjectMeta){
+		"another object of the name": func(m *metav1.ObjectMeta) { m.UID = "another" },
+		"a later generation":         func(m *metav1.ObjectMeta) { m.Generation = 4 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := objectMeta()
+			change(&m)
+			other := objectMeta()
+			other.Name = "other"
+			c := newCluster(t, &networkingv1.Ingress{ObjectMeta: m}, &networkingv1.Ingress{ObjectMeta: other})
+			w := c.writer(nil)
+			r := ingressReport("192.0.2.1")
+			w.Report(r)
+			r = ingressReport("192.0.2.1")
+			r.Ingresses[types.NamespacedName{Namespace: "ns", Name: "other"}] = r.Ingresses[web]
+			lead(w, func() { w.Report(r); eventually(t, c.wrote(1)) })
+			if got := c.ingressIP(t); got != "" {
+				t.Errorf("the object got %s", got)
+			}
+		})
+	}
+}
+
+func TestAnEventIsEmittedOnceWhileItsCauseLasts(t *testing.T) {
+	c := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+	w := c.writer(nil)
+	cause := status.Warning(status.ReasonServiceNotFound, "100% missing")
+	emitted := func(n int) func() bool {
+		return func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.events) >= n }
+	}
+	step := func(ip string, events ...status.Event) {
+		t.Helper()
+		w.Report(ingressReport(ip, events...))
+		eventually(t, func() bool { return c.ingressIP(t) == ip })
+	}
+	lead(w, func() {
+		step("192.0.2.1", cause)
+		eventually(t, emitted(1))
+		step("192.0.2.2", cause)
+		step("192.0.2.3")
+		step("192.0.2.4", cause)
+		eventually(t, emitted(2))
+	})
+	want := "web Warning ServiceNotFound 100% missing"
+	if !slices.Equal(c.events, []string{want, want}) {
+		t.Errorf("emitted %q, want one for each time that the cause appears", c.events)
+	}
+}
+
+func condition(kind string, state metav1.ConditionStatus, at metav1.Time) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: state, Reason: "R", LastTransitionTime: at, ObservedGeneration: 3}
+}
+
+func parent(name, owner string, conditions ...metav1.Condition) gatewayv1.RouteParentStatus {
+	return gatewayv1.RouteParentStatus{
+		ParentRef: gatewayv1.ParentReference{Name: gatewayv1.ObjectName(name)}, ControllerName: gatewayv1.GatewayController(owner), Conditions: conditions,
+	}
+}
+
+func routeWith(parents ...gatewayv1.RouteParentStatus) *gatewayv1.HTTPRoute {
+	r := &gatewayv1.HTTPRoute{ObjectMeta: objectMeta()}
+	r.Status.Parents = parents
+	return r
+}
+
+func TestRouteStatusMerging(t *testing.T) {
+	theirs := parent("theirs", "example.com/other", condition("Accepted", metav1.ConditionTrue, earlier))
+	for name, c := range map[string]struct {
+		before, desired, want []gatewayv1.RouteParentStatus
+		writes                int
+	}{
+		"a new entry comes last": {
+			[]gatewayv1.RouteParentStatus{theirs},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", metav1.Time{}))},
+			[]gatewayv1.RouteParentStatus{theirs, parent("a", controller, condition("Accepted", "True", later))}, 1,
+		},
+		"the order of others is kept": {
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", earlier)), theirs},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", metav1.Time{}))},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", earlier)), theirs}, 0,
+		},
+		"the time changes with the status only": {
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", earlier), condition("ResolvedRefs", "True", earlier))},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", metav1.Time{}), condition("ResolvedRefs", "False", metav1.Time{}))},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", earlier), condition("ResolvedRefs", "False", later))}, 1,
+		},
+		"conditions of others stay, ours that are gone go": {
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("example.com/x", "True", earlier), condition("PartiallyInvalid", "True", earlier))},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("Accepted", "True", metav1.Time{}))},
+			[]gatewayv1.RouteParentStatus{parent("a", controller, condition("example.com/x", "True", earlier), condition("Accepted", "True", later))}, 1,
+		},
+		"an entry of ours that is not desired goes": {
+			[]gatewayv1.RouteParentStatus{parent("a", controller), theirs, parent("b", controller)},
+			nil,
+			[]gatewayv1.RouteParentStatus{theirs}, 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			marker := &networkingv1.Ingress{ObjectMeta: objectMeta()}
+			cl := newCluster(t, routeWith(c.before...), marker)
+			w := cl.writer(nil)
+			r := ingressReport("192.0.2.1")
+			r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: c.desired}
+			lead(w, func() { w.Report(r); eventually(t, cl.wrote(1+c.writes)) })
+			var got gatewayv1.HTTPRoute
+			if err := cl.Get(t.Context(), web, &got); err != nil {
+				t.Fatal(err)
+			}
+			if a, b := fmt.Sprint(plain(got.Status.Parents)), fmt.Sprint(plain(c.want)); a != b {
+				t.Errorf("got\n%s\nwant\n%s", a, b)
+			}
+			if cl.writes != 1+c.writes {
+				t.Errorf("%d writes, want %d", cl.writes-1, c.writes)
+			}
+		})
+	}
+}
+
+// plain returns what the test is about, without pointers.
+func plain(parents []gatewayv1.RouteParentStatus) (lines []string) {
+	for _, p := range parents {
+		line := fmt.Sprintf("%s %s", p.ParentRef.Name, p.ControllerName)
+		for _, c := range p.Conditions {
+			line += fmt.Sprintf(" %s=%s@%d", c.Type, c.Status, c.LastTransitionTime.Unix())
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestARouteThatIsNoLongerReportedLosesOurEntries(t *testing.T) {
+	theirs := parent("theirs", "example.com/other", condition("Accepted", metav1.ConditionTrue, earlier))
+	c := newCluster(t, routeWith(theirs))
+	w := c.writer(nil)
+	r := status.New()
+	r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
+	parents := func(n int) func() bool {
+		return func() bool {
+			var got gatewayv1.HTTPRoute
+			return c.Get(t.Context(), web, &got) == nil && len(got.Status.Parents) == n
+		}
+	}
+	lead(w, func() {
+		w.Report(r)
+		eventually(t, parents(2))
+		w.Report(status.New())
+		eventually(t, parents(1))
+	})
+}
+
+func TestANewLeaderRemovesEntriesThatNobodyReports(t *testing.T) {
+	theirs := parent("theirs", "example.com/other", condition("Accepted", metav1.ConditionTrue, earlier))
+	c := newCluster(t, routeWith(parent("gone", controller), theirs))
+	w := c.writer(nil)
+	parents := func() int {
+		var got gatewayv1.HTTPRoute
+		if err := c.Get(t.Context(), web, &got); err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Status.Parents)
+	}
+	lead(w, func() {}) // without any Report nothing is known to be gone
+	if parents() != 2 {
+		t.Fatal("removed before the first Report")
+	}
+	lead(w, func() {
+		w.Report(status.New())
+		eventually(t, func() bool { return parents() == 1 })
+	})
+}
