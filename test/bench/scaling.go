@@ -21,7 +21,7 @@ const (
 	// startLimit is how long a process may take to serve its last route.
 	startLimit = 2 * time.Minute
 	// editBudget is the time after which no more edits of one kind are made.
-	editBudget = 90 * time.Second
+	editBudget = time.Minute
 	// editPause separates edits by more than the time over which changes are coalesced, so that each is one on its own.
 	editPause = 120 * time.Millisecond
 )
@@ -96,7 +96,7 @@ func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, secon
 		return nil, err
 	}
 	one := &scaled{set: set, site: site}
-	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Files: layout.Files(), Requests: report.Row{Peer: name}}
+	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Files: layout.Files(), Requests: report.Row{Peer: name}, Few: report.Row{Peer: name}}
 	begin := time.Now()
 	if one.process, err = s.start(name, command); err != nil {
 		return one, err
@@ -192,25 +192,27 @@ func (o *scaled) endpointEdit(n int) (func() error, scale.Question, error) {
 	return edit, scale.Question{Host: scale.Host(service * o.set.PerService), Path: scale.Path + "/name", Live: live}, err
 }
 
-// measureRandomHosts measures requests for random hosts in interleaved rounds, then reads memory again.
+// fewHosts is the number of hosts of the load that shows what a large table costs by itself. A load on all hosts also
+// meets as many upstream connections and counters as there are Services and routes, none of them in a processor's cache.
+const fewHosts = 10
+
+// measureRandomHosts measures requests for random hosts, of all and of a few, in interleaved rounds, then reads memory
+// again.
 func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
-	small := s.adjust(load.Workloads()[0])
 	for round := 0; round <= s.rounds; round++ {
 		for _, one := range all {
-			run := small.Run(s.generator, "http://"+one.site.Listen, scale.HostPattern)
-			if run.Hosts = one.Hosts; one.Hosts == 1 {
-				run.Host = scale.Host(0)
-			}
-			figures, result, err := costOf(ctx, one.process.PID(), run, small.Requests)
-			if err != nil {
-				return fmt.Errorf("%s: %w", one.Requests.Peer, err)
-			}
-			if result.Errors() > 0 {
-				s.report.Warn("%s: %d errors in a round", one.Requests.Peer, result.Errors())
-			}
-			if round > 0 { // the first one warms up and opens upstream connections
-				one.Requests.Add(figures)
-				s.progress("scale round %d/%d %-20s %9.2f us/request %10.0f requests/s", round, s.rounds, one.Requests.Peer, figures.CPU, figures.Rate)
+			for _, kind := range []struct {
+				hosts int
+				into  *report.Row
+			}{{one.Hosts, &one.Requests}, {min(fewHosts, one.Hosts), &one.Few}} {
+				figures, err := s.loadHosts(ctx, one, kind.hosts)
+				if err != nil {
+					return fmt.Errorf("%s: %w", one.Requests.Peer, err)
+				}
+				if round > 0 { // the first one warms up and opens upstream connections
+					kind.into.Add(figures)
+					s.progress("scale round %d/%d %-20s %5d hosts %9.2f us/request %10.0f requests/s", round, s.rounds, kind.into.Peer, kind.hosts, figures.CPU, figures.Rate)
+				}
 			}
 		}
 	}
@@ -221,6 +223,22 @@ func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// loadHosts is one round of small requests for random ones of the first n hosts.
+func (s *session) loadHosts(ctx context.Context, one *scaled, n int) (report.Figures, error) {
+	small := load.Workloads()[0]
+	small.Seconds = 2
+	small = s.adjust(small)
+	run := small.Run(s.generator, "http://"+one.site.Listen, scale.HostPattern)
+	if run.Hosts = n; n == 1 {
+		run.Host = scale.Host(0)
+	}
+	figures, result, err := costOf(ctx, one.process.PID(), run, small.Requests)
+	if err == nil && result.Errors() > 0 {
+		s.report.Warn("%s: %d errors in a round", one.Requests.Peer, result.Errors())
+	}
+	return figures, err
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

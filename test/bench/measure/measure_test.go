@@ -139,6 +139,9 @@ func TestStatistics(t *testing.T) {
 			t.Errorf("Percentile %v = %v, want %v", q, got, want)
 		}
 	}
+	if got := Percentile([]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 0.25); got != 3 {
+		t.Errorf("rank between two figures: %v, want 3", got)
+	}
 	if got := Percentile([]float64{7}, 0.99); got != 7 {
 		t.Errorf("one figure: %v", got)
 	}

@@ -25,9 +25,9 @@ func sample() *Report {
 		}}},
 		Idle: &Idle{Connections: 100, Rows: []IdleRow{{Peer: "breakwater", Before: []float64{1000, 1000}, After: []float64{1400, 1600}}}},
 		Scale: []Scale{
-			{Peer: "breakwater", Hosts: 10, Requests: row("breakwater-10", 10, 10), Live: 20, Memory: 2048, Loaded: 4096},
+			{Peer: "breakwater", Hosts: 10, Requests: row("breakwater-10", 10, 10), Few: row("breakwater-10", 8, 8), Live: 20, Memory: 2048, Loaded: 4096},
 			{
-				Peer: "breakwater", Hosts: 1000, Requests: row("breakwater-1000", 11, 12), Start: map[string]float64{"build_seconds": 7},
+				Peer: "breakwater", Hosts: 1000, Requests: row("breakwater-1000", 11, 12), Few: row("breakwater-1000", 8, 10), Start: map[string]float64{"build_seconds": 7},
 				Route: Edits{Live: []float64{1, 2, 300}, Exported: map[string][]float64{"build_seconds": {5}}},
 			},
 		},
@@ -46,15 +46,15 @@ func TestReportIsWrittenForTerminalMarkdownAndPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants := map[string]string{ // terminal, Markdown
-		"  breakwater  12.0 (10.0-14.0)  3.00       50000    1000    2500       0                 -\n":  "|breakwater|12.0 (10.0-14.0)|3.00|50000|1000|2500|0|-|\n",
-		"  nginx       10.0 (10.0-20.0)  2.50       50000    1000    2500       0  1.00 (0.70-1.20)\n":  "|nginx|10.0 (10.0-20.0)|2.50|50000|1000|2500|0|1.00 (0.70-1.20)|\n",
-		"  breakwater *  5.00 (4.00-6.00)        1000       1500\n":                                     "|breakwater *|5.00 (4.00-6.00)|1000|1500|\n",
+		"  breakwater  12.0 (10.0-14.0)  3.00       50000    1000    2500       0                 -\n": "|breakwater|12.0 (10.0-14.0)|3.00|50000|1000|2500|0|-|\n",
+		"  nginx       10.0 (10.0-20.0)  2.50       50000    1000    2500       0  1.00 (0.70-1.20)\n": "|nginx|10.0 (10.0-20.0)|2.50|50000|1000|2500|0|1.00 (0.70-1.20)|\n",
+		"  breakwater *  5.00 (4.00-6.00)        1000       1500\n":                                    "|breakwater *|5.00 (4.00-6.00)|1000|1500|\n",
 		"  caddy                      -     -           -       -       -       0                 -\n": "|caddy|-|-|-|-|-|0|-|\n",
-		"1.15 (1.10-1.20)": "|1.15 (1.10-1.20)|",
-		"  breakwater-1000  route      3    2.00     300     300\n": "|breakwater-1000|route|3|2.00|300|300|\n",
-		"haproxy: not installed":                                    "- left out: haproxy: not installed\n",
-		"a remark":                                                  "- a remark\n",
-		"build_seconds  route edit":                                 "|breakwater-1000 build_seconds|route edit|1|5.00|5.00|5.00|\n",
+		"1.15 (1.10-1.20)  9.00 (8.00-10.0)  1.12 (1.00-1.25)":                                         "|1.15 (1.10-1.20)|9.00 (8.00-10.0)|1.12 (1.00-1.25)|",
+		"  breakwater-1000  route      3    2.00     300     300\n":                                    "|breakwater-1000|route|3|2.00|300|300|\n",
+		"haproxy: not installed":    "- left out: haproxy: not installed\n",
+		"a remark":                  "- a remark\n",
+		"build_seconds  route edit": "|breakwater-1000 build_seconds|route edit|1|5.00|5.00|5.00|\n",
 	}
 	for text, mark := range wants {
 		if !strings.Contains(out.String(), text) {

@@ -110,6 +110,39 @@ func TestAnEditChangesOneObjectAtTheMomentOfTheReplacement(t *testing.T) {
 	}
 }
 
+func TestEveryObjectCanBeEdited(t *testing.T) {
+	set, err := Write(layout, filepath.Join(t.TempDir(), "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host := range layout.Hosts {
+		replace, err := set.AddPath(host, "/new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := objects(t, set.Dir())
+		if name := fmt.Sprint("Ingress/h", host); !strings.Contains(fmt.Sprint(all[name]), "path:/new") {
+			t.Errorf("%s was not edited", name)
+		}
+	}
+	for service := range set.Services() {
+		_, replace, err := set.Swap(service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := objects(t, set.Dir())
+		if name := fmt.Sprintf("EndpointSlice/s%d-1", service); !strings.Contains(fmt.Sprint(all[name]), "port:82") {
+			t.Errorf("%s was not edited", name)
+		}
+	}
+}
+
 const exposition = `# HELP breakwater_snapshot_apply_duration_seconds Time.
 breakwater_snapshot_apply_duration_seconds_bucket{le="0.1"} 2
 breakwater_snapshot_apply_duration_seconds_sum 0.5
