@@ -16,6 +16,7 @@ var _ proxy.Handler = (*Server)(nil)
 // Serve implements proxy.Handler: the phases of a request, from routing to the log.
 func (s *Server) Serve(x *proxy.Exchange, w proxy.Responder) {
 	st := s.state.Load()
+	x.KeepOriginal()
 	s.forward.apply(x)
 	r := s.route(st, x)
 	if r == nil {

@@ -95,6 +95,16 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestRewrittenRequestIsLoggedAsAsked(t *testing.T) {
+	x, end := sample()
+	x.KeepOriginal()
+	x.Request.Path, x.Request.Host = []byte("/inner"), []byte("inner.example.com")
+	got := logged(t, telemetry.LogOptions{}, x, end)
+	if !strings.Contains(got, `"host":"shop.example.com","path":"/cart"`) || strings.Contains(got, "inner") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // hostile are values that would forge a line, a key or a terminal sequence if they were written as they are.
 var hostile = []string{
 	"\r\n{\"status\":200}\n", `","status":"200`, `\`, `\"`, "\x00\x1b[2J\x7f", "\xff\xfe\xc3", "a\u2028b\u2029c", "\u0085",

@@ -38,8 +38,9 @@ func (j jsonLine) append(b []byte, x *proxy.Exchange, end time.Time) []byte {
 	b = appendAddr(b, r.ClientIP)
 	b = append(b, '"')
 	b = appendText(b, "method", r.Method)
-	b = appendText(b, "host", r.Host)
-	b = appendText(b, "path", r.Path)
+	host, path := x.Original()
+	b = appendText(b, "host", host)
+	b = appendText(b, "path", path)
 	if j.query && r.HasQuery {
 		b = appendText(b, "query", r.Query)
 	}
@@ -107,7 +108,8 @@ func (c clf) append(b []byte, x *proxy.Exchange, end time.Time) []byte {
 	b = append(b, `] "`...)
 	b = appendCLF(b, r.Method)
 	b = append(b, ' ')
-	b = appendCLF(b, r.Path)
+	_, path := x.Original()
+	b = appendCLF(b, path)
 	if c.query && r.HasQuery {
 		b = append(b, '?')
 		b = appendCLF(b, r.Query)
