@@ -29,9 +29,21 @@ type Exchange struct {
 	// RequestBytes and ResponseBytes count body bytes passed on so far.
 	RequestBytes, ResponseBytes int64
 
+	host, path   []byte // see Original
 	scratch      []byte
 	answer       Answer
 	answerHeader [2]Field
+}
+
+// KeepOriginal notes the host and the path as the client asked for them, before Filters rewrite them.
+func (x *Exchange) KeepOriginal() { x.host, x.path = x.Request.Host, x.Request.Path }
+
+// Original returns the host and the path that the client asked for, the path in its normal form: what a log shows.
+func (x *Exchange) Original() (host, path []byte) {
+	if x.path == nil {
+		return x.Request.Host, x.Request.Path
+	}
+	return x.host, x.path
 }
 
 // Request is the head of a request and access to its body.
