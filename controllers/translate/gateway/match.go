@@ -62,9 +62,11 @@ func compilePath(source *gatewayv1.HTTPPathMatch) (proxy.PathMatch, string) {
 	var problem string
 	switch kind {
 	case gatewayv1.PathMatchExact:
-		m.Type, problem = proxy.PathExact, syntax.PathProblem(m.Value)
+		m.Type = proxy.PathExact
+		m.Value, problem = syntax.Path(m.Value)
 	case gatewayv1.PathMatchPathPrefix:
-		m.Type, problem = proxy.PathPrefix, syntax.PathProblem(m.Value)
+		m.Type = proxy.PathPrefix
+		m.Value, problem = syntax.Path(m.Value)
 	case gatewayv1.PathMatchRegularExpression:
 		m.Type, problem = proxy.PathRegex, syntax.ExpressionProblem(m.Value)
 	default:

@@ -152,7 +152,8 @@ func pathMatch(path *networkingv1.HTTPIngressPath) (proxy.PathMatch, string) {
 	default:
 		return proxy.PathMatch{}, fmt.Sprintf("pathType: %q is not known", *path.PathType)
 	}
-	if problem := syntax.PathProblem(match.Value); problem != "" {
+	var problem string
+	if match.Value, problem = syntax.Path(match.Value); problem != "" {
 		return proxy.PathMatch{}, fmt.Sprintf("path: %q %s", path.Path, problem)
 	}
 	return match, ""

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -66,28 +67,62 @@ func validLabel(label string) bool {
 	return true
 }
 
-// PathProblem checks the value of an exact or prefix path: it refuses what the API server refuses, because no request
-// path in normal form can ever equal it.
-func PathProblem(path string) string {
-	if !strings.HasPrefix(path, "/") {
-		return "does not begin with \"/\""
+// Path brings the value of an exact or prefix path into the form in which the paths of requests are compared: escapes of
+// unreserved characters are decoded, others have upper-case digits, and what is not ASCII is escaped (RFC 3986 section
+// 6.2.2). It refuses what the API server refuses, because no path of a request can ever equal it.
+func Path(value string) (normal, problem string) {
+	if !strings.HasPrefix(value, "/") {
+		return value, "does not begin with \"/\""
 	}
-	for _, bad := range [...]string{"//", "/./", "/../", "%2f", "%2F"} {
-		if strings.Contains(path, bad) {
+	var b strings.Builder
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c <= ' ' || c == 0x7f || c == '#' || c == '?':
+			return value, "contains a character that no path of a request can hold"
+		case c > 0x7f:
+			fmt.Fprintf(&b, "%%%02X", c)
+		case c != '%':
+			b.WriteByte(c)
+		default:
+			escaped, err := strconv.ParseUint(value[i+1:min(i+3, len(value))], 16, 8)
+			if err != nil || i+3 > len(value) {
+				return value, "has a \"%\" that two hexadecimal digits do not follow"
+			}
+			if unreserved(byte(escaped)) {
+				b.WriteByte(byte(escaped))
+			} else {
+				fmt.Fprintf(&b, "%%%02X", escaped)
+			}
+			i += 2
+		}
+	}
+	normal = b.String()
+	return normal, segmentProblem(normal)
+}
+
+// unreserved reports whether a character is one that need not be escaped anywhere, RFC 3986 section 2.3.
+func unreserved(c byte) bool {
+	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+func segmentProblem(normal string) string {
+	for _, bad := range [...]string{"//", "/./", "/../", "%2F"} {
+		if strings.Contains(normal, bad) {
 			return "contains \"" + bad + "\""
 		}
 	}
 	for _, bad := range [...]string{"/..", "/."} {
-		if strings.HasSuffix(path, bad) {
+		if strings.HasSuffix(normal, bad) {
 			return "ends with \"" + bad + "\""
 		}
 	}
-	for i := range len(path) {
-		if c := path[i]; c <= ' ' || c >= 0x7f || c == '#' || c == '?' {
-			return "contains a character that no path of a request can hold"
-		}
-	}
 	return ""
+}
+
+// PathProblem is the second result of Path.
+func PathProblem(value string) string {
+	_, problem := Path(value)
+	return problem
 }
 
 // ExpressionProblem checks a regular expression (RE2).

@@ -45,10 +45,34 @@ func TestPathProblem(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "", "/a": "", "/a/": "", "/a.b/..c/.d": "", "/%20": "", "/a;b=c@:!$&'()*+,": "", "/...": "",
 		"": "begin", "a": "begin", "//": "//", "/a//b": "//", "/./": "/./", "/../": "/../", "/a/..": "ends", "/a/.": "ends",
-		"/%2f": "%2f", "/%2F": "%2F", "/a b": "character", "/\x00": "character", "/é": "character", "/a#b": "character", "/a?b": "character",
+		"/%2f": "%2F", "/%2F": "%2F", "/%": "hexadecimal", "/%2": "hexadecimal", "/%zz": "hexadecimal", "/%+1": "hexadecimal",
+		"/a/%2e%2E/b": "/../", "/%2e": "ends", "/a b": "character", "/\x00": "character", "/a#b": "character", "/a?b": "character",
 	} {
 		check(t, path, PathProblem(path), want)
 	}
+}
+
+func TestPathIsBroughtIntoTheFormOfRequests(t *testing.T) {
+	for path, want := range map[string]string{
+		"/%7euser": "/~user", "/%41%62": "/Ab", "/caf%c3%a9": "/caf%C3%A9", "/café": "/caf%C3%A9", "/a%20b%3b": "/a%20b%3B", "/a/b~": "/a/b~",
+	} {
+		if got, problem := Path(path); got != want || problem != "" {
+			t.Errorf("%q is %q, %q, want %q", path, got, problem, want)
+		}
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	f.Add("/%7Euser/é/%2e")
+	f.Fuzz(func(t *testing.T, path string) {
+		normal, problem := Path(path)
+		if problem != "" {
+			return
+		}
+		if again, problem := Path(normal); again != normal || problem != "" {
+			t.Errorf("%q is %q, and that %q, %q", path, normal, again, problem)
+		}
+	})
 }
 
 func TestExpressionProblem(t *testing.T) {
