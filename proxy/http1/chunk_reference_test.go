@@ -89,7 +89,7 @@ func decodeReference(p string, lim *Limits) (d decoded) {
 		}
 		rest = rest[2:]
 	}
-	section := len(rest)
+	section, trailer := len(rest), ""
 	for fields := 0; ; fields++ {
 		l, ok := line()
 		if !ok {
@@ -108,10 +108,10 @@ func decodeReference(p string, lim *Limits) (d decoded) {
 			return d
 		}
 		if !dropped.MatchString(m[1]) {
-			d.trailer += m[1] + "=" + m[2] + " "
+			trailer += m[1] + "=" + m[2] + " "
 		}
 	}
-	d.verdict = complete
+	d.verdict, d.trailer = complete, trailer
 	d.used = len(p) - len(rest)
 	return d
 }

@@ -68,10 +68,7 @@ func (s *fieldScan) scan(p []byte, at int) (end int, more bool, err error) {
 			return 0, true, nil
 		}
 		if i == at || p[i] != ':' {
-			if p[i] == '\n' || p[i] == '\r' && i+1 < len(p) && p[i+1] != '\n' {
-				return 0, false, errLineEnd
-			}
-			return 0, false, errFieldName
+			return nameError(p[i:])
 		}
 		name := p[at:i]
 		// OWS field-value OWS CRLF
@@ -111,6 +108,17 @@ func (s *fieldScan) scan(p []byte, at int) (end int, more bool, err error) {
 			fields = append(fields, proxy.Field{Name: name, Value: value})
 		}
 	}
+}
+
+// nameError tells what is wrong with a field line whose name is not followed by a colon but by p.
+func nameError(p []byte) (end int, more bool, err error) {
+	switch {
+	case p[0] == '\r' && len(p) == 1:
+		return 0, true, nil
+	case p[0] == '\n', p[0] == '\r' && p[1] != '\n':
+		return 0, false, errLineEnd
+	}
+	return 0, false, errFieldName
 }
 
 func valueError(c byte) *Refusal {

@@ -40,6 +40,7 @@ func TestRFC9112Section5FieldLine(t *testing.T) {
 		refuses("CR CR LF", get("A: b\r"), errLineEnd),
 		refuses("bare LF ends the line", get("A: b\nC: d"), errLineEnd),
 		refuses("bare LF ends a line without colon", get("A\nC: d"), errLineEnd),
+		refuses("bare CR ends a line without colon", get("A\rC: d"), errLineEnd),
 		refuses("bare LF ends the head", "GET / HTTP/1.1\r\nHost: h\r\n\n", errLineEnd),
 		refuses("CR LF, then bare CR", "GET / HTTP/1.1\r\nHost: h\r\n\rA: b\r\n\r\n", errLineEnd),
 	})
