@@ -163,3 +163,9 @@ func TestGetWantsStatus200(t *testing.T) {
 		t.Error("404 is no error")
 	}
 }
+
+func TestAMissingPackageIsNamed(t *testing.T) {
+	if p := debian(Peer{Name: "no-such-proxy"}, "-v"); !strings.Contains(p.Missing, "apt-get install no-such-proxy") {
+		t.Errorf("Missing = %q", p.Missing)
+	}
+}
