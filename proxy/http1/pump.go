@@ -168,13 +168,28 @@ func (p *pump) stop() bool {
 }
 
 // settle ends the pump after the response has been read, and reports whether it had sent everything. A pump that has read the
-// whole body is given the moment it needs to return from its last write.
+// whole body is given the moment it needs to return from its last write: the endpoint's connection can be used again then.
 func (p *pump) settle() bool {
-	for i := 0; i < 4 && p.c.body.read.Load() && !p.ended.Load(); i++ {
+	if !p.c.body.read.Load() {
+		return p.stop()
+	}
+	for range 4 {
+		if p.ended.Load() {
+			return p.stop()
+		}
 		runtime.Gosched()
+	}
+	t := time.NewTimer(settleTime)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
 	}
 	return p.stop()
 }
+
+// settleTime is enough for a goroutine to get its turn on a busy machine.
+const settleTime = 20 * time.Millisecond
 
 // failed returns the error of a pump that has ended in a way that no response can follow: because of the client, or because the
 // endpoint has neither read nor answered for too long. It returns nil otherwise.
