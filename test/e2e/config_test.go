@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+// documents returns the objects in the files that a pattern names, but for kustomizations.
+func documents(t *testing.T, pattern string) (objects []*unstructured.Unstructured) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for document := range strings.SplitSeq(string(data), "\n---\n") {
+			var o unstructured.Unstructured
+			if err := yaml.UnmarshalStrict([]byte(document), &o.Object); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if o.GetKind() != "Kustomization" {
+				objects = append(objects, &o)
+			}
+		}
+	}
+	return objects
+}
+
+// The API server itself checks every field, and that the pods keep to the restricted Pod Security Standard.
+func TestTheAPIServerAcceptsWhatConfigHolds(t *testing.T) {
+	api.installGatewayAPI(t)
+	w := newWorld(t)
+	update(w, &corev1.Namespace{ObjectMeta: w.meta(w.ns)}, func(ns *corev1.Namespace) {
+		ns.Labels["pod-security.kubernetes.io/enforce"] = "restricted"
+	})
+	strict := client.WithFieldValidation(api.Client, "Strict")
+	for _, pattern := range []string{"../../config/manager/*.yaml", "../../config/gateway-api/*.yaml", "../../config/samples/*.yaml"} {
+		for _, o := range documents(t, pattern) {
+			if o.GetNamespace() == "" && o.GetKind() != "Namespace" && !strings.HasSuffix(o.GetKind(), "Class") {
+				o.SetNamespace(w.ns)
+			}
+			err := strict.Create(t.Context(), o, client.DryRunAll)
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+			}
+			if o.GetKind() == "Deployment" {
+				w.restricted(o)
+			}
+		}
+	}
+}
+
+// restricted checks that a pod of the Deployment may run where only restricted pods may.
+func (w *world) restricted(o *unstructured.Unstructured) {
+	w.t.Helper()
+	data, err := o.MarshalJSON()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	if err := yaml.UnmarshalStrict(data, &deployment); err != nil {
+		w.t.Fatal(err)
+	}
+	pod := &corev1.Pod{ObjectMeta: w.meta(o.GetName()), Spec: deployment.Spec.Template.Spec}
+	if err := api.Create(w.t.Context(), pod.DeepCopy(), client.DryRunAll); err != nil {
+		w.t.Errorf("a pod of %s: %v", o.GetName(), err)
+	}
+	pod.Spec.Containers[0].SecurityContext.Capabilities = nil
+	if err := api.Create(w.t.Context(), pod, client.DryRunAll); !apierrors.IsForbidden(err) {
+		w.t.Errorf("a pod that keeps its capabilities is not refused, so this test proves nothing: %v", err)
+	}
+}
+
+func TestTheServiceAccountMayDoNoMoreThanItNeeds(t *testing.T) {
+	type access = authorizationv1.ResourceAttributes
+	for _, c := range []struct {
+		allowed bool
+		access
+	}{
+		{true, access{Group: "networking.k8s.io", Resource: "ingresses", Verb: "watch"}},
+		{true, access{Group: "networking.k8s.io", Resource: "ingresses", Subresource: "status", Verb: "patch"}},
+		{true, access{Namespace: systemNamespace, Group: "coordination.k8s.io", Resource: "leases", Name: "breakwater", Verb: "update"}},
+		{false, access{Resource: "secrets", Verb: "get"}},
+		{false, access{Resource: "secrets", Verb: "list"}},
+		{false, access{Namespace: systemNamespace, Resource: "secrets", Verb: "get"}},
+		{false, access{Resource: "configmaps", Verb: "get"}},
+		{false, access{Resource: "pods", Verb: "list"}},
+		{false, access{Resource: "pods", Verb: "create"}},
+		{false, access{Resource: "nodes", Verb: "list"}},
+		{false, access{Resource: "services", Verb: "delete"}},
+		{false, access{Resource: "namespaces", Verb: "patch"}},
+		{false, access{Resource: "serviceaccounts", Subresource: "token", Verb: "create"}},
+		{false, access{Group: "networking.k8s.io", Resource: "ingresses", Verb: "patch"}},
+		{false, access{Group: "gateway.networking.k8s.io", Resource: "httproutes", Verb: "patch"}},
+		{false, access{Group: "gateway.networking.k8s.io", Resource: "gateways", Verb: "update"}},
+		{false, access{Group: "gateway.networking.k8s.io", Resource: "referencegrants", Verb: "create"}},
+		{false, access{Group: "rbac.authorization.k8s.io", Resource: "clusterroles", Verb: "bind"}},
+		{false, access{Namespace: "default", Group: "coordination.k8s.io", Resource: "leases", Name: "breakwater", Verb: "update"}},
+		{false, access{Namespace: systemNamespace, Group: "coordination.k8s.io", Resource: "leases", Name: "other", Verb: "update"}},
+	} {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               "system:serviceaccount:" + systemNamespace + ":breakwater",
+			Groups:             []string{"system:serviceaccounts", "system:authenticated"},
+			ResourceAttributes: &c.access,
+		}}
+		if err := api.Create(t.Context(), review); err != nil {
+			t.Fatal(err)
+		}
+		if review.Status.Allowed != c.allowed {
+			t.Errorf("%s %s %s/%s: allowed is %v, want %v", c.Verb, c.Group, c.Resource, c.Subresource, review.Status.Allowed, c.allowed)
+		}
+	}
+}
