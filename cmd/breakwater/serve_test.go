@@ -6,8 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -144,17 +147,20 @@ spec: {gatewayClassName: breakwater, listeners: [{name: http, port: 1, protocol:
 }
 
 // idleSource is a source with a configuration that never changes.
-type idleSource struct{ ended bool }
+type idleSource struct{ synced, ended atomic.Bool }
 
 func (s *idleSource) Run(ctx context.Context) error {
 	<-ctx.Done()
-	s.ended = true
+	s.ended.Store(true)
 	return nil
 }
 
-func (s *idleSource) Synced() bool { return true }
+func (s *idleSource) Synced() bool { return s.synced.Load() }
 
-func TestStopIsInOrder(t *testing.T) {
+// fixed starts a process without admin endpoint that serves these manifests, and returns the URL of the port for
+// Ingresses.
+func fixed(t *testing.T, manifests string) (*process, *idleSource, string) {
+	t.Helper()
 	var o processOptions
 	_ = o.groups() // gives everything its default
 	o.admin.address = ""
@@ -164,7 +170,7 @@ func TestStopIsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	standalone := standaloneOptions{dir: folder(t, ingress("shop.example.com"))}
+	standalone := standaloneOptions{dir: folder(t, manifests)}
 	snapshot, err := standalone.snapshot(&o.objects, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -172,34 +178,86 @@ func TestStopIsInOrder(t *testing.T) {
 	if err := p.dataPlane.Apply(snapshot); err != nil {
 		t.Fatal(err)
 	}
+	return p, s, fmt.Sprintf("http://127.0.0.1:%d/", o.objects.ingressPort)
+}
+
+func TestReadyNeedsTheSource(t *testing.T) {
+	p, s, _ := fixed(t, ingress("shop.example.com"))
+	if p.ready() == nil {
+		t.Error("ready although the source has not delivered everything")
+	}
+	s.synced.Store(true)
 	if err := p.ready(); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
-	url := fmt.Sprintf("http://127.0.0.1:%d/", o.objects.ingressPort)
-	slept := false
+	if err := p.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Unready first; then the ports close, while the request in flight goes on and the configuration is still followed; when
+// the last request has ended, everything else ends.
+func TestStopIsInOrder(t *testing.T) {
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-finish
+	}))
+	defer backend.Close()
+	p, s, url := fixed(t, ingress("shop.example.com")+fmt.Sprintf(`---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: shop, labels: {kubernetes.io/service-name: shop}}
+addressType: IPv4
+ports: [{port: %d}]
+endpoints: [{addresses: [127.0.0.1]}]
+`, backend.Listener.Addr().(*net.TCPAddr).Port))
+	s.synced.Store(true)
+	inFlight := make(chan int, 1)
+	go func() {
+		status, _ := get(url, "shop.example.com")
+		inFlight <- status
+	}()
+	<-arrived
+
+	drained := make(chan time.Duration, 1)
 	p.stop.drainDelay = time.Hour
 	p.sleep = func(d time.Duration) {
-		slept = d == time.Hour
 		if p.ready() == nil {
 			t.Error("still ready while load balancers are to notice")
 		}
-		if status, _ := get(url, "shop.example.com"); status != 503 {
+		if status, _ := get(url, "other.example.com"); status != 404 {
 			t.Errorf("requests get %d in the drain delay", status)
 		}
-		if s.ended {
-			t.Error("the configuration is not followed in the drain delay")
+		drained <- d
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.run(ctx) }()
+	stop()
+	if d := <-drained; d != time.Hour {
+		t.Errorf("the drain delay is %v", d)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if status, _ := get(url, "other.example.com"); status == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the port stays open")
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := p.run(ctx); err != nil {
+	if s.ended.Load() {
+		t.Error("the configuration is not followed while a request is in flight")
+	}
+	close(finish)
+	if status := <-inFlight; status != 200 {
+		t.Errorf("the request in flight got %d", status)
+	}
+	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if !slept || !s.ended {
-		t.Errorf("drain delay %v, source ended %v", slept, s.ended)
-	}
-	if status, _ := get(url, "shop.example.com"); status != 0 {
-		t.Error("the port is still open")
+	if !s.ended.Load() {
+		t.Error("the source goes on")
 	}
 }
 
