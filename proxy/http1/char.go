@@ -1,21 +1,30 @@
 package http1
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// class is a set of character classes.
+type class uint16
+
 // Character classes of RFC 9110 section 5.6.2 and RFC 3986, one bit each.
 const (
-	isToken = 1 << iota // tchar
-	isValue             // field-content: VCHAR, obs-text, SP, HTAB
-	isPath              // what may stand in a path: visible ASCII without "?", "#" and "\"
-	isQuery             // what may stand in a query: visible ASCII without "#"
-	isHost              // reg-name without "%", and what an IPv6 literal needs is handled apart
-	isHex               // HEXDIG
-	isUpper             // "A" to "Z"
-	isPlain             // a path byte that never needs normalising: isPath without "%", ".", "/"
+	isToken class = 1 << iota // tchar
+	isValue                   // field-content: VCHAR, obs-text, SP, HTAB
+	isPath                    // what may stand in a path: visible ASCII without "?", "#" and "\"
+	isQuery                   // what may stand in a query: visible ASCII without "#"
+	isHost                    // reg-name without "%", and what an IPv6 literal needs is handled apart
+	isHex                     // HEXDIG
+	isUpper                   // "A" to "Z"
+	isPlain                   // a path byte that never needs normalising: isPath without "%", ".", "/"
+	isUnderscore
 )
 
 // classes is filled from the definitions below; it is never written afterwards.
 var classes = makeClasses()
 
-func makeClasses() (t [256]uint8) {
+func makeClasses() (t [256]class) {
 	for c := range 256 {
 		alpha := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80
 		digit := '0' <= c && c <= '9'
@@ -28,7 +37,7 @@ func makeClasses() (t [256]uint8) {
 			}
 			return false
 		}
-		set := func(when bool, bit uint8) {
+		set := func(when bool, bit class) {
 			if when {
 				t[c] |= bit
 			}
@@ -41,18 +50,43 @@ func makeClasses() (t [256]uint8) {
 		set(digit || in("abcdefABCDEF"), isHex)
 		set(alpha && c < 'a', isUpper)
 		set(visible && !in(`?#\%./`), isPlain)
+		set(c == '_', isUnderscore)
 	}
 	return t
 }
 
-// all reports whether every byte of p has the class.
-func all(p []byte, class uint8) bool {
-	for _, c := range p {
-		if classes[c]&class == 0 {
+// all reports whether every byte of p is of the class c.
+func all(p []byte, c class) bool {
+	for _, b := range p {
+		if classes[b]&c == 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// valueLen returns how many bytes at the beginning of p may stand in a field value. It looks at eight at a time.
+func valueLen(p []byte) int {
+	const ones = 0x0101010101010101
+	i := 0
+	for i+8 <= len(p) {
+		x := binary.LittleEndian.Uint64(p[i:])
+		del := x ^ 0x7f*ones
+		// The high bit of a byte is set if it is below 0x20 or is 0x7f. Those above the first may be set by mistake.
+		odd := ((x-0x20*ones)&^x | (del-ones)&^del) & (0x80 * ones)
+		if odd == 0 {
+			i += 8
+			continue
+		}
+		if i += bits.TrailingZeros64(odd) / 8; p[i] != '\t' {
+			return i
+		}
+		i++
+	}
+	for i < len(p) && classes[p[i]]&isValue != 0 {
+		i++
+	}
+	return i
 }
 
 func unhex(c byte) byte {

@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"bytes"
-
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
@@ -38,94 +36,101 @@ type fieldScan struct {
 // scan parses the field lines of p from at to the empty line that ends them (RFC 9112 section 5) and returns where the
 // content begins.
 func (s *fieldScan) scan(p []byte, at int) (end int, more bool, err error) {
-	fields := s.header.Fields
-	defer func() { s.header.Fields = fields }()
-	count := 0
-	for {
+	for count := 1; ; count++ {
 		if at >= len(p) {
 			return 0, true, nil
 		}
-		switch p[at] {
-		case '\r':
-			if at+1 >= len(p) {
-				return 0, true, nil
-			}
-			if p[at+1] != '\n' {
-				return 0, false, errLineEnd
-			}
-			return at + 2, false, nil
-		case '\n':
-			return 0, false, errLineEnd
-		case ' ', '\t':
-			return 0, false, errObsFold
+		if classes[p[at]]&isToken == 0 {
+			return endOfFields(p, at)
 		}
-		// field-name ":"
-		i := at
-		for i < len(p) && classes[p[i]]&isToken != 0 {
-			i++
+		colon, start, end, err := s.cutField(p, at)
+		if err != nil {
+			return 0, false, err
 		}
-		if i == len(p) {
+		if end == 0 {
 			return 0, true, nil
 		}
-		if i == at || p[i] != ':' {
-			return nameError(p[i:])
-		}
-		name := p[at:i]
-		// OWS field-value OWS CRLF
-		i++
-		for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
-			i++
-		}
-		start := i
-		for i < len(p) && classes[p[i]]&isValue != 0 {
-			i++
-		}
-		if i+1 >= len(p) {
-			if i < len(p) && p[i] != '\r' {
-				return 0, false, valueError(p[i])
-			}
-			return 0, true, nil
-		}
-		if p[i] != '\r' || p[i+1] != '\n' {
-			return 0, false, valueError(p[i])
-		}
-		value := p[start:i]
-		for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
-			value = value[:len(value)-1]
-		}
-		at = i + 2
-		if count++; count > s.lim.HeaderCount {
+		if count > s.lim.HeaderCount {
 			return 0, false, errTooManyFields
 		}
-		if !s.lim.AllowUnderscores && !s.response && bytes.IndexByte(name, '_') >= 0 {
-			return 0, false, errUnderscore
+		name, value := p[at:colon], p[start:end]
+		for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
+			value = value[:len(value)-1]
 		}
 		keep, err := s.note(name, value)
 		if err != nil {
 			return 0, false, err
 		}
 		if keep {
-			fields = append(fields, proxy.Field{Name: name, Value: value})
+			s.header.Fields = append(s.header.Fields, proxy.Field{Name: name, Value: value})
 		}
+		at = end + len("\r\n")
 	}
 }
 
-// nameError tells what is wrong with a field line whose name is not followed by a colon but by p.
-func nameError(p []byte) (end int, more bool, err error) {
-	switch {
-	case p[0] == '\r' && len(p) == 1:
-		return 0, true, nil
-	case p[0] == '\n', p[0] == '\r' && p[1] != '\n':
+// endOfFields checks that the line at p[at:], which does not begin with a name, is empty.
+func endOfFields(p []byte, at int) (end int, more bool, err error) {
+	switch p[at] {
+	case '\r':
+		if at+1 == len(p) {
+			return 0, true, nil
+		}
+		if p[at+1] == '\n' {
+			return at + 2, false, nil
+		}
 		return 0, false, errLineEnd
+	case '\n':
+		return 0, false, errLineEnd
+	case ' ', '\t':
+		return 0, false, errObsFold
 	}
 	return 0, false, errFieldName
 }
 
-func valueError(c byte) *Refusal {
-	if c == '\r' || c == '\n' {
+// cutField parses field-name ":" OWS field-value OWS CRLF at p[at:]. It returns where the colon is and where the value begins and
+// ends, with the white space behind it; end is 0 if p does not hold the whole line.
+func (s *fieldScan) cutField(p []byte, at int) (colon, start, end int, err error) {
+	i, seen := at, class(0)
+	for i < len(p) && classes[p[i]]&isToken != 0 {
+		seen |= classes[p[i]]
+		i++
+	}
+	if i == len(p) {
+		return 0, 0, 0, nil
+	}
+	if p[i] != ':' {
+		return 0, 0, 0, nameError(p[i:])
+	}
+	if seen&isUnderscore != 0 && !s.lim.AllowUnderscores && !s.response {
+		return 0, 0, 0, errUnderscore
+	}
+	colon = i
+	i++
+	for i < len(p) && (p[i] == ' ' || p[i] == '\t') {
+		i++
+	}
+	start = i
+	i += valueLen(p[i:])
+	switch {
+	case i+1 < len(p) && p[i] == '\r' && p[i+1] == '\n':
+		return colon, start, i, nil
+	case i == len(p), p[i] == '\r' && i+1 == len(p):
+		return 0, 0, 0, nil
+	case p[i] == '\r', p[i] == '\n':
+		return 0, 0, 0, errLineEnd
+	}
+	return 0, 0, 0, errFieldValue
+}
+
+// nameError tells what is wrong with a field line whose name is followed by p, not by a colon. It is nil if p may go on to tell.
+func nameError(p []byte) error {
+	switch {
+	case p[0] == '\r' && len(p) == 1:
+		return nil
+	case p[0] == '\n', p[0] == '\r' && p[1] != '\n':
 		return errLineEnd
 	}
-	return errFieldValue
+	return errFieldName
 }
 
 // note looks at one field line. It returns false for a field that is not passed on: RFC 9110 section 7.6.1 and those that the
