@@ -86,6 +86,10 @@ func New(cfg Config) *Server {
 	}
 	s.cut, s.cutOff = context.WithCancel(context.Background())
 	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)
+	s.metrics.SampleIdle(telemetry.IdleConnections{
+		Downstream: func() int { _, idle := s.http1.Count(); return idle },
+		Upstream:   s.registry.Idle,
+	})
 	return s
 }
 

@@ -123,6 +123,8 @@ func TestMetricsOfARequest(t *testing.T) {
 		{"breakwater_backend_attempts_in_flight", nil, 0},
 		{"breakwater_backend_endpoints", []string{"backend", "default/shop:80"}, 1},
 		{"breakwater_connections_open", []string{"port", fmt.Sprint(tb.IngressPort)}, 1},
+		{"breakwater_connections_idle", nil, 1},
+		{"breakwater_backend_connections_idle", nil, 1},
 		{"breakwater_snapshot_objects", []string{"kind", "endpoint"}, 1},
 	} {
 		tb.Eventually(fmt.Sprint(c.name, c.labels, " is ", c.want), func() bool { return tb.Metric(c.name, c.labels...) == c.want })
