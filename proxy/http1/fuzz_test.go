@@ -133,7 +133,7 @@ func FuzzResponseHead(f *testing.F) {
 func FuzzChunked(f *testing.F) {
 	for _, s := range []string{
 		"5\r\nhello\r\n0\r\n\r\n", "1;a=\"b\\\"\"\r\nx\r\n0;c\r\nT: u\r\nV:\r\n\r\nGET", "0\r\nContent-Length: 5\r\n\r\n", "a\r\n0123456789\r\n00\r\n\r\n", "5 \r\nhello\r\n",
-		"1\na\n0\n\n", "fffffffffffffff\r\nx", "1\r\nab\r\n", "0\r\nA: b\r\n c\r\n\r\n", "0\r\nTE: trailers\r\nTE: x\r\n\r\n", "0\r\n\rX", "0\r\n0\r0", "1;a=\"\\\x00\"\r\nx\r\n0\r\n\r\n",
+		"1\na\n0\n\n", "fffffffffffffff\r\nx", "1\r\nab\r\n", "0\r\nA: b\r\n c\r\n\r\n", "0\r\nTE: trailers\r\nTE: x\r\n\r\n", "0\r\n\rX", "0\r\n0\r0", "0\r\nContent-Length: 0\r\n", "1;a=\"\\\x00\"\r\nx\r\n0\r\n\r\n",
 	} {
 		f.Add(s, uint(4), uint8(3))
 	}
@@ -143,6 +143,10 @@ func FuzzChunked(f *testing.F) {
 		want := decodeReference(in, &lim)
 		switch {
 		case want.verdict == wantsMore && whole.verdict == invalid: // found before the end of the line
+		case want.verdict == invalid && whole.verdict == wantsMore: // to be found at the end of the line or the trailer section
+			if got, _ := decodeParts(&lim, 1<<20, in, "\r\n\r\n"); got.verdict != invalid {
+				t.Fatalf("%q: decoded %+v, the reference says %+v", in, got, want)
+			}
 		case want.verdict != whole.verdict, want.verdict != invalid && want != whole:
 			t.Fatalf("%q: decoded %+v, %v, the reference says %+v", in, whole, err, want)
 		}
