@@ -20,6 +20,7 @@ const (
 )
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // traffic goes on when nobody reads the access log any more
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	ctx := untilSignal(context.Background(), signals, func() { os.Exit(exitKilled) })
