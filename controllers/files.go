@@ -37,6 +37,7 @@ type FilesConfig struct {
 // service as a whole.
 type Files struct {
 	config  FilesConfig
+	folder  *view.Folder
 	builder builder
 	synced  chan struct{} // closed when the first state serves
 
@@ -56,6 +57,7 @@ func NewFiles(c FilesConfig) (*Files, error) {
 	c.Dir = dir
 	return &Files{
 		config:  c,
+		folder:  view.NewFolder(c.Dir),
 		builder: builder{dataPlane: c.DataPlane, applied: c.Applied, log: c.Log},
 		synced:  make(chan struct{}),
 	}, nil
@@ -176,8 +178,7 @@ func isFolder(path string) bool {
 
 // load brings the data plane to what the folder says, or reports why not.
 func (f *Files) load(first time.Time) {
-	v, problems := view.FromFiles(f.root())
-	wrong := slices.ContainsFunc(problems, func(p view.Problem) bool { return !p.Skipped })
+	changes, problems, good := f.folder.Load()
 	if !slices.Equal(problems, f.problems) {
 		for _, p := range problems {
 			if p.Skipped {
@@ -186,15 +187,16 @@ func (f *Files) load(first time.Time) {
 				f.config.Log.Error("invalid manifest", problemAttributes(p)...)
 			}
 		}
-		if wrong {
+		if !good {
 			f.config.Log.Error("the last good state stays in service until all manifests are valid", "folder", f.config.Dir)
 		}
 		f.problems = problems
 	}
-	if wrong {
+	if !good {
 		return
 	}
-	f.done(f.builder.build(v, f.config.Translate, batch{first: first, full: true}))
+	full := changes.Other || !f.Synced()
+	f.done(f.builder.build(f.folder.View, f.config.Translate, batch{first: first, full: full, services: changes.Services}))
 	if report := f.builder.report(); report != f.report {
 		logReport(f.config.Log, f.report, report)
 		f.report = report

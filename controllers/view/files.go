@@ -1,8 +1,8 @@
 package view
 
 import (
+	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,26 +46,16 @@ func (p Problem) String() string {
 // without a namespace are put in "default".
 //
 // What is wrong is not in the View and is reported; so is what is skipped. A caller that wants all or nothing keeps
-// what it had if any Problem is not Skipped.
+// what it had if any Problem is not Skipped; that is what a Folder does.
 //
 // As there is no one to fill EndpointSlices, they stand in the files too, and may name loopback addresses.
 func FromFiles(dir string) (*View, []Problem) {
-	l := loading{view: New(), seen: map[string]Problem{}}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			l.problems = append(l.problems, Problem{File: path, Reason: err.Error()})
-		case entry.IsDir() && path != dir && strings.HasPrefix(entry.Name(), "."):
-			return filepath.SkipDir
-		case !entry.IsDir() && (path == dir || isManifest(path)):
-			l.file(path)
-		}
-		return nil
-	})
-	if err != nil {
-		l.problems = append(l.problems, Problem{File: dir, Reason: err.Error()})
+	f := NewFolder(dir)
+	objects, problems := f.read()
+	for _, o := range objects {
+		f.View.Set(o)
 	}
-	return l.view, l.problems
+	return f.View, problems
 }
 
 func isManifest(path string) bool {
@@ -76,43 +66,11 @@ func isManifest(path string) bool {
 	return false
 }
 
-// loading is a View being filled from files.
-type loading struct {
-	view     *View
-	problems []Problem
-	seen     map[string]Problem // where each object was
-}
-
-func (l *loading) file(path string) {
-	data, err := read(path)
-	if err != nil {
-		l.problems = append(l.problems, Problem{File: path, Reason: err.Error()})
-		return
-	}
-	for _, d := range Parse(path, data) {
-		l.problems = append(l.problems, d.Problems...)
-		if d.Object == nil || len(d.Problems) > 0 {
-			continue
-		}
-		at := Problem{File: path, Document: d.Number, Line: d.Line, Object: describe(d.Object)}
-		if first, ok := l.seen[at.Object]; ok {
-			at.Reason = fmt.Sprintf("is already defined in %s:%d", first.File, first.Line)
-			l.problems = append(l.problems, at)
-			continue
-		}
-		l.seen[at.Object] = at
-		l.view.Set(d.Object)
-	}
-}
-
 // read reads a regular file, following links as those of a mounted ConfigMap.
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+func read(path string, info os.FileInfo) ([]byte, error) {
 	switch {
-	case err != nil:
-		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("is not a regular file")
+		return nil, errors.New("is not a regular file")
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
 	}

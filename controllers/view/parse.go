@@ -2,9 +2,11 @@ package view
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,12 +25,43 @@ type Document struct {
 // Parse decodes the YAML or JSON documents of a file. Decoding is strict: unknown and duplicate fields are Problems, and
 // so is what an API server would refuse. file only names the source in Problems.
 func Parse(file string, data []byte) []Document {
+	documents, _ := parse(file, data, nil)
+	return documents
+}
+
+// texts are the documents of a file that was parsed before, by a hash of their text.
+type texts map[[sha256.Size]byte][]Document
+
+// parse is Parse with a memory: a document whose text stood in the file before keeps its objects.
+func parse(file string, data []byte, before texts) ([]Document, texts) {
 	p := parsing{file: file}
+	after := texts{}
 	for i, chunk := range split(data) {
 		p.at = Problem{File: file, Document: i + 1, Line: chunk.line}
-		p.document(chunk)
+		first := len(p.documents)
+		text := sha256.Sum256(chunk.data)
+		if known, ok := before[text]; ok {
+			p.again(known)
+		} else {
+			p.document(chunk)
+		}
+		if documents := p.documents[first:]; withoutProblems(documents) {
+			after[text] = documents
+		}
 	}
-	return p.documents
+	return p.documents, after
+}
+
+// again takes over the documents that this text has been found to hold.
+func (p *parsing) again(known []Document) {
+	for _, d := range known {
+		d.Number, d.Line = p.at.Document, p.at.Line
+		p.documents = append(p.documents, d)
+	}
+}
+
+func withoutProblems(documents []Document) bool {
+	return !slices.ContainsFunc(documents, func(d Document) bool { return len(d.Problems) > 0 })
 }
 
 // parsing is a file being parsed.
