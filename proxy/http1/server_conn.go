@@ -174,15 +174,23 @@ func (c *serverConn) readMore(deadline, flags uint64) got {
 func (c *serverConn) park(deadline uint64) got {
 	c.release()
 	c.main.enter(nil, deadline, idleBit|parkedBit)
-	if c.srv.lot.park(c) {
-		// Whoever ended the phase before c was in the lot could not take it out of there.
-		if cause(c.main.word.Load()&causeMask) != causeNone && c.srv.lot.take(c) {
-			return gotNothing
-		}
-		return gotParked
+	if got := c.enterLot(); got != gotRequest {
+		return got
 	}
 	c.main.leave()
 	return c.readMore(deadline, idleBit|parkedBit) // it cannot be parked; do not try again
+}
+
+// enterLot returns gotRequest if the connection cannot be put into the lot.
+func (c *serverConn) enterLot() got {
+	if !c.srv.lot.park(c) {
+		return gotRequest
+	}
+	// Whoever ended the phase before c was in the lot could not take it out of there.
+	if cause(c.main.word.Load()&causeMask) != causeNone && c.srv.lot.take(c) {
+		return gotNothing
+	}
+	return gotParked
 }
 
 // begin takes an Exchange for the request whose first bytes have arrived.

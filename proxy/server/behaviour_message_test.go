@@ -433,3 +433,36 @@ func TestFullDuplex(t *testing.T) {
 		t.Fatalf("%q %v", rest, err)
 	}
 }
+
+// An endpoint that answers early and closes makes its kernel send RST; what has arrived before counts.
+func TestEarlyResponseOfAnEndpointThatCloses(t *testing.T) {
+	for name, body := range map[string]string{"length": request("POST", 50<<20), "chunked": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			e := endpoint(t, func(_ int, c *wire) {
+				c.head()
+				c.take(100_000) // more is on its way
+				c.send("HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno")
+			})
+			addr := proxyTo(t, Config{}, e.addr)
+			for range 10 {
+				c := dialWire(t, addr)
+				c.send("%s", body)
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					block := "100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n"
+					for range 20 {
+						if !c.send("%s", block) {
+							return
+						}
+					}
+				}()
+				if got := c.want("POST", 413); got != "no" {
+					t.Fatal(got)
+				}
+				c.Close()
+				<-sent
+			}
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package http1
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Requests that come just when their connections are parked or woken are served like any other.
+func TestRequestsThatMeetTheParkingAttendant(t *testing.T) {
+	_, addr := parkingServer(t, Config{})
+	var wg sync.WaitGroup
+	for range 40 {
+		c, r := dial(t, addr)
+		wg.Go(func() {
+			for range 6 {
+				request(t, c, r)
+				time.Sleep(2*tick - 20*time.Millisecond + time.Duration(rand.IntN(40))*time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A connection whose idle phase is ended just before it enters the lot must not stay there for ever.
+func TestPhaseEndedWhileParking(t *testing.T) {
+	s, addr := parkingServer(t, Config{})
+	for range 200 {
+		c, r := dial(t, addr)
+		request(t, c, r)
+	}
+	time.Sleep(2*tick - 5*time.Millisecond) // about when the attendant comes
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	s.drain()
+	eventually(t, "all are gone", func() bool { open, _ := s.Count(); return open == 0 })
+	if ctx.Err() != nil {
+		t.Fatal("it took too long")
+	}
+}
+
+// The same, step by step: the cause comes between the phase and the lot.
+func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
+	near, _ := tcpPair(t)
+	s := NewServer(Config{}, hello{})
+	closed := make(chan struct{})
+	c := &serverConn{srv: s, down: near, closed: func() { close(closed) }}
+	c.body.c = c
+	if !s.watch.add(c) {
+		t.Fatal("not added")
+	}
+	s.watch.mu.Lock() // the Watch does not look meanwhile
+	c.main.enter(nil, 0, idleBit|parkedBit)
+	c.main.interrupt(idleBit, causeShutdown)
+	if s.lot.take(c) {
+		t.Fatal("it is not there yet")
+	}
+	s.watch.mu.Unlock()
+	if got := c.enterLot(); got != gotNothing {
+		t.Fatalf("got %v: nobody will ever end the connection", got)
+	}
+	c.end()
+	<-closed
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
