@@ -47,9 +47,9 @@ func TestLogger(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Info("quiet")
-	log.Warn("loud", "k", "v")
-	var line struct{ Level, Msg, K string }
-	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line.Level != "WARN" || line.Msg != "loud" || line.K != "v" {
+	log.Warn("loud", "k", "v", "after", 1500*time.Millisecond)
+	var line struct{ Level, Msg, K, After string }
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line.Level != "WARN" || line.Msg != "loud" || line.K != "v" || line.After != "1.5s" {
 		t.Errorf("not on a terminal it is JSON: %q, %v", b.String(), err)
 	}
 	for _, bad := range []logOptions{{"loud", "auto"}, {"info+1", "auto"}, {"info", "xml"}} {

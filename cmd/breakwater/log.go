@@ -40,7 +40,15 @@ func (o *logOptions) logger(w io.Writer) (*slog.Logger, error) {
 	if text {
 		return slog.New(newConsole(w, level, wantsColor(w))), nil
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})), nil
+}
+
+// readable writes durations with their unit instead of as nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {

@@ -181,7 +181,11 @@ func (p *process) run(ctx context.Context) error {
 	}
 	stopped := p.shutdown()
 	stopFeeding()
-	return errors.Join(failure, stopped, <-fed, p.close())
+	err := errors.Join(failure, stopped, <-fed, p.close())
+	if err == nil {
+		p.log.Info("stopped")
+	}
+	return err
 }
 
 // drain serves on while whoever sends traffic notices that this process is not ready any more.

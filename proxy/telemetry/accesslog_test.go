@@ -105,6 +105,18 @@ func TestRewrittenRequestIsLoggedAsAsked(t *testing.T) {
 	}
 }
 
+func TestDurationsAreSecondsToTheMicrosecond(t *testing.T) {
+	x, _ := sample()
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0.000000", 0: "0.000000", 499: "0.000000", 500: "0.000001", time.Second: "1.000000",
+		time.Hour + 23456789*time.Nanosecond: "3600.023457", 999999500: "1.000000",
+	} {
+		if line := logged(t, telemetry.LogOptions{}, x, x.Start.Add(d)); !strings.Contains(line, `"duration":`+want+",") {
+			t.Errorf("%v is not %s in %s", d, want, line)
+		}
+	}
+}
+
 // hostile are values that would forge a line, a key or a terminal sequence if they were written as they are.
 var hostile = []string{
 	"\r\n{\"status\":200}\n", `","status":"200`, `\`, `\"`, "\x00\x1b[2J\x7f", "\xff\xfe\xc3", "a\u2028b\u2029c", "\u0085",

@@ -33,7 +33,7 @@ type jsonLine struct{ query bool }
 func (j jsonLine) append(b []byte, x *proxy.Exchange, end time.Time) []byte {
 	r := &x.Request
 	b = append(b, `{"time":"`...)
-	b = x.Start.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z07:00")
+	b = x.Start.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
 	b = append(b, `","clientIP":"`...)
 	b = appendAddr(b, r.ClientIP)
 	b = append(b, '"')
@@ -157,7 +157,13 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 
 // appendSeconds appends d in seconds to the microsecond.
 func appendSeconds(b []byte, d time.Duration) []byte {
-	return strconv.AppendFloat(b, max(d, 0).Round(time.Microsecond).Seconds(), 'f', 6, 64)
+	us := int64(max(d, 0).Round(time.Microsecond) / time.Microsecond)
+	b = strconv.AppendInt(b, us/1e6, 10)
+	b = append(b, '.')
+	for unit := int64(1e5); unit > 0; unit /= 10 {
+		b = append(b, '0'+byte(us/unit%10))
+	}
+	return b
 }
 
 // appendRoute appends what RouteID.String returns, without making the string.
