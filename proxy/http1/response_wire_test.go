@@ -125,13 +125,9 @@ func TestResponseOnTheWire(t *testing.T) {
 				if n := *requests - before; n > 1 {
 					t.Fatalf("split at %d: %d requests were sent", at, n)
 				}
-				// What is left over of one response must not be there for the next.
-				if len(g.idle) > 0 && strings.Contains(c.name, "behind") {
-					for _, u := range g.idle {
-						if u.in != nil {
-							t.Fatalf("split at %d: a connection waits with %q", at, u.in.unread())
-						}
-					}
+				// What is behind a response would be taken for the next one.
+				if at == 0 && len(g.idle) > 0 && strings.Contains(c.name, "behind") {
+					t.Fatal("the upstream connection is kept")
 				}
 				for _, u := range g.idle {
 					u.Close()
