@@ -153,12 +153,12 @@ func (p *process) applied(a controllers.Applied) {
 	if a.Lane != controllers.LaneRetry {
 		p.metrics.Propagated(a.Total)
 	}
+	p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
+		"lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)
 	if p.serving != nil && p.server.Ready() == nil {
 		p.serving()
 		p.serving = nil
 	}
-	p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
-		"lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)
 }
 
 // run serves until ctx ends or something fails, and stops in order: it becomes unready, serves on for the drain delay,
