@@ -23,20 +23,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type plane struct {
 	mu      sync.Mutex
 	applied []*proxy.Snapshot // guarded by mu
-	err     error             // what Apply returns; guarded by mu
 }
 
 func (p *plane) Apply(s *proxy.Snapshot) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.applied = append(p.applied, s)
-	return p.err
-}
-
-func (p *plane) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = err
+	return nil
 }
 
 // hosts returns the host names of the latest snapshot.

@@ -321,6 +321,21 @@ func TestWhatCannotBeBoundIsTriedAgainAndDelaysReadiness(t *testing.T) {
 	})
 }
 
+func TestAChangeWithoutEffectDoesNotHideWhatIsNotBound(t *testing.T) {
+	withLoop(t, func(b *bench) {
+		b.failing(func() error { return errors.New("bind port 8080: in use") })
+		b.set(anIngress("i"))
+		b.listed()
+		b.set(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "unrelated"}})
+		b.rest()
+		select {
+		case <-b.loop.synced:
+			t.Error("synced while a port is not bound")
+		default:
+		}
+	})
+}
+
 func TestAPanicOfTheDataPlaneDoesNotEndTheLoop(t *testing.T) {
 	withLoop(t, func(b *bench) {
 		b.listed()

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -82,7 +83,9 @@ func annotations(gateway *gatewayv1.Gateway) map[string]string {
 
 // owner returns the reference by which the API server's garbage collector removes what belongs to a deleted Gateway.
 func owner(gateway *gatewayv1.Gateway) metav1.OwnerReference {
-	ref := metav1.NewControllerRef(gateway, gatewayv1.SchemeGroupVersion.WithKind("Gateway"))
+	ref := metav1.NewControllerRef(gateway, schema.GroupVersionKind{
+		Group: gatewayv1.GroupName, Version: gatewayv1.GroupVersion.Version, Kind: "Gateway",
+	})
 	ref.BlockOwnerDeletion = nil // some clusters ask for a right on the Gateway for this, and nothing needs it
 	return *ref
 }

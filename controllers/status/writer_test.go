@@ -177,22 +177,28 @@ func TestAConflictIsResolvedByReadingAgain(t *testing.T) {
 	}
 }
 
-func TestAStaleCacheNeverOverwritesANewerState(t *testing.T) {
-	c := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
-	stale := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
-	var newer networkingv1.Ingress
+func TestAStaleCacheNeverOverwritesWhatOthersWrote(t *testing.T) {
+	c := newCluster(t, routeWith())
+	stale := newCluster(t, routeWith())
+	var newer gatewayv1.HTTPRoute
 	if err := c.Get(t.Context(), web, &newer); err != nil {
 		t.Fatal(err)
 	}
-	newer.Annotations = map[string]string{"changed": "meanwhile"}
-	if err := c.Update(t.Context(), &newer); err != nil {
+	newer.Status.Parents = []gatewayv1.RouteParentStatus{parent("theirs", "example.com/other")}
+	if err := c.Status().Update(t.Context(), &newer); err != nil {
 		t.Fatal(err)
 	}
 	w := c.writer(stale)
-	w.Report(ingressReport("192.0.2.1"))
-	lead(w, func() { eventually(t, func() bool { return c.ingressIP(t) == "192.0.2.1" }) })
-	if err := c.Get(t.Context(), web, &newer); err != nil || newer.Annotations["changed"] != "meanwhile" {
-		t.Errorf("the newer state is lost: %v, %v", newer.Annotations, err)
+	r := status.New()
+	r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
+	w.Report(r)
+	ours := func() bool {
+		err := c.Get(t.Context(), web, &newer)
+		return err == nil && slices.ContainsFunc(newer.Status.Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == controller })
+	}
+	lead(w, func() { eventually(t, ours) })
+	if len(newer.Status.Parents) != 2 {
+		t.Errorf("the other's entry is lost: %v", plain(newer.Status.Parents))
 	}
 }
 
