@@ -50,7 +50,7 @@ func (x *Exchange) Original() (host, path []byte) {
 type Request struct {
 	Method []byte // case-sensitive token
 	Scheme string // "http" or "https"
-	// Authority is the host as the client sent it, with its port if it gave one: the value of the Host field.
+	// Authority is the host as the client sent it but in lower case, with its port if it gave one: the value of the Host field.
 	Authority []byte
 	// Host is Authority without port, in lower case, without a final dot: what routing uses. IPv6 literals keep
 	// their brackets.

@@ -218,6 +218,7 @@ func TestDifferential(t *testing.T) {
 			switch {
 			case !slices.Equal(a[:n], b[:n]):
 				t.Fatalf("%q:\nours   %q\ntheirs %q", in.String(), a, b)
+			case len(a) != len(b) && severalConnections(in.String()):
 			case len(a) > n:
 				t.Fatalf("%q: ours accepts more:\nours   %q\ntheirs %q, %q", in.String(), a, b, theirs.statuses)
 			case len(b) > n && !ours.refused():
@@ -233,6 +234,12 @@ func TestDifferential(t *testing.T) {
 			t.Errorf("the generator does not reach enough: %d and %d", both, stricter)
 		}
 	})
+}
+
+// severalConnections reports whether in may have a request in HTTP/1.0 with more than one Connection line: net/http goes by the first
+// (RFC 9110 section 7.6.1: they are one list), and so may end the connection earlier or later.
+func severalConnections(in string) bool {
+	return strings.Contains(in, "HTTP/1.0") && strings.Count(in, "Connection:") > 1
 }
 
 // randomRequest makes a request, usually one that is valid.
