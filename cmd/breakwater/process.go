@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -120,9 +122,16 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	return p, err
 }
 
-// limitMemory sets the runtime's memory limit to nine tenths of the container's, so that the garbage collector works
-// harder before the kernel ends the process. GOMEMLIMIT takes precedence.
+// garbagePercent is how much the heap may grow beyond what is live before it is collected. Requests make next to no garbage,
+// so half of the runtime's default costs nothing and saves a quarter of the memory.
+const garbagePercent = 50
+
+// limitMemory makes the garbage collector thrifty, and sets the runtime's memory limit to nine tenths of the container's,
+// so that it works harder before the kernel ends the process. GOGC and GOMEMLIMIT take precedence.
 func limitMemory(log *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
 	if err != nil {
 		log.Debug("no memory limit is set", "reason", err)

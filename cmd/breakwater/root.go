@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const rootLong = `Breakwater routes traffic for Ingress, Gateway API and Services, and injects faults into it on purpose.
+const rootLong = `Breakwater routes the traffic that Ingress and Gateway API objects describe.
 
   breakwater demo                     everything embedded: backends, sample manifests, proxy; prints what to try
   breakwater serve --manifests DIR    standalone: Kubernetes YAML from files, reloaded on change, no API server
