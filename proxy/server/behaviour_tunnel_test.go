@@ -175,7 +175,9 @@ func TestTunnelCarriesMuchBothWays(t *testing.T) {
 	e := endpoint(t, func(_ int, c *wire) {
 		c.head()
 		c.send(switching)
+		written := make(chan struct{})
 		go func() {
+			defer close(written)
 			for range size / len(block) {
 				c.Write(block)
 			}
@@ -184,6 +186,7 @@ func TestTunnelCarriesMuchBothWays(t *testing.T) {
 		h := sha256.New()
 		io.Copy(h, c.in)
 		up <- h.Sum(nil)
+		<-written // returning closes the connection
 	})
 	c := dialWire(t, proxyTo(t, Config{}, e.addr))
 	c.send(upgradeRequest)

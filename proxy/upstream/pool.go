@@ -7,12 +7,15 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 )
 
-// shards bound how many callers contend for one lock.
-const shards = 8
+// maxShards bounds the number of locks of a pool.
+const maxShards = 16
+
+// shardsFor is how many locks callers share on so many processors: more would only spread the connections over more memory.
+func shardsFor(processors int) int { return min(processors, maxShards) }
 
 // pool keeps idle connections, the latest used on top: so few stay warm and the others age and are closed.
 type pool struct {
-	shard [shards]poolShard
+	shard []poolShard
 	max   int // idle connections per shard
 }
 
@@ -30,8 +33,9 @@ type idleConn struct {
 
 // take returns the latest used connection that is still good; those that are not are closed on the way.
 func (p *pool) take(near uint32) *http1.Conn {
-	for i := range uint32(shards) {
-		s := &p.shard[(near+i)%shards]
+	n := uint32(len(p.shard))
+	for i := range n {
+		s := &p.shard[(near+i)%n]
 		for {
 			c := s.pop()
 			if c == nil {
@@ -61,7 +65,7 @@ func (s *poolShard) pop() *http1.Conn {
 
 // put keeps c, or closes it if there are enough.
 func (p *pool) put(near uint32, c *http1.Conn, now int64) {
-	s := &p.shard[near%shards]
+	s := &p.shard[near%uint32(len(p.shard))]
 	s.mu.Lock()
 	keep := !s.closed && len(s.idle) < p.max
 	if keep {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type key struct {
 type Registry struct {
 	cfg    Config
 	dialer dialer
+	shards int
 	now    atomic.Int64 // nanoseconds since start, as of the last sweep
 	start  time.Time
 	stop   chan struct{}
@@ -62,7 +64,7 @@ type member struct {
 func NewRegistry(cfg Config) *Registry {
 	cfg = cfg.withDefaults()
 	r := &Registry{
-		cfg: cfg, dialer: newDialer(cfg), start: time.Now(),
+		cfg: cfg, dialer: newDialer(cfg), shards: shardsFor(runtime.GOMAXPROCS(0)), start: time.Now(),
 		stop: make(chan struct{}), done: make(chan struct{}), members: map[key]*member{},
 	}
 	r.now.Store(1)
@@ -77,8 +79,7 @@ func (r *Registry) Acquire(id proxy.BackendID, e proxy.Endpoint) *Endpoint {
 	defer r.mu.Unlock()
 	m := r.members[k]
 	if m == nil {
-		m = &member{}
-		m.pool.max = max(1, r.cfg.MaxIdle/shards)
+		m = &member{pool: pool{shard: make([]poolShard, r.shards), max: max(1, r.cfg.MaxIdle/r.shards)}}
 		r.members[k] = m
 	}
 	m.holders++

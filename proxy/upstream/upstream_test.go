@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,7 @@ func TestIdleConnectionsExpire(t *testing.T) {
 
 func TestIdleConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		shards := shardsFor(runtime.GOMAXPROCS(0))
 		r := registry(t, Config{MaxIdle: 2 * shards})
 		e := r.Acquire(web, at)
 		for i := range uint32(10 * shards) {
