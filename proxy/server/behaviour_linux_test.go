@@ -1,10 +1,12 @@
 package server
 
 import (
-	"context"
+	"net"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
 // shrinkBacklog makes a listener hold only one connection that nobody accepts.
@@ -16,7 +18,28 @@ func shrinkBacklog(raw syscall.RawConn) (err error) {
 	return err
 }
 
-// expired is a context whose time is up.
-func expired(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+func TestConnectTimeoutIs504(t *testing.T) {
+	// A listener whose queue is full answers no SYN.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shrinkBacklog(raw); err != nil {
+		t.Skip(err)
+	}
+	for range 8 {
+		c, err := net.DialTimeout("tcp", ln.Addr().String(), 100*time.Millisecond)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
+	c := dialWire(t, proxyTo(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}}, ln.Addr().String()))
+	c.send(get("/"))
+	c.want("GET", 504)
 }
