@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -40,7 +41,7 @@ func newDiffer(t *testing.T) *differ {
 	d := &differ{t: t, theirs: &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}}
 	d.ours = newGateway(t, Config{Timeouts: Timeouts{Header: time.Second, Idle: time.Second, Body: time.Second, Linger: time.Second}})
 	quiet := log.New(io.Discard, "", 0)
-	transport := &http.Transport{DisableCompression: true, Dial: func(string, string) (net.Conn, error) {
+	transport := &http.Transport{DisableCompression: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		near, far := duplex()
 		d.ledger.conns.Add(1)
 		go d.ledger.serve(far)

@@ -19,5 +19,6 @@
 //
 // What RFC 9112 lets a recipient repair, this engine refuses, with an explicit 4xx or 5xx and a closed connection:
 // a message that two parsers could understand differently is never forwarded. What passes is written anew from its
-// parsed form. See parse.go and target.go for the list.
+// parsed form. The one thing let pass is an empty line before a request. See parse.go and target.go for the list, and
+// TestStricterThanNetHTTP for what net/http takes and this engine does not.
 package http1

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -98,13 +97,4 @@ func get(fields ...string) string {
 // post is a POST request with fields behind Host.
 func post(fields ...string) string {
 	return lines(append([]string{"POST / HTTP/1.1", "Host: h"}, fields...)...)
-}
-
-// statusOf is the status of a refusal; 0 if err is none.
-func statusOf(err error) int {
-	var r *Refusal
-	if errors.As(err, &r) {
-		return r.Status
-	}
-	return 0
 }
