@@ -159,8 +159,14 @@ func (p *process) explain(q admin.Query) (fmt.Stringer, error) {
 
 // applied is told of every change of what is served.
 func (p *process) applied(a controllers.Applied) {
-	if a.Lane != controllers.LaneRetry {
+	switch a.Lane {
+	case controllers.LaneFull:
+		p.metrics.Built(telemetry.FullLane, a.Build)
 		p.metrics.Propagated(a.Total)
+	case controllers.LaneEndpoints:
+		p.metrics.Built(telemetry.EndpointsLane, a.Build)
+		p.metrics.Propagated(a.Total)
+	case controllers.LaneRetry: // nothing has changed
 	}
 	p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
 		"lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)

@@ -76,6 +76,10 @@ func TestServeFolder(t *testing.T) {
 		}
 	}
 
+	if _, body := s.adminGet("/metrics"); !strings.Contains(body, `breakwater_config_build_duration_seconds_count{lane="full"} 2`) {
+		t.Errorf("builds are not two:\n%s", body)
+	}
+
 	var stdout, stderr output
 	code := run(context.Background(), []string{"explain", "GET", "new.example.com/", "--admin-address", fmt.Sprintf("127.0.0.1:%d", s.admin)}, &stdout, &stderr)
 	if code != 0 || !strings.Contains(stdout.String(), "Ingress/default/shop/0") {

@@ -33,7 +33,7 @@ type descs struct {
 	refused, noRoute                        *prometheus.Desc
 	idleDownstream, idleUpstream            *prometheus.Desc
 	applies, applyTime, lastApplied, served *prometheus.Desc
-	propagation, problems                   *prometheus.Desc
+	buildTime, propagation, problems        *prometheus.Desc
 	logLines                                *prometheus.Desc
 }
 
@@ -52,6 +52,7 @@ func newDescs() descs {
 		applyTime:   desc("snapshot_apply_duration_seconds", "Time to compile a snapshot and begin to serve it."),
 		lastApplied: desc("snapshot_last_applied_timestamp_seconds", "When the snapshot served now was applied, in Unix time."),
 		served:      desc("snapshot_objects", "What the snapshot served now holds.", "kind"),
+		buildTime:   desc("config_build_duration_seconds", "Time to make a snapshot from the configuration objects, by what could have changed.", "lane"),
 		propagation: desc("config_propagation_seconds", "Time from when a change of the configuration was noticed until it served."),
 		problems:    desc("config_problems", "Problems found in the configuration objects as they are now."),
 		logLines:    desc("access_log_lines_total", "Lines of the access log, by what became of them.", "result"),
@@ -65,7 +66,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.backend.describe(ch)
 	d.listener.describe(ch)
 	for _, one := range []*prometheus.Desc{
-		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.propagation, d.problems, d.logLines,
+		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
 	} {
 		ch <- one
 	}
@@ -117,6 +118,9 @@ func (c *configMetrics) collect(ch chan<- prometheus.Metric, d *descs) {
 		ch <- gauge(d.served, float64(s.Routes), "route")
 		ch <- gauge(d.served, float64(s.Backends), "backend")
 		ch <- gauge(d.served, float64(s.Endpoints), "endpoint")
+	}
+	for lane := range c.builds {
+		ch <- c.builds[lane].collect(d.buildTime, lanes[lane])
 	}
 	ch <- c.propagation.collect(d.propagation)
 	if n := c.problems.Load(); n > 0 {

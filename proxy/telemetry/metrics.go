@@ -134,6 +134,7 @@ type configMetrics struct {
 	lastApplied       atomic.Int64 // Unix nanoseconds, 0 before the first
 	size              atomic.Pointer[Size]
 	propagation       histogram
+	builds            [len(lanes)]histogram
 	problems          atomic.Int64 // one more than the number, 0 before it is known
 }
 
@@ -147,6 +148,21 @@ func (m *Metrics) Applied(at time.Time, took time.Duration, size Size) {
 
 // Rejected records a Snapshot that could not be applied; the one before it goes on serving.
 func (m *Metrics) Rejected() { m.config.rejected.Add(1) }
+
+// Lane says how much of the configuration was built for one change of it.
+type Lane int
+
+// The lanes.
+const (
+	FullLane      Lane = iota // everything, as anything may have changed
+	EndpointsLane             // Endpoints only
+)
+
+var lanes = [...]string{FullLane: "full", EndpointsLane: "endpoints"}
+
+// Built records the time that it took to make a Snapshot from the configuration objects, which precedes applying it. A
+// build whose Snapshot is the one served already is not to be recorded.
+func (m *Metrics) Built(l Lane, took time.Duration) { m.config.builds[l].observe(took) }
 
 // Propagated records the time from when a change of the configuration was noticed until it served.
 func (m *Metrics) Propagated(d time.Duration) { m.config.propagation.observe(d) }

@@ -2,6 +2,8 @@ package telemetry_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -265,6 +268,25 @@ breakwater_snapshot_objects{kind="host"} 2
 breakwater_snapshot_objects{kind="listener"} 1
 breakwater_snapshot_objects{kind="route"} 3
 `, "breakwater_config_problems", "breakwater_snapshot_applies_total", "breakwater_snapshot_last_applied_timestamp_seconds", "breakwater_snapshot_objects")
+}
+
+func TestBuildTimeIsByLane(t *testing.T) {
+	m := telemetry.New()
+	m.Built(telemetry.FullLane, 2*time.Second)
+	m.Built(telemetry.EndpointsLane, time.Millisecond)
+	m.Built(telemetry.EndpointsLane, time.Millisecond)
+	r := httptest.NewRecorder()
+	promhttp.HandlerFor(telemetry.NewRegistry(m, "v1"), promhttp.HandlerOpts{}).ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		`breakwater_config_build_duration_seconds_sum{lane="full"} 2`,
+		`breakwater_config_build_duration_seconds_count{lane="full"} 1`,
+		`breakwater_config_build_duration_seconds_sum{lane="endpoints"} 0.002`,
+		`breakwater_config_build_duration_seconds_count{lane="endpoints"} 2`,
+	} {
+		if !strings.Contains(r.Body.String(), want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
 }
 
 func TestHostileIdentitiesDoNotBreakTheScrape(t *testing.T) {
