@@ -3,6 +3,7 @@ package http1
 import (
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,4 +157,37 @@ type limited struct {
 func (h limited) Serve(x *proxy.Exchange, r proxy.Responder) {
 	defer Limit(r, 300*time.Millisecond)()
 	h.Handler.Serve(x, r)
+}
+
+// An endpoint may answer as soon as it has the last byte: by then it must be known that the client's connection can go on.
+func TestSpliceTellsWhenTheSourceIsDrained(t *testing.T) {
+	client, src := tcpPair(t)
+	dst, server := tcpPair(t)
+	watch := newWatch()
+	defer watch.close()
+	block := make([]byte, 1<<20)
+	for range 5 { // the receiver's kernel makes room more than once
+		_ = dst.nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		for dst.write(block) == nil {
+		}
+	}
+	_ = dst.nc.SetWriteDeadline(time.Time{})
+	if err := client.write(block[:1000]); err != nil {
+		t.Fatal(err)
+	}
+	var s slot
+	var drained atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := spliceN(dst, src, 1000, spliceSlots{slot: &s, watch: watch, drained: &drained})
+		done <- err
+	}()
+	eventually(t, "the source is drained", drained.Load)
+	select {
+	case err := <-done:
+		t.Fatal("the destination took it:", err)
+	default:
+	}
+	server.close()
+	<-done
 }

@@ -475,3 +475,47 @@ func TestPumpWithoutTimeoutsCanBeStopped(t *testing.T) {
 		g.wantClosed()
 	})
 }
+
+const expecting = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+
+// While the client waits for 100 Continue it is the endpoint that has to move.
+func TestExpectationThatTheEndpointIgnoresIs504(t *testing.T) {
+	timed(t, func(t *testing.T, g *rig) {
+		start := time.Now()
+		g.send(expecting)
+		go io.Copy(io.Discard, g.next())
+		g.wantStatus(504)
+		passed(t, start, distinct.UpstreamHeader)
+	})
+}
+
+func TestLateContinueIsNotTheClientsFault(t *testing.T) {
+	timed(t, func(t *testing.T, g *rig) {
+		g.send(expecting)
+		e := g.next()
+		e.head()
+		time.Sleep(distinct.Body + 2*time.Second)
+		go e.send("HTTP/1.1 100 Continue\r\n\r\n")
+		if res, _, err := g.response("PUT"); err != nil || res.StatusCode != 100 {
+			t.Fatal(res, err)
+		}
+		start := time.Now() // from here on it is the client that has to move
+		g.wantStatus(408)
+		passed(t, start, distinct.Body)
+	})
+}
+
+func TestClientThatDoesNotAwaitContinueMayTakeItsTime(t *testing.T) {
+	timed(t, func(t *testing.T, g *rig) {
+		g.send(expecting)
+		e := g.next()
+		e.head()
+		for range 5 { // longer than UpstreamHeader altogether
+			time.Sleep(distinct.Body - time.Second)
+			g.send("x")
+			e.read(1)
+		}
+		e.send(okOf(0))
+		g.wantStatus(200)
+	})
+}

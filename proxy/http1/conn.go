@@ -231,13 +231,20 @@ func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
 	}
 }
 
-// enterHead notes the wait for a response head. The endpoint's time begins when it has the whole request: until then there is no
-// deadline, and the pump ends or extends the phase.
+// sending reports whether the client's content is on its way: then it is not the endpoint that has to move.
+func (c *serverConn) sending() bool {
+	return c.pump != nil && !c.pump.ended.Load() && !c.body.awaited.Load()
+}
+
+// enterHead notes the wait for a response head. While content is being sent there is no deadline: the endpoint's time begins when it
+// has the whole request. The pump ends the phase or changes its deadline.
 func (u *Conn) enterHead(deadline *uint64) *proxy.Error {
 	c := u.c
 	for {
-		pumping := c.pump != nil && !c.pump.ended.Load()
-		if !pumping && *deadline == 0 {
+		sending := c.sending()
+		if sending {
+			*deadline = 0
+		} else if *deadline == 0 {
 			*deadline = c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader)
 		}
 		if why := c.enterUpstream(u.s, *deadline, awaitHead); why != causeNone {
@@ -249,7 +256,7 @@ func (u *Conn) enterHead(deadline *uint64) *proxy.Error {
 		if err := c.pump.failed(); err != nil {
 			return err
 		}
-		if pumping == !c.pump.ended.Load() {
+		if sending == c.sending() {
 			return nil
 		}
 	}

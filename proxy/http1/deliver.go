@@ -17,7 +17,11 @@ func (c *serverConn) Inform(status int, h *proxy.Header) error {
 	p := appendStatusLine(buf[:0], status, nil)
 	p = appendFields(p, h)
 	p = append(p, crlf...)
-	return c.write(p, nil)
+	err := c.write(p, nil)
+	if status == 100 {
+		c.body.continued()
+	}
+	return err
 }
 
 // write sends p and q to the client.

@@ -59,14 +59,23 @@ func (p *pump) contained(x *proxy.Exchange) (err *proxy.Error) {
 
 func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
 	b := &p.c.body
-	if !b.chunked && b.left >= spliceMin && p.c.down.tcp != nil && p.u.s.tcp != nil {
-		if done, err := p.splice(x); done {
-			return err
+	canSplice := !b.chunked && p.c.down.tcp != nil && p.u.s.tcp != nil
+	var buf *buffer
+	defer func() {
+		if buf != nil {
+			buf.free()
 		}
-	}
-	buf := getLargeBuffer()
-	defer buf.free()
+	}()
 	for {
+		if canSplice && b.left >= spliceMin && !b.awaited.Load() {
+			if done, err := p.splice(x); done {
+				return err
+			}
+			canSplice = false
+		}
+		if buf == nil {
+			buf = getLargeBuffer()
+		}
 		room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len(lastChunk)]
 		n, err := b.Read(room)
 		if n > 0 {
@@ -105,15 +114,17 @@ func (p *pump) splice(x *proxy.Exchange) (done bool, failed *proxy.Error) {
 		b.left -= int64(len(in))
 	}
 	n, side, err := spliceN(p.u.s, c.down, b.left, spliceSlots{
-		slot: &c.pumping, watch: c.srv.watch, stopped: &p.stopped,
+		slot: &c.pumping, watch: c.srv.watch, stopped: &p.stopped, drained: &b.read,
 		read: c.srv.cfg.Timeouts.Body, write: c.srv.cfg.Timeouts.UpstreamWrite,
 	})
 	b.left -= n
 	b.taken = b.taken || n > 0 || side == proxy.Upstream
 	x.RequestBytes += n
 	if b.left == 0 {
-		b.err = io.EOF
 		b.read.Store(true)
+	}
+	if b.read.Load() {
+		b.left, b.err = 0, io.EOF
 	}
 	switch {
 	case err == nil:

@@ -21,6 +21,8 @@ type requestBody struct {
 
 	// read is true once the last byte has been taken from the connection, so that the next request can be found.
 	read atomic.Bool
+	// awaited is true while the client waits for 100 Continue, as far as we know: the endpoint's time runs, not the client's.
+	awaited atomic.Bool
 }
 
 var _ proxy.Body = (*requestBody)(nil)
@@ -155,13 +157,16 @@ func (b *requestBody) more(in *buffer) error {
 // fromConn reads from the connection under the body timeout.
 func (b *requestBody) fromConn(p []byte) (int, error) {
 	c := b.c
-	c.pumping.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Body), 0)
+	b.enterRead()
 	if c.pump != nil && c.pump.stopped.Load() {
 		c.pumping.leave()
 		return 0, errStopped
 	}
 	n, err := c.down.nc.Read(p)
 	b.taken = b.taken || n > 0
+	if n > 0 && b.awaited.CompareAndSwap(true, false) {
+		c.main.extend(0, awaitHead) // the client sends without having been told to
+	}
 	switch why := c.pumping.leave(); {
 	case why == causeDeadline:
 		_ = c.down.nc.SetReadDeadline(time.Time{})
@@ -176,6 +181,25 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 		return 0, io.ErrNoProgress
 	}
 	return 0, err
+}
+
+// enterRead notes the wait for the client.
+func (b *requestBody) enterRead() {
+	c := b.c
+	if b.awaited.Load() {
+		c.pumping.enter(c.down, 0, 0)
+		if b.awaited.Load() {
+			return // continued sets the deadline
+		}
+	}
+	c.pumping.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Body), 0)
+}
+
+// continued notes that the client has been told to send the content.
+func (b *requestBody) continued() {
+	if b.awaited.CompareAndSwap(true, false) {
+		b.c.pumping.extend(b.c.srv.watch.after(b.c.srv.cfg.Timeouts.Body), inPhase)
+	}
 }
 
 var errBodyTimeout = &Refusal{408, "timed out reading the request body", KindBody}

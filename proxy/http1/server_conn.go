@@ -220,6 +220,9 @@ func (c *serverConn) parse() (complete bool, err error) {
 	r.Peer = c.peer
 	r.ClientIP = c.peer.Addr()
 	c.body.begin(&f)
+	if c.body.awaited.Load() != r.Expect {
+		c.body.awaited.Store(r.Expect)
+	}
 	if !c.body.none() {
 		r.Body = &c.body
 	}

@@ -27,6 +27,7 @@ type spliceSlots struct {
 	watch       *Watch
 	stopped     *atomic.Bool // if not nil and true, spliceN ends
 	limit       *limit       // if not nil and hit, spliceN ends
+	drained     *atomic.Bool // if not nil, set once the last byte has been taken from the source
 	read, write time.Duration
 	flags       uint64
 }
@@ -105,7 +106,9 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 			return moved, proxy.Downstream, err
 		}
 		if n > 0 {
-			n -= int64(m.n)
+			if n -= int64(m.n); n == 0 && w.drained != nil {
+				w.drained.Store(true)
+			}
 		}
 		for inPipe > 0 {
 			m.want = inPipe

@@ -19,6 +19,7 @@ type spliceSlots struct {
 	watch       *Watch
 	stopped     *atomic.Bool
 	limit       *limit
+	drained     *atomic.Bool
 	read, write time.Duration
 	flags       uint64
 }

@@ -71,10 +71,10 @@ func (t *slot) enter(s *sock, deadline, flags uint64) cause {
 	return why
 }
 
-// extend moves the deadline of the phase that t is in, if it is of the kind, for another goroutine that has made progress.
+// extend changes the deadline of the phase that t is in, if it is of the kind, for another goroutine that has made progress.
 func (t *slot) extend(deadline, kind uint64) {
 	w := t.word.Load()
-	if w&kind == kind && w&causeMask == 0 && deadline > w>>deadlineAt {
+	if w&kind == kind && w&causeMask == 0 {
 		t.word.CompareAndSwap(w, deadline<<deadlineAt|w&kindMask)
 	}
 }

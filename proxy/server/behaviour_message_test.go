@@ -285,10 +285,9 @@ func TestContinueEndToEnd(t *testing.T) {
 		t.Fatalf("interim response\n%s", head)
 	}
 	c.send("hello")
-	c.want("PUT", 200)
-	c.send(get("/")) // and the connection goes on
-	c.send("")
-	c.CloseWrite()
+	if res, _, err := c.response("PUT"); err != nil || res.StatusCode != 200 || res.Close {
+		t.Fatal(res, err)
+	}
 }
 
 func TestContinueRefused(t *testing.T) {
