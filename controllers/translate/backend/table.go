@@ -24,8 +24,7 @@ type Table struct {
 // entry is what a Backend was made from.
 type entry struct {
 	service *corev1.Service // nil: it does not exist
-	slices  []*discoveryv1.EndpointSlice
-	uses    int // references
+	uses    int             // references
 }
 
 // NewTable returns an empty Table.
@@ -141,20 +140,15 @@ func (n *edition) refreshSome(v *view.View, delta *view.Delta, changes Uses) {
 	}
 }
 
-// refresh makes a Backend anew if what it was made from has changed.
+// refresh makes a Backend anew from its Service and EndpointSlices as they are now.
 func (n *edition) refresh(v *view.View, id proxy.BackendID, e entry) {
 	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name}
 	service := v.Services[key]
-	var list []*discoveryv1.EndpointSlice
-	if service != nil {
-		list = v.EndpointSlices[key]
+	if service != e.service {
+		n.ownEntries()
+		n.table.entries[id] = entry{service, e.uses}
 	}
-	if _, ok := n.table.Backends[id]; ok && service == e.service && slices.Equal(list, e.slices) {
-		return
-	}
-	n.ownEntries()
-	n.table.entries[id] = entry{service, list, e.uses}
-	n.replace(id, service, list)
+	n.replace(id, service, v.EndpointSlices[key])
 }
 
 // replace puts the Backend in place, and keeps the one that is there if it is equal.
