@@ -252,6 +252,25 @@ func TestBindErrorNamesPortAndListener(t *testing.T) {
 	c.want("GET", 200)
 }
 
+func TestBindErrorOfLaterListenerLeavesServerReady(t *testing.T) {
+	e := endpoint(t, answers(okHello))
+	w := newWorld(t, Config{})
+	if err := w.Apply(snapshotOf(backendOf("web", e.addr))); err != nil {
+		t.Fatal(err)
+	}
+	w.deny[81] = errors.New("no such luck")
+	snap := snapshotOf(backendOf("web", e.addr))
+	l := *snap.Listeners[0]
+	l.Port, l.ID = 81, proxy.ListenerID{Object: proxy.ObjectID{Kind: "Gateway", Namespace: "infra", Name: "edge"}, Section: "web"}
+	snap.Listeners = append(snap.Listeners, &l)
+	if err := w.Apply(snap); err == nil {
+		t.Fatal("the port was bound")
+	}
+	if err := w.Ready(); err != nil {
+		t.Error("one Listener takes the others out of service:", err)
+	}
+}
+
 // swap is a Balancer whose first choice makes the configuration change: the Endpoint that it picks is gone by then.
 type swap struct{ once func() }
 

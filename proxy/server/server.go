@@ -59,6 +59,7 @@ type Server struct {
 	backends map[proxy.BackendID]*backend
 	ports    map[uint16]*port
 	unbound  error // why some port is not bound
+	complete bool  // every port of some Snapshot has been bound
 	closed   bool
 	accept   sync.WaitGroup
 }
@@ -136,6 +137,7 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 	}
 	s.state.Store(next)
 	s.unbound = s.bind(next)
+	s.complete = s.complete || s.unbound == nil
 	if prev == nil || prev.snap != snap {
 		s.prune(prev, next)
 		s.metrics.Applied(time.Now(), time.Since(began), next.size)
@@ -143,7 +145,8 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 	return s.unbound
 }
 
-// Ready returns nil once a Snapshot is served on all its ports, and why not otherwise.
+// Ready returns nil once a Snapshot has been served on all its ports, and why not otherwise. A port that cannot be bound later
+// leaves the Server ready: one bad Listener must not take the traffic of all others away.
 func (s *Server) Ready() error {
 	if s.draining.Load() {
 		return errors.New("shutting down")
@@ -153,6 +156,9 @@ func (s *Server) Ready() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.complete {
+		return nil
+	}
 	return s.unbound
 }
 
