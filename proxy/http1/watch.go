@@ -64,11 +64,15 @@ func (t *slot) enter(s *sock, deadline, flags uint64) cause {
 		}
 		t.target.Store(s)
 	}
-	why := t.ended(t.word.Swap(deadline<<deadlineAt | flags | inPhase))
-	if why != causeNone {
-		t.leave()
+	for {
+		w := t.word.Load()
+		if w&causeMask != 0 {
+			return t.leave()
+		}
+		if t.word.CompareAndSwap(w, deadline<<deadlineAt|flags|inPhase) {
+			return causeNone
+		}
 	}
-	return why
 }
 
 // extend changes the deadline of the phase that t is in, if it is of the kind, for another goroutine that has made progress.
