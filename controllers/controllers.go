@@ -258,9 +258,6 @@ func (c *Controllers) statusChanged(kind string, object client.Object) {
 
 // provide takes what the Gateways should have from the loop.
 func (c *Controllers) provide(p *places) {
-	for _, gateway := range p.without {
-		c.config.Log.Warn("no pod port is left for this Gateway", "Gateway", gateway)
-	}
 	c.places.Set(p.gateways, p.ports, p.pods, c.config.Gateways.ServiceType)
 }
 

@@ -132,7 +132,8 @@ func (l *loop) build() {
 	options := l.options
 	gateways := l.gateways()
 	l.allocated = infrastructure.Record(gateways, l.view.Services, l.ports, l.allocated)
-	options.Placement = infrastructure.Placement{Ports: l.allocated, Services: l.view.Services}
+	ports, without := infrastructure.Allocate(gateways, l.allocated, l.ports)
+	options.Placement = infrastructure.Placement{Ports: l.allocated, Without: without, Range: l.ports, Services: l.view.Services}
 	if service := l.view.Services[l.pods.Service]; service != nil {
 		options.Addresses = infrastructure.Addresses(service)
 	}
@@ -141,8 +142,11 @@ func (l *loop) build() {
 	if done {
 		l.serving()
 	}
-	_, podsChanged := changes.services[l.pods.Service]
-	l.outbox.put(l.builder.report(), l.places(gateways, changes.full || podsChanged))
+	var next *places
+	if _, podsChanged := changes.services[l.pods.Service]; changes.full || podsChanged {
+		next = &places{gateways: gateways, ports: ports, pods: l.addresses()}
+	}
+	l.outbox.put(l.builder.report(), next)
 }
 
 // serving notes that everything is served as the View says.
@@ -165,15 +169,6 @@ func (l *loop) gateways() []*gatewayv1.Gateway {
 		}
 	}
 	return result
-}
-
-// places returns what the Gateways should have, nil if that cannot have changed.
-func (l *loop) places(gateways []*gatewayv1.Gateway, changed bool) *places {
-	if !changed {
-		return nil
-	}
-	ports, without := infrastructure.Allocate(gateways, l.allocated, l.ports)
-	return &places{gateways: gateways, ports: ports, without: without, pods: l.addresses()}
 }
 
 // addresses returns where the replicas are.

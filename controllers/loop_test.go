@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -379,6 +380,31 @@ func TestAPanicOfATranslationKeepsWhatIsServed(t *testing.T) {
 	if !b.build(v, good, batch{services: map[types.NamespacedName]struct{}{{Namespace: "ns", Name: "web"}: {}}}) || p.hosts() != 2 {
 		t.Errorf("the build after the bug serves %d hosts, want 2", p.hosts())
 	}
+}
+
+// TestNoPodPortLeftIsACondition: what a Gateway waits for, perhaps for ever, stands where its author looks.
+func TestNoPodPortLeftIsACondition(t *testing.T) {
+	withLoop(t, func(b *bench) {
+		b.loop.ports = infrastructure.Range{First: 20000, Last: 20000}
+		first, second := aGateway(), aGateway()
+		first.ObjectMeta, second.ObjectMeta = named("first"), named("second")
+		class := &gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: "breakwater"}}
+		class.Spec.ControllerName = "breakwater-gateway.io/controller"
+		b.set(class, first, second)
+		b.listed()
+		for name, want := range map[string]string{
+			"first":  "no port has been allocated yet",
+			"second": "all pod ports from 20000 to 20000 belong to listeners of other Gateways",
+		} {
+			entry := b.loop.builder.report().Gateways[types.NamespacedName{Namespace: "ns", Name: name}]
+			for _, conditions := range [][]metav1.Condition{entry.Conditions, entry.Listeners[0].Conditions} {
+				c := meta.FindStatusCondition(conditions, string(gatewayv1.GatewayConditionProgrammed))
+				if c == nil || c.Status != metav1.ConditionFalse || c.Message != want {
+					t.Errorf("%s: %+v, want the message %q", name, c, want)
+				}
+			}
+		}
+	})
 }
 
 func aGateway() *gatewayv1.Gateway {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/breakwater-gateway/breakwater/controllers/infrastructure"
@@ -15,7 +14,6 @@ import (
 type places struct {
 	gateways []*gatewayv1.Gateway
 	ports    infrastructure.Ports
-	without  []types.NamespacedName // Gateways for which no pod port is left
 	pods     infrastructure.Pods
 }
 

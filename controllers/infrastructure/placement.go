@@ -1,6 +1,9 @@
 package infrastructure
 
 import (
+	"fmt"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -9,6 +12,8 @@ import (
 // recorded. It is read-only.
 type Placement struct {
 	Ports    Ports
+	Without  []types.NamespacedName // Gateways for which no port of Range is left
+	Range    Range
 	Services map[types.NamespacedName]*corev1.Service
 }
 
@@ -16,6 +21,14 @@ type Placement struct {
 func (p Placement) Port(gateway types.NamespacedName, port int32) (uint16, bool) {
 	target, ok := p.Ports[gateway][port]
 	return target, ok
+}
+
+// Shortage says whether no pod port is left for the Gateway.
+func (p Placement) Shortage(gateway types.NamespacedName, _ int32) string {
+	if !slices.Contains(p.Without, gateway) {
+		return ""
+	}
+	return fmt.Sprintf("all pod ports from %d to %d belong to listeners of other Gateways", p.Range.First, p.Range.Last)
 }
 
 // Addresses returns the addresses of the Gateway's Service; none while the Gateway has no port.

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*/out.txt")
 // too: they must not do harm if they arrive anyway.
 //
 // A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "external-name", "pending" (no
-// port allocated).
+// port allocated for the Gateway gw), "offset" (such a high one that there are no ports).
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/in.yaml")
 	if err != nil || len(inputs) == 0 {
@@ -102,7 +102,9 @@ func caseOptions(data []byte) translate.Options {
 		case "external-name":
 			o.AllowExternalName = true
 		case "pending":
-			o.Placement = gateway.Offset{Offset: 65535}
+			o.Placement = placement{lacks: "gw"}
+		case "offset":
+			o.Placement = gateway.Offset{Offset: 65535, Reachable: []string{"203.0.113.2"}}
 		default:
 			panic("unknown option " + word)
 		}

@@ -276,4 +276,11 @@ func (p placement) Port(gateway types.NamespacedName, port int32) (uint16, bool)
 	return uint16(port) + p.offset, gateway.Name != p.lacks
 }
 
+func (placement) Shortage(gateway types.NamespacedName, port int32) string {
+	if port == 80 {
+		return "gone for " + gateway.Name
+	}
+	return ""
+}
+
 func (placement) Addresses(types.NamespacedName) []string { return []string{"203.0.113.9"} }

@@ -33,6 +33,9 @@ func (p *placement) Port(g types.NamespacedName, port int32) (uint16, bool) {
 	return p.ports[key], true
 }
 
+// Shortage implements gateway.Placement.
+func (p *placement) Shortage(types.NamespacedName, int32) string { return "" }
+
 // Addresses implements gateway.Placement.
 func (p *placement) Addresses(types.NamespacedName) []string { return []string{"127.0.0.1"} }
 

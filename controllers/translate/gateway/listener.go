@@ -29,8 +29,9 @@ type gateway struct {
 
 // place is where a listener's port is bound.
 type place struct {
-	bind  uint16 // 0: not allocated
-	taken string // by whom, if somebody else binds it
+	bind     uint16 // 0: not allocated
+	taken    string // by whom, if somebody else binds it
+	shortage string // why none is to be had; "" if one is still to come
 }
 
 // listener is one listener of a Gateway.
@@ -39,6 +40,7 @@ type listener struct {
 	spec     *gatewayv1.Listener
 	hostname string
 	bind     uint16                            // 0: none allocated, or not to be had
+	shortage string                            // why none is to be had; "" if one is still to come
 	public   uint16                            // where clients connect
 	kinds    bool                              // HTTPRoute is among the allowed kinds
 	badKinds string                            // kinds that are not supported
@@ -96,8 +98,13 @@ func places(source *gatewayv1.Gateway, placement Placement, taken map[uint16]str
 	key := keyOf(source)
 	result := make([]place, len(source.Spec.Listeners))
 	for i := range source.Spec.Listeners {
-		bind, ok := placement.Port(key, source.Spec.Listeners[i].Port)
-		if !ok || bind == 0 || source.Spec.Listeners[i].Protocol != gatewayv1.HTTPProtocolType {
+		port := source.Spec.Listeners[i].Port
+		if source.Spec.Listeners[i].Protocol != gatewayv1.HTTPProtocolType {
+			continue
+		}
+		bind, ok := placement.Port(key, port)
+		if !ok || bind == 0 {
+			result[i].shortage = placement.Shortage(key, port)
 			continue
 		}
 		owner := "Gateway " + key.String()
@@ -145,7 +152,7 @@ func (g *gateway) newListener(i int, o Options) *listener {
 			Object:  proxy.ObjectID{Kind: KindGateway, Namespace: g.source.Namespace, Name: g.source.Name},
 			Section: string(spec.Name),
 		},
-		spec: spec, bind: g.places[i].bind, parentNS: g.source.Namespace,
+		spec: spec, bind: g.places[i].bind, shortage: g.places[i].shortage, parentNS: g.source.Namespace,
 	}
 	l.public = uint16(spec.Port)
 	if o.DirectPorts {

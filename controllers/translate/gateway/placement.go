@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"math"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -11,6 +12,8 @@ import (
 type Placement interface {
 	// Port returns the port to bind for a port of the Gateway's listeners, and false as long as none is allocated.
 	Port(gateway types.NamespacedName, port int32) (uint16, bool)
+	// Shortage says why a port for which Port returns false cannot be had; "" if it is only a matter of time.
+	Shortage(gateway types.NamespacedName, port int32) string
 	// Addresses returns the addresses of the Gateway for its status: IP addresses or host names.
 	Addresses(gateway types.NamespacedName) []string
 }
@@ -31,6 +34,14 @@ func (o Offset) Port(_ types.NamespacedName, port int32) (uint16, bool) {
 		return 0, false
 	}
 	return uint16(number), true
+}
+
+// Shortage says whether the port is too high.
+func (o Offset) Shortage(_ types.NamespacedName, port int32) string {
+	if port > 0 && int64(port)+int64(o.Offset) > math.MaxUint16 {
+		return fmt.Sprintf("port %d plus the offset %d is no port any more", port, o.Offset)
+	}
+	return ""
 }
 
 // Addresses returns the addresses of the process.

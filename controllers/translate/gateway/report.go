@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -168,13 +169,14 @@ func (g *gateway) programmed() metav1.Condition {
 	condition := func(state bool, reason gatewayv1.GatewayConditionReason, message string) metav1.Condition {
 		return status.Condition(string(gatewayv1.GatewayConditionProgrammed), state, string(reason), message, g.source.Generation)
 	}
-	served, pending := 0, 0
+	served, pending, shortage := 0, 0, ""
 	for _, l := range g.listeners {
 		switch {
 		case l.served():
 			served++
 		case l.refusal == nil && l.conflict == "":
 			pending++
+			shortage = cmp.Or(shortage, l.shortage)
 		}
 	}
 	switch address := g.unusableAddress(); {
@@ -182,6 +184,8 @@ func (g *gateway) programmed() metav1.Condition {
 		return condition(false, gatewayv1.GatewayReasonInvalid, "no listener can be served")
 	case address != "":
 		return condition(false, gatewayv1.GatewayReasonAddressNotUsable, address)
+	case served == 0 && shortage != "":
+		return condition(false, gatewayv1.GatewayReasonNoResources, shortage)
 	case served == 0:
 		return condition(false, gatewayv1.GatewayReasonPending, "no port has been allocated yet")
 	case len(g.addresses) == 0:

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,10 +48,13 @@ func (l *listener) conditions(generation int64, problem string) []metav1.Conditi
 	case problem != "":
 		programmed = invalid(problem)
 	case l.bind == 0:
-		programmed = condition(gatewayv1.ListenerConditionProgrammed, false, gatewayv1.ListenerReasonPending, "no port has been allocated yet")
+		programmed = condition(gatewayv1.ListenerConditionProgrammed, false, gatewayv1.ListenerReasonPending, l.waiting())
 	}
 	return []metav1.Condition{accepted, programmed, conflicted, resolved}
 }
+
+// waiting says what a listener without a port waits for.
+func (l *listener) waiting() string { return cmp.Or(l.shortage, "no port has been allocated yet") }
 
 func (l *listener) conflictMessage() string {
 	if l.conflict == gatewayv1.ListenerReasonProtocolConflict {
