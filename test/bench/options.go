@@ -25,6 +25,7 @@ const outFolder = "../../build/bench"
 const (
 	partIdle  = "idle"
 	partScale = "scale"
+	partAPI   = "api"
 )
 
 // options say what to measure.
@@ -32,13 +33,14 @@ type options struct {
 	breakwaters []named  // command lines, in the order given; the first one is what peers are compared with
 	targets     []target // programs that run already
 	only        []string // names of peers; empty for all
-	parts       []string // workloads, "idle" and "scale"; empty for all
+	parts       []string // workloads, "idle", "scale" and "api"; empty for all
 	rounds      int
 	idleRounds  int
 	idle        int // connections
 	connections int // 0 for each workload's own
 	seconds     int // 0 for each workload's own
 	scales      []int
+	apiScales   []int
 	perService  int
 	perFile     int
 	edits       int
@@ -60,7 +62,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(output)
-	quick := flags.Bool("quick", false, "a run of about 90 seconds: "+strings.Join(quickParts(), ", ")+" only, in fewer and shorter rounds")
+	quick := flags.Bool("quick", false, "a run of about two minutes: "+strings.Join(quickParts(), ", ")+" only, in fewer and shorter rounds")
 	flags.Func("breakwater", "[NAME=]PATH of a breakwater binary; repeat to compare builds (default "+defaultBreakwater+")", o.addBreakwater)
 	flags.Func("breakwater-cmd", "[NAME=]COMMAND LINE that the arguments of `serve` are added to; may be repeated", o.addBreakwater)
 	flags.Func("target", "NAME=PID=URL of a program that runs already, for the workload small; may be repeated", o.addTarget)
@@ -72,9 +74,10 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
 	flags.IntVar(&o.idleRounds, "idle-rounds", 3, "rounds of the memory measurement, each with fresh processes")
 	scales := flags.String("scale", "10,1000,10000", "comma-separated numbers of hosts, each with one route")
-	flags.IntVar(&o.perService, "routes-per-service", 10, "hosts that share one Service in the scale measurement")
+	apiScales := flags.String("api-scale", "1000,10000", "comma-separated numbers of hosts that the API server holds, one after the other")
+	flags.IntVar(&o.perService, "routes-per-service", 10, "hosts that share one Service in the scale and api measurements")
 	flags.IntVar(&o.perFile, "objects-per-file", 100, "objects in one manifest file of the scale measurement")
-	flags.IntVar(&o.edits, "edits", 50, "edits of each kind in the scale measurement")
+	flags.IntVar(&o.edits, "edits", 50, "edits of each kind in the scale and api measurements")
 	flags.StringVar(&o.backend, "backend-address", "", "address for the backend, to put a --target in front of it (default a free port)")
 	flags.StringVar(&o.out, "out", "", "path of the results, without extension (default "+outFolder+"/DATE)")
 	flags.BoolVar(&o.ownLoad, "own-load", false, "use the bench's own load generator even if wrk is there")
@@ -92,12 +95,15 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 		if !set["scale"] {
 			*scales = "10,1000"
 		}
+		if !set["api-scale"] {
+			*apiScales = "1000"
+		}
 		if !set["workload"] {
 			*parts = strings.Join(quickParts(), ",")
 		}
 	}
 	o.only, o.parts = list(*only), list(*parts)
-	return o, o.complete(*scales)
+	return o, o.complete(*scales, *apiScales)
 }
 
 // quick shortens what was not given explicitly.
@@ -116,19 +122,19 @@ func (o *options) quick(set map[string]bool) {
 }
 
 // complete checks the options and fills in what depends on others.
-func (o *options) complete(scales string) error {
+func (o *options) complete(scales, apiScales string) (err error) {
 	for _, part := range o.parts {
 		if !slices.Contains(allParts(), part) {
 			return fmt.Errorf("unknown workload %q, want one of %s", part, strings.Join(allParts(), ", "))
 		}
 	}
-	for _, text := range list(scales) {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return fmt.Errorf("scale %q is not a number of hosts", text)
-		}
-		o.scales = append(o.scales, n)
+	if o.scales, err = numbers(scales); err != nil {
+		return err
 	}
+	if o.apiScales, err = numbers(apiScales); err != nil {
+		return err
+	}
+	slices.Sort(o.apiScales) // each adds objects to those of the one before
 	if o.rounds < 1 || o.idleRounds < 1 || o.idle < 1 || o.edits < 1 || o.perService < 1 || o.perFile < 1 {
 		return errors.New("rounds, edits and numbers of connections, routes and objects must be at least 1")
 	}
@@ -190,10 +196,23 @@ func allParts() []string {
 	for _, w := range load.Workloads() {
 		names = append(names, w.Name)
 	}
-	return append(names, partIdle, partScale)
+	return append(names, partIdle, partScale, partAPI)
 }
 
-func quickParts() []string { return []string{"small", "get10m", partIdle, partScale} }
+func quickParts() []string { return []string{"small", "get10m", partIdle, partScale, partAPI} }
+
+// numbers reads numbers of hosts.
+func numbers(text string) ([]int, error) {
+	var all []int
+	for _, one := range list(text) {
+		n, err := strconv.Atoi(one)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("scale %q is not a number of hosts", one)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
 
 func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })

@@ -7,7 +7,7 @@ import (
 )
 
 func TestOptionsChoosePeersAndParts(t *testing.T) {
-	o, err := parseOptions([]string{"--breakwater", "bin/x", "--breakwater", "old=bin/y", "--breakwater-cmd", "n=run it -v", "--only", "old,nginx", "--workload", "small,scale", "--scale", "5,7"}, io.Discard)
+	o, err := parseOptions([]string{"--breakwater", "bin/x", "--breakwater", "old=bin/y", "--breakwater-cmd", "n=run it -v", "--only", "old,nginx", "--workload", "small,scale", "--scale", "5,7", "--api-scale", "9,8"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func TestOptionsChoosePeersAndParts(t *testing.T) {
 	if !o.wantsPeer("old") || !o.wantsPeer("nginx") || o.wantsPeer("caddy") || !o.wantsPart("scale") || o.wantsPart("idle") {
 		t.Error("wrong choice of peers or parts")
 	}
-	if !slices.Equal(o.scales, []int{5, 7}) || o.rounds != 5 || o.out == "" {
+	if !slices.Equal(o.scales, []int{5, 7}) || !slices.Equal(o.apiScales, []int{8, 9}) || o.rounds != 5 || o.out == "" {
 		t.Errorf("options %+v", o)
 	}
 }
@@ -35,7 +35,7 @@ func TestTargetsAloneAreMeasuredUnlessPeersAreNamed(t *testing.T) {
 
 func TestQuickKeepsWhatIsGiven(t *testing.T) {
 	o, err := parseOptions([]string{"--quick", "--rounds", "4", "--scale", "3"}, io.Discard)
-	if err != nil || o.rounds != 4 || o.seconds != 1 || !slices.Equal(o.scales, []int{3}) || o.wantsPart("get100k") || !o.wantsPart("idle") {
+	if err != nil || o.rounds != 4 || o.seconds != 1 || !slices.Equal(o.scales, []int{3}) || !slices.Equal(o.apiScales, []int{1000}) || !o.wantsPart("api") || o.wantsPart("get100k") || !o.wantsPart("idle") {
 		t.Errorf("options %+v, %v", o, err)
 	}
 }
@@ -45,6 +45,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		{"--workload", "big"},
 		{"--scale", "0"},
 		{"--scale", "x"},
+		{"--api-scale", "-1"},
 		{"--rounds", "0"},
 		{"--target", "x=http://a/"},
 		{"--target", "x=y=http://a/"},

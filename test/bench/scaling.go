@@ -117,14 +117,14 @@ func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, secon
 		return one, err
 	}
 	one.Memory = kib(memory)
-	one.Start = inMillis(one.durations(ctx).Since(nil))
+	one.Start = inMillis(exported(ctx, one.site).Since(nil))
 	s.progress("%s: live after %.0f ms, %.0f KiB", name, one.Live, one.Memory)
 	return one, nil
 }
 
-// durations reads what the process exports about its work; nothing if it exports nothing.
-func (o *scaled) durations(ctx context.Context) scale.Durations {
-	text, err := peer.Get(ctx, o.site.Admin, o.site.Admin, "/metrics")
+// exported reads what the process of a site exports about its work; nothing if it exports nothing.
+func exported(ctx context.Context, site peer.Site) scale.Durations {
+	text, err := peer.Get(ctx, site.Admin, site.Admin, "/metrics")
 	if err != nil {
 		return nil
 	}
@@ -155,7 +155,7 @@ func (s *session) measureEdits(ctx context.Context, one *scaled) error {
 			if err != nil {
 				return err
 			}
-			before := one.durations(ctx)
+			before := exported(ctx, one.site)
 			took, err := client.TimeEdit(ctx, edit, question)
 			if err != nil {
 				return fmt.Errorf("%s edit %d: %w", kind.name, n, err)
@@ -164,7 +164,7 @@ func (s *session) measureEdits(ctx context.Context, one *scaled) error {
 				return err
 			}
 			kind.into.Live = append(kind.into.Live, millis(took))
-			for name, value := range inMillis(one.durations(ctx).Since(before)) {
+			for name, value := range inMillis(exported(ctx, one.site).Since(before)) {
 				kind.into.Exported[name] = append(kind.into.Exported[name], value)
 			}
 		}

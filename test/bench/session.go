@@ -194,7 +194,7 @@ func (s *session) startBackend(ctx context.Context, name, address string) (strin
 		}
 	}
 	command := peer.Command{Args: []string{s.bin + "/backend", "--listen", address, "--name", name}}
-	p, err := s.start("backend-"+name, command)
+	p, err := s.start("backend-"+name+"-"+address, command)
 	if err != nil {
 		return "", err
 	}

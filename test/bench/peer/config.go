@@ -176,11 +176,23 @@ func Breakwater(name, commandLine string) Peer {
 
 // Serve is the command that serves the manifests of dir on the site's addresses.
 func Serve(commandLine, dir string, s Site) (Command, error) {
+	return serve(commandLine, s, "--manifests", dir)
+}
+
+// ServeCluster is the command that serves the objects of a cluster on the site's addresses. It writes statuses, and elects
+// who does so by a Lease that only it uses, so that it need not wait for one that an earlier process held.
+func ServeCluster(commandLine, kubeconfig, lease string, s Site) (Command, error) {
+	return serve(commandLine, s, "--kubeconfig", kubeconfig, "--lease", lease, "--address", "203.0.113.10",
+		"--drain-delay", "0s", "--grace-period", "1s")
+}
+
+// serve is the command that serves on the site's addresses what more arguments name.
+func serve(commandLine string, s Site, more ...string) (Command, error) {
 	_, port, ok := strings.Cut(s.Listen, ":")
 	args := strings.Fields(commandLine)
 	if !ok || len(args) == 0 {
 		return Command{}, fmt.Errorf("no command or no port to serve on: %q, %q", commandLine, s.Listen)
 	}
-	args = append(args, "serve", "--manifests", dir, "--ingress-http-port", port, "--admin-address", s.Admin)
-	return Command{Args: args, Env: goEnv()}, nil
+	args = append(append(args, "serve"), more...)
+	return Command{Args: append(args, "--ingress-http-port", port, "--admin-address", s.Admin), Env: goEnv()}, nil
 }

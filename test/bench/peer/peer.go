@@ -111,8 +111,11 @@ func ModuleVersion(info *debug.BuildInfo, module string) string {
 func goEnv() []string { return []string{fmt.Sprintf("GOMAXPROCS=%d", Workers)} }
 
 // FreeAddress picks a free port of 127.0.0.1.
-func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func FreeAddress() (string, error) { return FreeAddressAt("127.0.0.1") }
+
+// FreeAddressAt is FreeAddress for an address of this machine.
+func FreeAddressAt(host string) (string, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", fmt.Errorf("pick a free port: %w", err)
 	}

@@ -22,6 +22,7 @@ type Report struct {
 	Workloads []Workload `json:"workloads,omitempty"`
 	Idle      *Idle      `json:"idle,omitempty"`
 	Scale     []Scale    `json:"scale,omitempty"`
+	API       []API      `json:"api,omitempty"`
 	Warnings  []string   `json:"warnings,omitempty"`
 }
 

@@ -26,7 +26,7 @@ func (r *Report) tables() []table {
 	if r.Idle != nil {
 		all = append(all, r.Idle.table(r.Peers))
 	}
-	return append(all, scaleTables(r.Scale)...)
+	return append(append(all, scaleTables(r.Scale)...), apiTables(r.API)...)
 }
 
 func (w Workload) table() table {
