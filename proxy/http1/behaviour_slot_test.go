@@ -15,15 +15,22 @@ type counted struct {
 }
 
 func (c *counted) SetReadDeadline(time.Time) error {
-	runtime.Gosched() // whoever does not wait for this is caught
+	linger(c.reads.Load())
 	c.reads.Add(1)
 	return nil
 }
 
 func (c *counted) SetWriteDeadline(time.Time) error {
-	runtime.Gosched()
+	linger(c.writes.Load())
 	c.writes.Add(1)
 	return nil
+}
+
+// linger takes its time now and then: whoever does not wait for an interruption is caught.
+func linger(n int32) {
+	if n%16 == 0 {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // An interruption reaches the connection and the direction of the phase that it was meant for, and is over when the phase's
@@ -47,7 +54,7 @@ func TestInterruptionsHitTheirPhase(t *testing.T) {
 	}()
 	var want [2][2]int32 // by connection and direction
 	last, lastWrites := 0, 0
-	for i := range 30_000 {
+	for i, known := 0, int32(0); known < 2000; i++ {
 		conn, writes := i%2, i/2%2
 		flags := uint64(writes) * writing
 		if i%3 == 0 { // phases often follow each other without leave
@@ -62,6 +69,8 @@ func TestInterruptionsHitTheirPhase(t *testing.T) {
 			}
 		}
 		last, lastWrites = conn, writes
+		known = want[0][0] + want[0][1] + want[1][0] + want[1][1]
+		runtime.Gosched()
 		got := [2][2]int32{{a.reads.Load(), a.writes.Load()}, {b.reads.Load(), b.writes.Load()}}
 		if got[conn][writes] == want[conn][writes]+1 { // this phase's own has come already
 			got[conn][writes]--
@@ -72,7 +81,4 @@ func TestInterruptionsHitTheirPhase(t *testing.T) {
 	}
 	close(stop)
 	<-done
-	if want == ([2][2]int32{}) {
-		t.Fatal("nothing was ever interrupted")
-	}
 }
