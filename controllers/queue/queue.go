@@ -82,6 +82,26 @@ func (q *Queue[K, V]) Forget(key K) {
 	delete(q.desired, key)
 }
 
+// ForgetIf removes key if v is still what is desired of it, and reports whether it was.
+func (q *Queue[K, V]) ForgetIf(key K, v V) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now, ok := q.desired[key]
+	if !ok || !q.config.Equal(now, v) {
+		return false
+	}
+	delete(q.desired, key)
+	return true
+}
+
+// Desired returns the desired value of key, and whether it has one.
+func (q *Queue[K, V]) Desired(key K) (v V, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v, ok = q.desired[key]
+	return v, ok
+}
+
 // Keys returns the keys that have a desired value, in no order.
 func (q *Queue[K, V]) Keys() []K {
 	q.mu.Lock()

@@ -122,6 +122,20 @@ func TestCheckWritesAgainOnlyWhatIsDesired(t *testing.T) {
 	})
 }
 
+func TestForgetIfLeavesWhatIsDesiredSince(t *testing.T) {
+	q := (&sink{}).queue()
+	q.Set("a", "2")
+	if q.ForgetIf("a", "1") || len(q.Keys()) != 1 {
+		t.Error("a newer value was forgotten")
+	}
+	if v, ok := q.Desired("a"); !ok || v != "2" {
+		t.Errorf("%q, %v is desired, want 2", v, ok)
+	}
+	if !q.ForgetIf("a", "2") || len(q.Keys()) != 0 {
+		t.Error("the value was not forgotten")
+	}
+}
+
 func TestAWorkerThatIsBusyGetsTheLastOfManyValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{hold: make(chan struct{})}

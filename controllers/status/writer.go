@@ -101,13 +101,18 @@ func (w *Writer) Report(r *Report) {
 }
 
 // withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours. What we
-// wrote about its parents goes; a replica that does not lead leaves that to the one that does, and to sweep.
+// wrote about an HTTPRoute's parents and an Ingress's addresses goes; a replica that does not lead leaves that to the one
+// that does, and to sweep.
 func (w *Writer) withdraw(key Key) {
-	if key.Kind == "HTTPRoute" && w.leading.Load() {
-		w.queue.Set(key, &HTTPRoute{})
+	last, ok := w.queue.Desired(key)
+	if !ok {
+		return // done meanwhile
+	}
+	if former := formerOf(last); former != nil && w.leading.Load() {
+		w.queue.Set(key, former)
 		return
 	}
-	w.forget(key)
+	w.forget(key, last)
 }
 
 // sweep finds the HTTPRoutes whose status has entries of ours though the Report does not speak of them: they ceased to be
@@ -125,7 +130,7 @@ func (w *Writer) sweep(ctx context.Context) {
 	}
 	for _, route := range routes.Items {
 		if slices.ContainsFunc(route.Status.Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
-			w.queue.SetIfAbsent(Key{"HTTPRoute", client.ObjectKeyFromObject(&route)}, &HTTPRoute{})
+			w.queue.SetIfAbsent(Key{"HTTPRoute", client.ObjectKeyFromObject(&route)}, &formerHTTPRoute{})
 		}
 	}
 }
@@ -143,8 +148,11 @@ func (w *Writer) Run(ctx context.Context) {
 	w.queue.Run(ctx)
 }
 
-func (w *Writer) forget(key Key) {
-	w.queue.Forget(key)
+// forget ends the care for an object unless something else than d is desired of it by now.
+func (w *Writer) forget(key Key, d desired) {
+	if !w.queue.ForgetIf(key, d) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.emitted, key)
@@ -153,12 +161,12 @@ func (w *Writer) forget(key Key) {
 // write brings one object's status to what is desired.
 func (w *Writer) write(ctx context.Context, key Key, d desired) error {
 	err := w.attempt(ctx, w.config.Cached, key, d)
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || err == nil && isFormer(d) { // the cache may not have seen what is to go
 		err = w.attempt(ctx, w.config.Fresh, key, d)
 	}
 	switch {
-	case apierrors.IsNotFound(err):
-		w.forget(key)
+	case apierrors.IsNotFound(err), err == nil && isFormer(d):
+		w.forget(key, d)
 		return nil
 	case apierrors.IsInvalid(err):
 		// Another attempt would end the same way; the next change of the object or the Report is a new chance.

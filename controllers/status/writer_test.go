@@ -30,6 +30,7 @@ const controller = "breakwater-gateway.io/controller"
 type cluster struct {
 	client.Client
 	mu        sync.Mutex
+	reads     int      // guarded by mu
 	writes    int      // guarded by mu
 	conflicts int      // writes that will fail with a conflict; guarded by mu
 	events    []string // guarded by mu
@@ -47,7 +48,12 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	c := &cluster{}
 	c.Client = interceptor.NewClient(
 		fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(objects...).Build(),
-		interceptor.Funcs{SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		interceptor.Funcs{Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			c.mu.Lock()
+			c.reads++
+			c.mu.Unlock()
+			return inner.Get(ctx, key, o, opts...)
+		}, SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			c.mu.Lock()
 			c.writes++
 			conflict := c.conflicts > 0
@@ -97,6 +103,12 @@ func eventually(t *testing.T, ok func() bool) {
 			t.Fatal("still not so after 20 s")
 		}
 	}
+}
+
+func (c *cluster) read() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reads
 }
 
 func (c *cluster) wrote(n int) func() bool {
@@ -351,6 +363,41 @@ func TestARouteThatIsNoLongerReportedLosesOurEntries(t *testing.T) {
 		w.Report(status.New())
 		eventually(t, parents(1))
 	})
+}
+
+func TestAnIngressThatIsNoLongerReportedLosesOurAddress(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile string // the address that somebody puts in the place of ours
+		want      string
+	}{
+		"ours":            {"", ""},
+		"somebody else's": {"192.0.2.9", "192.0.2.9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t, &networkingv1.Ingress{ObjectMeta: objectMeta()})
+			w := cl.writer(nil)
+			lead(w, func() {
+				w.Report(ingressReport("192.0.2.1"))
+				eventually(t, func() bool { return cl.ingressIP(t) == "192.0.2.1" })
+				if c.meanwhile != "" {
+					var i networkingv1.Ingress
+					if err := cl.Get(t.Context(), web, &i); err != nil {
+						t.Fatal(err)
+					}
+					i.Status.LoadBalancer.Ingress[0].IP = c.meanwhile
+					if err := cl.Status().Update(t.Context(), &i); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := cl.read()
+				w.Report(status.New())
+				eventually(t, func() bool { return cl.read() >= before+2 }) // from the cache, and afresh
+			})
+			if got := cl.ingressIP(t); got != c.want {
+				t.Errorf("the address is %q, want %q", got, c.want)
+			}
+		})
+	}
 }
 
 func TestANewLeaderRemovesEntriesThatNobodyReports(t *testing.T) {
