@@ -8,7 +8,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
-// A small GET through routing, balancing and the pool costs at most two allocations, on the whole way from socket to socket.
+// A small GET through routing, balancing and the pool costs no allocation, on the whole way from socket to socket. The figure leaves
+// room for what runs beside it.
 func TestSmallRequestHardlyAllocates(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes pools forget")
@@ -63,8 +64,8 @@ func TestSmallRequestHardlyAllocates(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	perRequest := float64(after.Mallocs-before.Mallocs) / requests
 	t.Logf("%.2f allocations per request", perRequest)
-	if perRequest > 2 {
-		t.Errorf("%.2f allocations per request, want at most 2", perRequest)
+	if perRequest > 0.5 {
+		t.Errorf("%.2f allocations per request, want none", perRequest)
 	}
 	c.Close()
 }

@@ -265,10 +265,11 @@ func (a *attempt) connect(e *upstream.Endpoint, near uint32, fresh bool, limit t
 
 // outcomeOf classifies how an attempt ended.
 func outcomeOf(err *proxy.Error) telemetry.Outcome {
-	var malformed *http1.Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		return telemetry.OK
+	}
+	var malformed *http1.Refusal // on the heap
+	switch {
 	case err.Side == proxy.Downstream:
 		return telemetry.Canceled
 	case err.Status == 504:
