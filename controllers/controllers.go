@@ -39,6 +39,8 @@ type Config struct {
 
 	// Applied, if not nil, is told of every change of what is served. It must not block.
 	Applied func(Applied)
+	// Problems, if not nil, is told how many things are wrong with the objects of ours. It must not block.
+	Problems func(int)
 	// Recheck is the time between two looks for kinds that are not installed; 0 is 10 s.
 	Recheck time.Duration
 }
@@ -215,7 +217,7 @@ func (c *Controllers) Run(ctx context.Context) error {
 	start("caches", c.cluster.Start)
 	start("watches", c.watch)
 	start("loop", func(ctx context.Context) error { c.loop.run(ctx); return nil })
-	start("outbox", func(ctx context.Context) error { c.outbox.deliver(ctx, c.status.Report, c.provide); return nil })
+	start("outbox", func(ctx context.Context) error { c.outbox.deliver(ctx, c.report, c.provide); return nil })
 	start("leader election", func(ctx context.Context) error {
 		return lead(ctx, c.config.Leader, c.clients, c.config.Log, c.write)
 	})
@@ -254,6 +256,14 @@ func (c *Controllers) watch(ctx context.Context) error {
 // statusChanged has a status that someone wrote compared with the desired one: perhaps it was not us.
 func (c *Controllers) statusChanged(kind string, object client.Object) {
 	c.status.Check(status.Key{Kind: kind, NamespacedName: client.ObjectKeyFromObject(object)})
+}
+
+// report takes what there is to say about the objects from the loop.
+func (c *Controllers) report(r *status.Report) {
+	c.status.Report(r)
+	if c.config.Problems != nil {
+		c.config.Problems(len(findings(r)))
+	}
 }
 
 // provide takes what the Gateways should have from the loop.

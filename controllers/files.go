@@ -27,6 +27,8 @@ type FilesConfig struct {
 	Translate translate.Options
 	// Applied, if not nil, is told of every change of what is served. It must not block.
 	Applied func(Applied)
+	// Problems, if not nil, is told how many things are wrong with the files and the objects in them. It must not block.
+	Problems func(int)
 }
 
 // Files keep the data plane as a folder of manifests says: the standalone mode. Every change below the folder is picked up:
@@ -192,6 +194,7 @@ func (f *Files) load(first time.Time) {
 		}
 		f.problems = problems
 	}
+	defer f.count()
 	if !good {
 		return
 	}
@@ -201,6 +204,20 @@ func (f *Files) load(first time.Time) {
 		logReport(f.config.Log, f.report, report)
 		f.report = report
 	}
+}
+
+// count passes on how many things are wrong with the files as they are now, and with the objects that are served.
+func (f *Files) count() {
+	if f.config.Problems == nil {
+		return
+	}
+	n := len(findings(f.report))
+	for _, p := range f.problems {
+		if !p.Skipped {
+			n++
+		}
+	}
+	f.config.Problems(n)
 }
 
 // done notes whether everything is served.

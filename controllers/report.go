@@ -24,10 +24,8 @@ type finding struct {
 // place to say it.
 func logReport(log *slog.Logger, last, report *status.Report) {
 	known := map[finding]bool{}
-	if last != nil {
-		for _, f := range findings(last) {
-			known[f] = true
-		}
+	for _, f := range findings(last) {
+		known[f] = true
 	}
 	for _, f := range findings(report) {
 		if known[f] {
@@ -41,8 +39,12 @@ func logReport(log *slog.Logger, last, report *status.Report) {
 	}
 }
 
-// findings returns what a Report says is wrong: its Events and the conditions that are not as they should be.
+// findings returns what a Report, which may be nil, says is wrong: its Events and the conditions that are not as they should
+// be.
 func findings(r *status.Report) []finding {
+	if r == nil {
+		return nil
+	}
 	var result []finding
 	events := func(kind string, key types.NamespacedName, list []status.Event) {
 		for _, e := range list {

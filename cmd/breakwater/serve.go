@@ -79,7 +79,7 @@ func (o *serveOptions) controllers(p *process) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.DataPlane, config.Log, config.Applied = p.dataPlane, p.log, p.applied
+	config.DataPlane, config.Log, config.Applied, config.Problems = p.dataPlane, p.log, p.applied, p.metrics.SetProblems
 	shareLog(p.log)
 	return controllers.New(config)
 }
@@ -93,5 +93,6 @@ func (o *standaloneOptions) source(p *process, objects *objectOptions) (source, 
 		Log:       p.log,
 		Translate: o.translate(objects),
 		Applied:   p.applied,
+		Problems:  p.metrics.SetProblems,
 	})
 }

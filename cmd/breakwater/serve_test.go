@@ -53,6 +53,16 @@ func TestServeFolder(t *testing.T) {
 		t.Errorf("got %d", status)
 	}
 
+	problems := func(n int) func() bool {
+		return func() bool {
+			_, metrics := s.adminGet("/metrics")
+			return strings.Contains(metrics, fmt.Sprintf("\nbreakwater_config_problems %d\n", n))
+		}
+	}
+	s.eventually("nothing is wrong", problems(0))
+	write(t, s.dir, ingress("bad_example.com"))
+	s.eventually("the bad host is counted", problems(1))
+
 	write(t, s.dir, ingress("new.example.com"))
 	s.eventually("the edit is live", func() bool { return s.get("new.example.com") == 503 })
 	if status := s.get("old.example.com"); status != 404 {
