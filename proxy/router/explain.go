@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -187,7 +188,7 @@ func describeMatch(m *proxy.Match) string {
 	case proxy.PathRegex:
 		fmt.Fprintf(&b, "regex %q", m.Path.Value)
 	default:
-		fmt.Fprintf(&b, "prefix %q", elements(m.Path.Value)+"/")
+		fmt.Fprintf(&b, "prefix %q", cmp.Or(elements(m.Path.Value), "/"))
 	}
 	if m.Method != "" {
 		fmt.Fprintf(&b, ", method %q", m.Method)

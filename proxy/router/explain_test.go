@@ -63,14 +63,14 @@ const shopExplanation = `request   GET shop.example.com/cart/1
 listener  Gateway/infra/web:http (*.example.com)
 result    route HTTPRoute/shop/cart/0, match 0
 
-    ROUTE                     HOST              MATCH                                     VERDICT    REASON
-    HTTPRoute/shop/other/0#0  shop.example.com  exact "/other"                            no match   the path is not exactly "/other"
-    HTTPRoute/shop/cart/0#1   shop.example.com  prefix "/cart/", method "POST"            no match   the method is not "POST"
-    HTTPRoute/shop/cart/1#0   shop.example.com  prefix "/cart/", header "X-Beta" = "yes"  no match   there is no header "X-Beta"
-->  HTTPRoute/shop/cart/0#0   shop.example.com  prefix "/cart/"                           selected   it matches and takes precedence over all that follow
-    HTTPRoute/shop/shop/0#0   shop.example.com  prefix "/"                                outranked  it matches, but the selected route takes precedence
-    HTTPRoute/shop/wild/0#0   *.example.com     prefix "/"                                not tried  a more specific host was chosen, and its choice is final on this listener
-    Ingress/s/web/default#0   default           everything                                outranked  it serves only what no other route matches
+    ROUTE                     HOST              MATCH                                    VERDICT    REASON
+    HTTPRoute/shop/other/0#0  shop.example.com  exact "/other"                           no match   the path is not exactly "/other"
+    HTTPRoute/shop/cart/0#1   shop.example.com  prefix "/cart", method "POST"            no match   the method is not "POST"
+    HTTPRoute/shop/cart/1#0   shop.example.com  prefix "/cart", header "X-Beta" = "yes"  no match   there is no header "X-Beta"
+->  HTTPRoute/shop/cart/0#0   shop.example.com  prefix "/cart"                           selected   it matches and takes precedence over all that follow
+    HTTPRoute/shop/shop/0#0   shop.example.com  prefix "/"                               outranked  it matches, but the selected route takes precedence
+    HTTPRoute/shop/wild/0#0   *.example.com     prefix "/"                               not tried  a more specific host was chosen, and its choice is final on this listener
+    Ingress/s/web/default#0   default           everything                               outranked  it serves only what no other route matches
 `
 
 func TestExplanationReadsWell(t *testing.T) {
