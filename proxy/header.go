@@ -47,9 +47,9 @@ func (h *Header) Add(name, value []byte) { h.Fields = append(h.Fields, Field{nam
 // Set replaces the first line called name and removes the others; without one it appends.
 func (h *Header) Set(name, value []byte) {
 	for i := range h.Fields {
-		if f := &h.Fields[i]; len(f.Name) == len(name) && EqualFold(f.Name, string(name)) {
+		if f := &h.Fields[i]; equalFold(f.Name, name) {
 			f.Name, f.Value = name, value
-			h.del(i+1, string(name))
+			del(h, i+1, name)
 			return
 		}
 	}
@@ -57,12 +57,12 @@ func (h *Header) Set(name, value []byte) {
 }
 
 // Del removes every line called name.
-func (h *Header) Del(name string) { h.del(0, name) }
+func (h *Header) Del(name string) { del(h, 0, name) }
 
-func (h *Header) del(from int, name string) {
+func del[N string | []byte](h *Header, from int, name N) {
 	kept := from
 	for i := from; i < len(h.Fields); i++ {
-		if !EqualFold(h.Fields[i].Name, name) {
+		if !equalFold(h.Fields[i].Name, name) {
 			if kept != i {
 				h.Fields[kept] = h.Fields[i]
 			}
@@ -74,7 +74,9 @@ func (h *Header) del(from int, name string) {
 
 // EqualFold reports whether a and b are the same but for the case of ASCII letters: how field names are compared
 // (RFC 9110 section 5.1).
-func EqualFold(a []byte, b string) bool {
+func EqualFold(a []byte, b string) bool { return equalFold(a, b) }
+
+func equalFold[N string | []byte](a []byte, b N) bool {
 	if len(a) != len(b) {
 		return false
 	}
