@@ -133,14 +133,15 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 	next, err := s.compile(prev, snap)
 	if err != nil {
 		s.metrics.Rejected()
+		s.forget(snap, prev.snapshot())
 		return fmt.Errorf("apply snapshot: %w", err)
 	}
 	s.state.Store(next)
 	s.unbound = s.bind(next)
 	s.complete = s.complete || s.unbound == nil
 	if prev == nil || prev.snap != snap {
-		s.prune(prev, next)
 		s.metrics.Applied(time.Now(), time.Since(began), next.size)
+		s.prune(prev, next)
 	}
 	return s.unbound
 }

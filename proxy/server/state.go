@@ -1,7 +1,7 @@
 package server
 
 import (
-	"maps"
+	"iter"
 	"slices"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -125,43 +125,8 @@ func (s *Server) backend(id proxy.BackendID) *backend {
 	return b
 }
 
-// prune gives up what st does not need any more and prev did. Routes that st took over from before point to live backends, so a
-// backend that has left the Snapshot stays for as long as a Route names it.
-func (s *Server) prune(prev, st *state) {
-	if prev != nil {
-		for id := range prev.snap.Backends {
-			if _, ok := st.snap.Backends[id]; !ok {
-				s.backends[id].clear(s, st.generation)
-			}
-		}
-		if sameListeners(prev.snap, st.snap) {
-			return
-		}
-	}
-	routes := map[proxy.RouteID]struct{}{}
-	named := map[proxy.BackendID]struct{}{}
-	for r := range routesOf(st.snap) {
-		id := r.ID
-		id.Match = 0
-		routes[id] = struct{}{}
-		for i := range r.Backends {
-			named[r.Backends[i].Backend] = struct{}{}
-		}
-	}
-	maps.DeleteFunc(s.backends, func(id proxy.BackendID, _ *backend) bool {
-		_, isNamed := named[id]
-		_, exists := st.snap.Backends[id]
-		return !isNamed && !exists
-	})
-	s.metrics.Retain(telemetry.Kept{
-		Routes:   func(id proxy.RouteID) bool { _, ok := routes[id]; return ok },
-		Backends: func(id proxy.BackendID) bool { return s.backends[id] != nil },
-		Ports:    func(port uint16) bool { return s.ports[port] != nil },
-	})
-}
-
 // routesOf yields every Route of a Snapshot.
-func routesOf(snap *proxy.Snapshot) func(yield func(*proxy.Route) bool) {
+func routesOf(snap *proxy.Snapshot) iter.Seq[*proxy.Route] {
 	return func(yield func(*proxy.Route) bool) {
 		for _, l := range snap.Listeners {
 			if l.Default != nil && !yield(l.Default) {
