@@ -47,6 +47,8 @@ func TestWhatLeavesTheSnapshotIsGivenUp(t *testing.T) {
 	}{
 		{"a route of its own", snapshotWith([]*proxy.Host{a, b}, "x", "y"), snapshotWith([]*proxy.Host{a}, "x"), []string{"one"}, []string{"x"}},
 		{"one of two hosts of a rule", snapshotWith([]*proxy.Host{a, b, c}, "x", "y"), snapshotWith([]*proxy.Host{b, c}, "x", "y"), []string{"one", "two"}, []string{"x", "y"}},
+		{"a host in the place of another", snapshotWith([]*proxy.Host{a, b}, "x", "y"), snapshotWith([]*proxy.Host{a, c}, "x"), []string{"one"}, []string{"x"}},
+		{"a host in the place of the first", snapshotWith([]*proxy.Host{b, a}, "x", "y"), snapshotWith([]*proxy.Host{c, a}, "x"), []string{"one"}, []string{"x"}},
 		{"a host between others", snapshotWith([]*proxy.Host{a, b, c}, "x", "y"), snapshotWith([]*proxy.Host{a, c}, "x"), []string{"one"}, []string{"x"}},
 		{"a replaced host", snapshotWith([]*proxy.Host{a, b}, "x", "y"), snapshotWith([]*proxy.Host{hostOf("a", "one", "y"), b}, "x", "y"), []string{"one", "two"}, []string{"x", "y"}},
 		{"a backend that a route names", snapshotWith([]*proxy.Host{a, b}, "x", "y"), snapshotWith([]*proxy.Host{a, b}, "y"), []string{"one", "two"}, []string{"x", "y"}},
