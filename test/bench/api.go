@@ -126,6 +126,14 @@ func (s *session) measureWatched(ctx context.Context, w *watched, commandLine, k
 		return err
 	}
 	w.Live = millis(time.Since(begin))
+	// It is ready when it has noted how long that took, which may be a moment later.
+	err = w.process.Ready(ctx, startLimit, func(ctx context.Context) error {
+		_, err := peer.Get(ctx, w.site.Admin, w.site.Admin, "/readyz")
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	w.Start = inMillis(exported(ctx, w.site).Since(nil))
 	if err := w.settle(ctx); err != nil {
 		return err
