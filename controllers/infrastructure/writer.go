@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -31,17 +32,19 @@ type Config struct {
 const ReasonServiceConflict = "ServiceConflict"
 
 // Writer creates and updates the Service and the EndpointSlices of every Gateway while Run runs, which is while this
-// replica leads. It removes nothing but EndpointSlices of an address family that no Pod has: what belongs to a deleted
-// Gateway goes with it, by its owner reference. Its methods may be called concurrently.
+// replica leads. What belongs to a deleted Gateway goes with it, by its owner reference. A Gateway that is served no more
+// loses its EndpointSlices, for its pod ports may become another's; its Service stays, and with it the address, in case
+// the Gateway comes back. Its methods may be called concurrently.
 type Writer struct {
-	config Config
-	queue  *queue.Queue[types.NamespacedName, *desired]
+	config  Config
+	queue   *queue.Queue[types.NamespacedName, *desired]
+	leading atomic.Bool
 }
 
 // desired is what one Gateway should have.
 type desired struct {
 	gateway *gatewayv1.Gateway
-	service *corev1.Service
+	service *corev1.Service // nil: the Gateway is served no more
 	slices  []*discoveryv1.EndpointSlice
 }
 
@@ -68,17 +71,22 @@ func NewWriter(c Config) *Writer {
 // Set makes ports and pods the desired state of these Gateways, and has no other Gateway looked after any more. Gateways
 // without ports get no Service. It does not wait for anything to be written.
 func (w *Writer) Set(gateways []*gatewayv1.Gateway, ports Ports, pods Pods, kind corev1.ServiceType) {
-	wanted := map[types.NamespacedName]bool{}
+	wanted, ending := map[types.NamespacedName]bool{}, map[types.NamespacedName]bool{}
 	for _, gateway := range gateways {
 		key := keyOf(gateway)
-		if len(ports[key]) == 0 || gateway.DeletionTimestamp != nil {
+		ending[key] = gateway.DeletionTimestamp != nil
+		if len(ports[key]) == 0 || ending[key] {
 			continue
 		}
 		wanted[key] = true
 		w.queue.Set(key, &desired{gateway, Service(gateway, ports[key], kind), EndpointSlices(gateway, ports[key], pods)})
 	}
 	for _, key := range w.queue.Keys() {
-		if !wanted[key] {
+		switch last, ok := w.queue.Desired(key); {
+		case !ok || wanted[key]:
+		case w.leading.Load() && !ending[key]:
+			w.queue.Set(key, &desired{gateway: last.gateway})
+		default:
 			w.queue.Forget(key)
 		}
 	}
@@ -88,9 +96,16 @@ func (w *Writer) Set(gateways []*gatewayv1.Gateway, ports Ports, pods Pods, kind
 func (w *Writer) Check(gateway types.NamespacedName) { w.queue.Check(gateway) }
 
 // Run writes until ctx is done, and returns when nothing is being written any more.
-func (w *Writer) Run(ctx context.Context) { w.queue.Run(ctx) }
+func (w *Writer) Run(ctx context.Context) {
+	w.leading.Store(true)
+	defer w.leading.Store(false)
+	w.queue.Run(ctx)
+}
 
-func (w *Writer) write(ctx context.Context, _ types.NamespacedName, d *desired) error {
+func (w *Writer) write(ctx context.Context, key types.NamespacedName, d *desired) error {
+	if d.service == nil {
+		return w.withdraw(ctx, key, d)
+	}
 	ours, err := w.writeService(ctx, d)
 	if err != nil || !ours {
 		return err
@@ -102,6 +117,18 @@ func (w *Writer) write(ctx context.Context, _ types.NamespacedName, d *desired) 
 		} else {
 			err = errors.Join(err, w.removeSlice(ctx, d.gateway, name))
 		}
+	}
+	return err
+}
+
+// withdraw removes the EndpointSlices of a Gateway that is served no more.
+func (w *Writer) withdraw(ctx context.Context, key types.NamespacedName, d *desired) error {
+	var err error
+	for _, name := range sliceNames(d.gateway.Name) {
+		err = errors.Join(err, w.removeSlice(ctx, d.gateway, name))
+	}
+	if err == nil {
+		w.queue.ForgetIf(key, d)
 	}
 	return err
 }
