@@ -241,7 +241,7 @@ func (l *listener) allows(namespace string, labels func() labels.Set) bool {
 }
 
 // findConflicts marks the listeners that share a port but not the protocol, or port, protocol and hostname. None of them
-// wins (Gateway API: an implementation must not pick one).
+// wins (Gateway API: an implementation must not pick one). TCP and UDP have ports of their own.
 func findConflicts(listeners []*listener) {
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {
@@ -249,6 +249,7 @@ func findConflicts(listeners []*listener) {
 				continue
 			}
 			switch {
+			case (a.spec.Protocol == gatewayv1.UDPProtocolType) != (b.spec.Protocol == gatewayv1.UDPProtocolType):
 			case transport(a.spec.Protocol) != transport(b.spec.Protocol):
 				a.conflict, b.conflict = gatewayv1.ListenerReasonProtocolConflict, gatewayv1.ListenerReasonProtocolConflict
 			case a.spec.Protocol == b.spec.Protocol && a.hostname == b.hostname:
