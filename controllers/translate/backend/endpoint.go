@@ -37,9 +37,7 @@ func externalEndpoint(service *corev1.Service, servicePort *corev1.ServicePort, 
 	if !validPort(port) {
 		return nil
 	}
-	if address, err := netip.ParseAddr(service.Spec.ExternalName); err == nil {
-		return []proxy.Endpoint{{Address: netip.AddrPortFrom(address.Unmap(), uint16(port))}}
-	}
+	// An address in the place of the name is left to the dial as well, which checks what it leads to.
 	return []proxy.Endpoint{{
 		Address:  netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(port)),
 		Hostname: service.Spec.ExternalName,
