@@ -46,48 +46,61 @@ func (h *Header) Add(name, value []byte) { h.Fields = append(h.Fields, Field{nam
 
 // Set replaces the first line called name and removes the others; without one it appends.
 func (h *Header) Set(name, value []byte) {
-	for i := range h.Fields {
-		if f := &h.Fields[i]; equalFold(f.Name, name) {
-			f.Name, f.Value = name, value
-			del(h, i+1, name)
-			return
+	kept, found := h.Fields[:0], false
+	for _, f := range h.Fields {
+		switch {
+		case !sameName(f.Name, name):
+			kept = append(kept, f)
+		case !found:
+			found = true
+			kept = append(kept, Field{name, value})
 		}
 	}
-	h.Add(name, value)
+	h.Fields = kept
+	if !found {
+		h.Add(name, value)
+	}
 }
 
 // Del removes every line called name.
-func (h *Header) Del(name string) { del(h, 0, name) }
-
-func del[N string | []byte](h *Header, from int, name N) {
-	kept := from
-	for i := from; i < len(h.Fields); i++ {
-		if !equalFold(h.Fields[i].Name, name) {
-			if kept != i {
-				h.Fields[kept] = h.Fields[i]
-			}
-			kept++
+func (h *Header) Del(name string) {
+	kept := h.Fields[:0]
+	for _, f := range h.Fields {
+		if !EqualFold(f.Name, name) {
+			kept = append(kept, f)
 		}
 	}
-	h.Fields = h.Fields[:kept]
+	h.Fields = kept
 }
 
 // EqualFold reports whether a and b are the same but for the case of ASCII letters: how field names are compared
 // (RFC 9110 section 5.1).
-func EqualFold(a []byte, b string) bool { return equalFold(a, b) }
-
-func equalFold[N string | []byte](a []byte, b N) bool {
+func EqualFold(a []byte, b string) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		x, y := a[i], b[i]
-		if x == y {
-			continue
-		}
-		if x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z' {
+		if a[i] != b[i] && !sameLetter(a[i], b[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// sameName is EqualFold for two names of messages. It is not generic with it: that would make callers allocate.
+func sameName(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] && !sameLetter(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameLetter reports whether x and y, which differ, are the two cases of one ASCII letter.
+func sameLetter(x, y byte) bool {
+	return x|0x20 == y|0x20 && 'a' <= x|0x20 && x|0x20 <= 'z'
 }

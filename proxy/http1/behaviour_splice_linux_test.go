@@ -189,5 +189,5 @@ func TestSpliceTellsWhenTheSourceIsDrained(t *testing.T) {
 	default:
 	}
 	server.close()
-	<-done
+	_ = <-done
 }

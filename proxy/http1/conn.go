@@ -61,11 +61,11 @@ func (u *Conn) RoundTrip(x *proxy.Exchange, d proxy.Responder) *proxy.Error {
 	}
 	err := u.receive(x)
 	if err == nil {
-		if why := c.main.leave(); why == causeNone {
+		why := c.main.leave()
+		if why == causeNone {
 			return nil
-		} else {
-			err = u.interrupted("read response head", why)
 		}
+		err = u.interrupted("read response head", why)
 	}
 	c.main.leave()
 	if c.pump != nil {

@@ -17,7 +17,7 @@ type hello struct{}
 
 func (hello) Serve(x *proxy.Exchange, r proxy.Responder) {
 	x.Response.Status, x.Response.ContentLength = 200, 5
-	r.Deliver(x, &proxy.Text{Rest: "hello"})
+	_ = r.Deliver(x, &proxy.Text{Rest: "hello"})
 }
 
 // parkingServer returns a Server that parks after a tick, and its address.

@@ -35,16 +35,11 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 	} else {
 		late = c.in.unread()
 	}
-	t := &tunnelHalves{c: c}
+	toEndpoint := tunnelHalf{c: c, mine: &c.pumping, other: &c.main, dst: u.s, src: c.down, moved: &x.RequestBytes}
+	toClient := tunnelHalf{c: c, mine: &c.main, other: &c.pumping, dst: c.down, src: u.s, moved: &x.ResponseBytes}
 	up := make(chan error, 1)
-	go func() {
-		up <- t.copy(&c.pumping, &c.main, u.s, c.down, &x.RequestBytes, late)
-	}()
-	downErr := t.copy(&c.main, &c.pumping, c.down, u.s, &x.ResponseBytes, nil)
-	if downErr != nil {
-		c.down.interrupt() // ends the other half too
-		u.s.interrupt()
-	}
+	go func() { up <- toEndpoint.copy(late) }()
+	downErr := toClient.copy(nil)
 	upErr := <-up
 	for _, err := range []error{downErr, upErr} {
 		if err != nil {
@@ -54,58 +49,54 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 	return nil
 }
 
-// tunnelHalves moves the bytes of a tunnel. Each half keeps the other alive: a tunnel is idle when neither moves.
-type tunnelHalves struct{ c *serverConn }
+// tunnelHalf moves the bytes of one direction of a tunnel. Each half keeps the other alive: a tunnel is idle when neither
+// moves.
+type tunnelHalf struct {
+	c           *serverConn
+	mine, other *slot
+	dst, src    *sock
+	moved       *int64
+}
 
-// copy moves first, and then bytes from src to dst until src ends, and then ends dst's direction.
-func (t *tunnelHalves) copy(mine, other *slot, dst, src *sock, moved *int64, first []byte) (err error) {
+// copy moves first, and then bytes from src to dst until src ends, and then ends dst's direction. On error it ends the other
+// half too.
+func (t *tunnelHalf) copy(first []byte) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			t.c.srv.panicked(v)
-			dst.interrupt()
-			src.interrupt()
 			err = errPanicked
 		}
+		if err != nil || t.dst.closeWrite() != nil { // no half-close there: the tunnel ends
+			t.dst.interrupt()
+			t.src.interrupt()
+		}
 	}()
-	err = t.write(mine, dst, first)
-	if err == nil {
-		*moved += int64(len(first))
-		err = t.run(mine, other, dst, src, moved)
-	}
-	if err != nil {
-		dst.interrupt()
-		src.interrupt()
+	if err := t.write(first); err != nil {
 		return err
 	}
-	if dst.closeWrite() != nil { // no half-close there: the tunnel ends
-		dst.interrupt()
-		src.interrupt()
-	}
-	return nil
+	return t.run()
 }
 
-func (t *tunnelHalves) run(mine, other *slot, dst, src *sock, moved *int64) error {
+// run moves bytes until src ends.
+func (t *tunnelHalf) run() error {
 	watch, limit := t.c.srv.watch, t.c.srv.cfg.Timeouts.Tunnel
-	if dst.tcp != nil && src.tcp != nil && spliceMin < 1<<30 {
-		n, _, err := spliceN(dst, src, -1, spliceSlots{slot: mine, other: other, watch: watch, read: limit, write: limit})
-		*moved += n
+	if t.dst.tcp != nil && t.src.tcp != nil && spliceMin < 1<<30 {
+		n, _, err := spliceN(t.dst, t.src, -1, spliceSlots{slot: t.mine, other: t.other, watch: watch, read: limit, write: limit})
+		*t.moved += n
 		return err
 	}
 	buf := getLargeBuffer()
 	defer buf.free()
 	for {
 		deadline := watch.after(limit)
-		mine.enter(src, deadline, 0)
-		other.extend(deadline, inPhase)
-		n, err := src.nc.Read(buf.data)
-		if why := mine.leave(); why != causeNone {
+		t.mine.enter(t.src, deadline, 0)
+		t.other.extend(deadline, inPhase)
+		n, err := t.src.nc.Read(buf.data)
+		if why := t.mine.leave(); why != causeNone {
 			return causeError(why)
 		}
-		if n > 0 {
-			if err := t.write(mine, dst, buf.data[:n]); err != nil {
-				return err
-			}
-			*moved += int64(n)
+		if err := t.write(buf.data[:n]); err != nil {
+			return err
 		}
 		if err == io.EOF {
 			return nil
@@ -116,14 +107,18 @@ func (t *tunnelHalves) run(mine, other *slot, dst, src *sock, moved *int64) erro
 	}
 }
 
-func (t *tunnelHalves) write(mine *slot, dst *sock, p []byte) error {
+// write sends p and counts it.
+func (t *tunnelHalf) write(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	mine.enter(dst, t.c.srv.watch.after(t.c.srv.cfg.Timeouts.Tunnel), writing)
-	err := dst.write(p)
-	if why := mine.leave(); why != causeNone {
+	t.mine.enter(t.dst, t.c.srv.watch.after(t.c.srv.cfg.Timeouts.Tunnel), writing)
+	err := t.dst.write(p)
+	if why := t.mine.leave(); why != causeNone {
 		return causeError(why)
+	}
+	if err == nil {
+		*t.moved += int64(len(p))
 	}
 	return err
 }

@@ -89,10 +89,11 @@ func (t *slot) leave() cause { return t.ended(t.word.Swap(0)) }
 // ended returns the cause in a word that the slot's goroutine has taken away, once the target has been interrupted.
 func (t *slot) ended(word uint64) cause {
 	why := cause(word & causeMask)
-	if why != causeNone {
-		t.mu.Lock() // waits for expire
-		t.mu.Unlock()
+	if why == causeNone {
+		return why
 	}
+	t.mu.Lock() // waits for expire
+	defer t.mu.Unlock()
 	return why
 }
 
@@ -182,12 +183,6 @@ func (w *Watch) remove(c *serverConn) {
 	w.mu.Lock()
 	delete(w.conns, c)
 	w.mu.Unlock()
-}
-
-func (w *Watch) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.conns)
 }
 
 func (w *Watch) run() {

@@ -64,7 +64,7 @@ func proxyWithCopies(t *testing.T, addrs ...string) string {
 		ln, err = net.Listen("tcp", "127.0.0.1:0")
 		return plainListener{ln}, err
 	}})
-	t.Cleanup(func() { s.Shutdown(t.Context()) })
+	t.Cleanup(func() { _ = s.Shutdown(t.Context()) })
 	if err := s.Apply(snapshotOf(backendOf("web", addrs...))); err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func TestBodiesAreNotAltered(t *testing.T) {
 						}
 						var size int64
 						_, value, _ := strings.Cut(head, "X-Size: ")
-						fmt.Sscan(value, &size)
-						var body io.Reader = io.LimitReader(c.in, size)
+						_, _ = fmt.Sscan(value, &size)
+						body := io.LimitReader(c.in, size)
 						if framing == "chunked" {
 							body = newChunkedReader(c)
 						}

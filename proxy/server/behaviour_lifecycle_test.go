@@ -246,7 +246,7 @@ func TestNothingLeaks(t *testing.T) {
 			switch i % 5 {
 			case 0:
 				c.send(get("/die"))
-				c.response("GET")
+				_, _, _ = c.response("GET")
 			case 1:
 				c.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nping")
 				c.head()

@@ -185,12 +185,6 @@ func (w *wire) wantOpen() {
 	w.want("GET", 200)
 }
 
-// gone waits until the peer has closed and reports how long that took.
-func (w *wire) gone(since time.Time) time.Duration {
-	_, _ = io.Copy(io.Discard, w.in)
-	return time.Since(since)
-}
-
 func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
 
 // request is a request with content of known length, of which only the head is returned.

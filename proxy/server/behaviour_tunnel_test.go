@@ -179,7 +179,7 @@ func TestTunnelCarriesMuchBothWays(t *testing.T) {
 		go func() {
 			defer close(written)
 			for range size / len(block) {
-				c.Write(block)
+				_, _ = c.Write(block)
 			}
 			c.CloseWrite()
 		}()
@@ -193,7 +193,7 @@ func TestTunnelCarriesMuchBothWays(t *testing.T) {
 	c.head()
 	go func() {
 		for range size / len(block) {
-			c.Write(block)
+			_, _ = c.Write(block)
 		}
 		c.CloseWrite()
 	}()
