@@ -185,15 +185,18 @@ func (s *session) measureWrites(ctx context.Context, w *watched) error {
 		{"route", &w.Route, w.routeWrite},
 		{"endpoint", &w.Endpoint, w.endpointWrite},
 	} {
-		kind.into.Exported = map[string][]float64{}
+		// Not after each edit: with this many series, reading them sets the garbage collector off, which the next edit meets.
 		before := exported(ctx, w.site)
+		if err := pause(ctx, settleBefore); err != nil {
+			return err
+		}
 		begin := time.Now()
 		for n := range s.edits {
 			if time.Since(begin) > editBudget {
 				s.report.Warn("api %s: %d %s edits instead of %d, as they took %v", w.name(), n, kind.name, s.edits, editBudget)
 				break
 			}
-			if err := pause(ctx, editPause); err != nil { // also lets the process forget the reading of its metrics
+			if err := pause(ctx, editPause); err != nil {
 				return err
 			}
 			write, question := kind.make(n)
@@ -201,27 +204,23 @@ func (s *session) measureWrites(ctx context.Context, w *watched) error {
 			if err != nil {
 				return fmt.Errorf("%s edit %d: %w", kind.name, n, err)
 			}
-			if err := pause(ctx, editPause); err != nil {
-				return err
-			}
-			after := exported(ctx, w.site)
-			add(kind.into, edit, inMillis(after.Since(before)))
-			before = after
+			add(kind.into, edit)
 		}
+		if err := pause(ctx, settleBefore); err != nil {
+			return err
+		}
+		kind.into.Exported = inMillis(exported(ctx, w.site).Since(before))
 		s.progress("api %s: %d %s edits, median %.2f ms, of which %.2f ms after the API server's answer", w.name(), len(kind.into.Live), kind.name,
 			measure.Summarize(kind.into.Live).Median, measure.Summarize(kind.into.AfterWrite).Median)
 	}
 	return nil
 }
 
-func add(to *report.APIEdits, e apiserver.Edit, own map[string]float64) {
+func add(to *report.APIEdits, e apiserver.Edit) {
 	to.Live = append(to.Live, millis(e.Live))
 	to.AfterWrite = append(to.AfterWrite, millis(e.AfterWrite()))
 	to.Write = append(to.Write, millis(e.Write))
 	to.Unsure = append(to.Unsure, millis(e.Unsure))
-	for name, value := range own {
-		to.Exported[name] = append(to.Exported[name], value)
-	}
 }
 
 func (w *watched) routeWrite(n int) (func(context.Context) error, scale.Question) {

@@ -30,8 +30,8 @@ type APIEdits struct {
 	AfterWrite []float64 `json:"afterWrite"` // from the API server's answer on; negative if the proxy was faster
 	Write      []float64 `json:"write"`      // until the API server had answered
 	Unsure     []float64 `json:"unsure"`     // time between the last two looks: the resolution of Live and AfterWrite
-	// Exported are the durations that the process itself exported about each.
-	Exported map[string][]float64 `json:"exported"`
+	// Exported are the durations that the process itself exported about them, on average.
+	Exported map[string]float64 `json:"exported"`
 }
 
 // series of one kind of edits, with what they are called in a table.
@@ -67,15 +67,15 @@ func apiTables(all []API) []table {
 	}
 	own := table{
 		title: "api: durations that the process itself exports",
-		note:  "Milliseconds of each series until the process was live, or per edit.",
-		head:  []string{"proxy and series", "of", "n", "p50 ms", "p99 ms", "max ms"},
+		note:  "Milliseconds, on average over all edits of a kind, or over what was done until the process was live.",
+		head:  []string{"proxy and series", "of", "mean ms"},
 	}
 	for i := range all {
 		a := &all[i]
 		name := a.Peer + "-" + strconv.Itoa(a.Hosts)
 		size.rows = append(size.rows, []string{name, strconv.Itoa(a.Services), figure(a.Live), figure(a.Statuses), figure(a.Memory / 1024), figure(a.Edited / 1024)})
 		for _, exported := range slices.Sorted(maps.Keys(a.Start)) {
-			own.rows = append(own.rows, series([]string{name + " " + exported, "start"}, []float64{a.Start[exported]}))
+			own.rows = append(own.rows, []string{name + " " + exported, "start", figure(a.Start[exported])})
 		}
 		for _, kind := range []struct {
 			name  string
@@ -85,7 +85,7 @@ func apiTables(all []API) []table {
 				live.rows = append(live.rows, series([]string{name, kind.name, one.name}, one.figure))
 			}
 			for _, exported := range slices.Sorted(maps.Keys(kind.edits.Exported)) {
-				own.rows = append(own.rows, series([]string{name + " " + exported, kind.name + " edit"}, kind.edits.Exported[exported]))
+				own.rows = append(own.rows, []string{name + " " + exported, kind.name + " edits", figure(kind.edits.Exported[exported])})
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func sample() *Report {
 			Peer: "breakwater", Hosts: 1000, Services: 100, Live: 220, Statuses: 3500, Memory: 20480, Edited: 30720,
 			Start:    map[string]float64{"build_seconds": 14},
 			Route:    APIEdits{Live: []float64{9, 10, 40}, AfterWrite: []float64{-1, 2, 31}, Write: []float64{8, 9, 10}, Unsure: []float64{0.3, 0.4, 0.5}},
-			Endpoint: APIEdits{Live: []float64{7}, Exported: map[string][]float64{"build_seconds": {0.5}}},
+			Endpoint: APIEdits{Live: []float64{7}, Exported: map[string]float64{"build_seconds": 0.5}},
 		}},
 		Warnings: []string{"a remark"},
 	}
@@ -61,7 +61,7 @@ func TestReportIsWrittenForTerminalMarkdownAndPrograms(t *testing.T) {
 		"haproxy: not installed":     "- left out: haproxy: not installed\n",
 		"api: from a changed object": "|breakwater-1000|100|220|3500|20.0|30.0|\n",
 		"  breakwater-1000     route     API server's answer to live      3    2.00    31.0    31.0\n": "|breakwater-1000|route|beginning of the write to live|3|10.0|40.0|40.0|\n",
-		"  breakwater-1000  endpoint  beginning of the write to live      1    7.00    7.00    7.00\n": "|breakwater-1000 build_seconds|endpoint edit|1|0.50|0.50|0.50|\n",
+		"  breakwater-1000  endpoint  beginning of the write to live      1    7.00    7.00    7.00\n": "|breakwater-1000 build_seconds|endpoint edits|0.50|\n",
 		"a remark":                  "- a remark\n",
 		"build_seconds  route edit": "|breakwater-1000 build_seconds|route edit|1|5.00|5.00|5.00|\n",
 	}
