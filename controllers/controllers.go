@@ -30,8 +30,8 @@ type Config struct {
 	DataPlane DataPlane
 	Log       *slog.Logger
 
-	// Translate says what is ours and how it is translated. Placement is ours to set; Addresses are used only as long
-	// as the Service has none.
+	// Translate says what is ours and how it is translated. Placement is ours to set; without
+	// Addresses those of the Service are used.
 	Translate translate.Options
 	Gateways  Gateways
 	Pods      Pods

@@ -134,7 +134,7 @@ func (l *loop) build() {
 	l.allocated = infrastructure.Record(gateways, l.view.Services, l.ports, l.allocated)
 	ports, without := infrastructure.Allocate(gateways, l.allocated, l.ports)
 	options.Placement = infrastructure.Placement{Ports: l.allocated, Without: without, Range: l.ports, Services: l.view.Services}
-	if service := l.view.Services[l.pods.Service]; service != nil {
+	if service := l.view.Services[l.pods.Service]; service != nil && len(options.Addresses) == 0 {
 		options.Addresses = infrastructure.Addresses(service)
 	}
 	done := l.builder.build(l.view, options, changes)

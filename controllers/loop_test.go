@@ -382,6 +382,27 @@ func TestAPanicOfATranslationKeepsWhatIsServed(t *testing.T) {
 	}
 }
 
+// TestGivenAddressesGoBeforeTheService: who gives them knows better than a Service's cluster-internal address.
+func TestGivenAddressesGoBeforeTheService(t *testing.T) {
+	for _, given := range []string{"", "203.0.113.7"} {
+		withLoop(t, func(b *bench) {
+			want := "10.96.0.1"
+			if given != "" {
+				b.loop.options.Addresses, want = []string{given}, given
+			}
+			service := aService()
+			service.Spec.ClusterIPs = []string{"10.96.0.1"}
+			b.loop.pods.Service = types.NamespacedName{Namespace: service.Namespace, Name: service.Name}
+			b.set(anIngress("one"), service)
+			b.listed()
+			entry := b.loop.builder.report().Ingresses[types.NamespacedName{Namespace: "ns", Name: "one"}]
+			if len(entry.LoadBalancer) != 1 || entry.LoadBalancer[0].IP != want {
+				t.Errorf("got %v, want %s", entry.LoadBalancer, want)
+			}
+		})
+	}
+}
+
 // TestNoPodPortLeftIsACondition: what a Gateway waits for, perhaps for ever, stands where its author looks.
 func TestNoPodPortLeftIsACondition(t *testing.T) {
 	withLoop(t, func(b *bench) {

@@ -25,7 +25,7 @@ func (o *objectOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.controller, "controller-name", "breakwater-gateway.io/controller",
 		"name in IngressClass.spec.controller and GatewayClass.spec.controllerName")
 	f.Uint16Var(&o.ingressPort, "ingress-http-port", 8080, "port for Ingresses; 0 does not serve them")
-	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses")
+	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses (default those of --service)")
 	f.BoolVar(&o.allowExternalName, "allow-external-name", false, "let Services of type ExternalName be backends")
 }
 
