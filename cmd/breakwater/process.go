@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"runtime/debug"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/breakwater-gateway/breakwater/controllers"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/admin"
@@ -122,24 +119,6 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	return p, err
 }
 
-// garbagePercent is how much the heap may grow beyond what is live before it is collected. Requests make next to no garbage,
-// so half of the runtime's default costs nothing and saves a quarter of the memory.
-const garbagePercent = 50
-
-// limitMemory makes the garbage collector thrifty, and sets the runtime's memory limit to nine tenths of the container's,
-// so that it works harder before the kernel ends the process. GOGC and GOMEMLIMIT take precedence.
-func limitMemory(log *slog.Logger) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
-	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
-	if err != nil {
-		log.Debug("no memory limit is set", "reason", err)
-		return
-	}
-	log.Debug("memory limit", "bytes", limit)
-}
-
 // ready is what /readyz says.
 func (p *process) ready() error {
 	if err := p.server.Ready(); err != nil {
@@ -183,6 +162,11 @@ func (p *process) run(ctx context.Context) error {
 	defer stopFeeding()
 	fed := make(chan error, 1)
 	go func() { fed <- p.source.Run(feeding) }()
+	reclaimed := make(chan struct{})
+	go func() {
+		defer close(reclaimed)
+		reclaimMemory(feeding)
+	}()
 
 	var failure error
 	select {
@@ -196,6 +180,7 @@ func (p *process) run(ctx context.Context) error {
 	}
 	stopped := p.shutdown()
 	stopFeeding()
+	<-reclaimed
 	err := errors.Join(failure, stopped, <-fed, p.close())
 	if err == nil {
 		p.log.Info("stopped")
