@@ -189,5 +189,7 @@ func TestSpliceTellsWhenTheSourceIsDrained(t *testing.T) {
 	default:
 	}
 	server.close()
-	_ = <-done
+	if err := <-done; err == nil {
+		t.Error("a write to a connection that is closed has not failed")
+	}
 }
