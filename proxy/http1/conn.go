@@ -22,6 +22,7 @@ type Conn struct {
 	done   bool  // the response has been read to its end
 	sent   bool  // the request has been written to its end
 	broken bool
+	fresh  bool        // no byte of the response has come yet
 	c      *serverConn // of the current Exchange
 	lim    Limits
 }
@@ -54,7 +55,7 @@ func (u *Conn) RoundTrip(x *proxy.Exchange, d proxy.Responder) *proxy.Error {
 	if !ok {
 		return &proxy.Error{Side: proxy.Internal, Op: "round trip", Status: 500, Err: errors.ErrUnsupported}
 	}
-	u.c, u.done, u.sent, u.broken = c, false, false, false
+	u.c, u.done, u.sent, u.broken, u.fresh = c, false, false, false, true
 	if err := u.send(x); err != nil {
 		u.broken = true
 		return err
@@ -90,6 +91,11 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		p = append(p, body...)
 		body = nil
 	}
+	if u.s.raw != nil && !stream && len(body) == 0 {
+		if p, err := u.ask(x, p); err != nil || len(p) == 0 {
+			return err
+		}
+	}
 	// The phase lasts until the response head has come, unless a pump still has to send.
 	wait := t.UpstreamHeader
 	if stream {
@@ -102,10 +108,7 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		if why := c.main.leave(); why != causeNone {
 			return u.interrupted("send request", why)
 		}
-		e := upstreamError("send request", err)
-		// The connection was gone before the request, which nobody has seen, or while it was sent.
-		e.Retry = u.used && gone(err) && (n == 0 || idempotent(x.Request.Method))
-		return e
+		return u.sendFailed(x, n, err)
 	}
 	if stream {
 		c.startPump(x, u)
@@ -113,6 +116,39 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		u.sent = true
 	}
 	return nil
+}
+
+// ask sends a request that is p as a whole and waits for the first bytes of the response. It returns what could not be sent
+// without waiting.
+func (u *Conn) ask(x *proxy.Exchange, p []byte) (rest []byte, failure *proxy.Error) {
+	c := u.c
+	if why := c.enterUpstream(u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader), awaitHead); why != causeNone {
+		return nil, u.interrupted("send request", why)
+	}
+	in, n, err := u.s.exchange(p)
+	u.in = in
+	switch {
+	case n == len(p):
+		u.sent = true
+		if err != nil {
+			return nil, u.readFailed(x, err, true)
+		}
+		u.fresh = false
+	case err != nil:
+		if why := c.main.leave(); why != causeNone {
+			return nil, u.interrupted("send request", why)
+		}
+		return nil, u.sendFailed(x, int64(n), err)
+	}
+	return p[n:], nil
+}
+
+// sendFailed describes why a request could not be sent, after n bytes of it.
+func (u *Conn) sendFailed(x *proxy.Exchange, n int64, err error) *proxy.Error {
+	e := upstreamError("send request", err)
+	// The connection was gone before the request, which nobody has seen, or while it was sent.
+	e.Retry = u.used && gone(err) && (n == 0 || idempotent(x.Request.Method))
+	return e
 }
 
 // gone reports whether err says that the peer had closed the connection.
@@ -159,10 +195,9 @@ func (u *Conn) receive(x *proxy.Exchange) *proxy.Error {
 	if u.lim.HeaderCount == 0 {
 		u.lim = u.c.srv.cfg.Limits
 	}
-	fresh := true // no byte of a response has come yet
 	interim := 0
 	for {
-		if err := u.readHead(x, &fresh); err != nil {
+		if err := u.readHead(x); err != nil {
 			return err
 		}
 		status := x.Response.Status
@@ -194,7 +229,7 @@ func (u *Conn) receive(x *proxy.Exchange) *proxy.Error {
 const maxInterim = 32
 
 // readHead reads one response head.
-func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
+func (u *Conn) readHead(x *proxy.Exchange) *proxy.Error {
 	head := string(x.Request.Method) == "HEAD"
 	tried, deadline := 0, uint64(0)
 	for {
@@ -225,9 +260,9 @@ func (u *Conn) readHead(x *proxy.Exchange, fresh *bool) *proxy.Error {
 		var err error
 		u.in, err = u.s.fill(u.in)
 		if err != nil {
-			return u.readFailed(x, err, *fresh)
+			return u.readFailed(x, err, u.fresh)
 		}
-		*fresh = false
+		u.fresh = false
 	}
 }
 

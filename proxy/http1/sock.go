@@ -28,6 +28,11 @@ type sock struct {
 	// The same for quiet.
 	peek    func(fd uintptr)
 	isQuiet bool
+
+	// The same for exchange.
+	ask  func(fd uintptr) bool
+	out  []byte // what is to be sent; nil once that has been tried
+	sent int
 }
 
 func newSock(nc net.Conn) *sock {
@@ -35,7 +40,7 @@ func newSock(nc net.Conn) *sock {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.tcp, s.raw = tcp, raw
-			s.tryRead, s.peek = s.readLazily, s.peekOnce
+			s.tryRead, s.peek, s.ask = s.readLazily, s.peekOnce, s.writeThenRead
 		}
 	}
 	return s
@@ -95,6 +100,37 @@ func (s *sock) fill(b *buffer) (*buffer, error) {
 		b.w += s.n
 	}
 	return b, err
+}
+
+// exchange sends p and waits for the answer, like write and then fill(nil), on a TCP connection. The poller's notice of
+// readiness is reset before p goes out, so no answer can be missed, and the read that would find nothing yet is saved. If
+// sent < len(p) nothing has been read: with a nil error the caller sends the rest.
+func (s *sock) exchange(p []byte) (b *buffer, sent int, err error) {
+	s.buf, s.n, s.err, s.out, s.sent = nil, 0, nil, p, 0
+	err = s.raw.Read(s.ask)
+	b, s.buf, s.out = s.buf, nil, nil
+	if err == nil {
+		err = s.err
+	}
+	if b != nil {
+		b.w += s.n
+	}
+	return b, s.sent, err
+}
+
+// writeThenRead is called by the runtime's poller like readLazily.
+func (s *sock) writeThenRead(fd uintptr) bool {
+	if s.out == nil {
+		return s.readLazily(fd)
+	}
+	p := s.out
+	s.out = nil
+	n, err := writeNonblock(int(fd), p)
+	s.sent = n
+	if err != nil && err != syscall.EAGAIN {
+		s.err = os.NewSyscallError("write", err)
+	}
+	return n < len(p)
 }
 
 // quiet reports whether an idle connection is still open and has nothing to read. Bytes that nobody asked for would be
