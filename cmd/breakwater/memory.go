@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -31,13 +32,16 @@ func limitMemory(log *slog.Logger) {
 
 const (
 	// reclaimEvery is the time between two looks at what could be given back.
-	reclaimEvery = 15 * time.Second
+	reclaimEvery = 5 * time.Second
 	// worthReclaiming is from how many bytes on that is done. It costs a garbage collection.
 	worthReclaiming = 16 << 20
+	// stackOf is what a goroutine's stack takes at the most in the long run, in bytes.
+	stackOf = 8 << 10
 )
 
 // reclaimMemory gives memory that is not used any more back to the system, until ctx is done. Reading a large configuration, and
-// large changes of it, leave much garbage behind, and the requests that follow make too little for the collector to run.
+// large changes of it, leave much garbage behind, and so do the stacks of goroutines that many connections have had; the requests
+// that follow make too little for the collector to run.
 func reclaimMemory(ctx context.Context) {
 	ticker := time.NewTicker(reclaimEvery)
 	defer ticker.Stop()
@@ -53,15 +57,20 @@ func reclaimMemory(ctx context.Context) {
 	}
 }
 
-// reclaimable returns how many bytes of the heap are free, or have been allocated beyond what was live at the last collection.
+// reclaimable returns how many bytes of the heap are free or have been allocated beyond what was live at the last collection,
+// and how many are kept for stacks that nobody has.
 func reclaimable() uint64 {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/stacks:bytes"},
 	}
 	metrics.Read(samples)
-	free, unused, objects, live := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
-	return free + unused + max(objects, live) - live
+	value := func(i int) uint64 { return samples[i].Value.Uint64() }
+	above := func(n, least uint64) uint64 { return max(n, least) - least }
+	garbage := above(value(2), value(3))
+	stacks := above(value(4), stackOf*uint64(runtime.NumGoroutine()))
+	return value(0) + value(1) + garbage + stacks
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -30,4 +31,30 @@ func TestReclaimable(t *testing.T) {
 	if got := reclaimable(); got >= before+worthReclaiming {
 		t.Errorf("still %d bytes after they have been given back, %d before", got, before)
 	}
+}
+
+func TestReclaimableCountsStacksThatNobodyHas(t *testing.T) {
+	debug.FreeOSMemory()
+	before := reclaimable()
+	var running sync.WaitGroup
+	release := make(chan struct{})
+	for range 8192 {
+		running.Go(func() { grow(8); <-release })
+	}
+	close(release)
+	running.Wait()
+	if got := reclaimable(); got < before+worthReclaiming {
+		t.Errorf("%d bytes after 8192 goroutines, %d before", got, before)
+	}
+}
+
+// grow takes n half kibibytes of stack.
+//
+//go:noinline
+func grow(n int) byte {
+	var room [512]byte
+	if n > 0 {
+		room[n] = grow(n - 1)
+	}
+	return room[n]
 }

@@ -16,7 +16,7 @@ import (
 // Pauses before a reading of memory: a process goes on working for a moment after its last request.
 const (
 	settleBefore = time.Second
-	settleAfter  = 3 * time.Second
+	settleAfter  = 10 * time.Second
 )
 
 // measureIdle measures the memory of idle connections, in rounds over all peers, each time with a fresh process.
