@@ -53,6 +53,10 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 	if err != nil {
 		return controllers.Config{}, err
 	}
+	if p := objects.ingressPort; p >= ports.First && p <= ports.Last {
+		return controllers.Config{}, wrong("--ingress-http-port %d lies in --gateway-ports %s: a Gateway could be given the same port",
+			p, o.gatewayPorts)
+	}
 	switch corev1.ServiceType(o.serviceType) {
 	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort, corev1.ServiceTypeClusterIP:
 	default:

@@ -167,6 +167,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --manifests " + dir + " --max-connections 0", exitUsage, "--max-connections"},
 		{"serve --gateway-ports 80-90", exitUsage, "--gateway-ports"},
 		{"serve --gateway-ports all", exitUsage, "--gateway-ports"},
+		{"serve --gateway-ports 8000-8999", exitUsage, "--ingress-http-port 8080"},
 		{"serve --gateway-service-type None", exitUsage, "--gateway-service-type"},
 		{"serve --kubeconfig " + dir + "/missing", exitFailure, dir + "/missing"},
 		{"demo --admin-address nowhere", exitUsage, "--admin-address"},
