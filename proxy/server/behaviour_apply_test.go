@@ -126,6 +126,7 @@ func TestRemovedEndpointsIdleConnectionsAreClosed(t *testing.T) {
 	c := dialWire(t, w.addr(testPort))
 	c.send(get("/"))
 	c.want("GET", 200)
+	until(t, "the connection is in its pool", func() bool { return w.registry.Idle() == 1 })
 	if err := w.Apply(snapshotOf(backendOf("web", a.addr, b.addr))); err != nil {
 		t.Fatal(err)
 	}
