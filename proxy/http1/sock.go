@@ -33,6 +33,11 @@ type sock struct {
 	ask  func(fd uintptr) bool
 	out  []byte // what is to be sent; nil once that has been tried
 	sent int
+
+	// The same for writeAll; they belong to who writes.
+	put     func(fd uintptr) bool
+	pending []byte
+	putErr  error
 }
 
 func newSock(nc net.Conn) *sock {
@@ -40,7 +45,7 @@ func newSock(nc net.Conn) *sock {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.tcp, s.raw = tcp, raw
-			s.tryRead, s.peek, s.ask = s.readLazily, s.peekOnce, s.writeThenRead
+			s.tryRead, s.peek, s.ask, s.put = s.readLazily, s.peekOnce, s.writeThenRead, s.writePending
 		}
 	}
 	return s
@@ -144,15 +149,47 @@ func (s *sock) quiet() bool {
 
 // write sends all of p.
 func (s *sock) write(p []byte) error {
-	_, err := s.nc.Write(p)
+	_, err := s.writeAll(p)
 	return err
+}
+
+// writeAll sends all of p and returns how many bytes it has sent. Like readNonblock it does not tell the scheduler of the
+// system call, which cannot block.
+func (s *sock) writeAll(p []byte) (n int64, err error) {
+	if s.raw == nil {
+		n, err := s.nc.Write(p)
+		return int64(n), err
+	}
+	s.pending, s.putErr = p, nil
+	err = s.raw.Write(s.put)
+	n = int64(len(p) - len(s.pending))
+	s.pending = nil
+	if err == nil {
+		err = s.putErr
+	}
+	return n, err
+}
+
+// writePending is called by the runtime's poller: at once, and again each time the descriptor may have become writable.
+func (s *sock) writePending(fd uintptr) bool {
+	for len(s.pending) > 0 {
+		n, err := writeNonblock(int(fd), s.pending)
+		s.pending = s.pending[n:]
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			s.putErr = os.NewSyscallError("write", err)
+			return true
+		}
+	}
+	return true
 }
 
 // write2 sends all of p, then all of q, in one system call where that saves copying. It returns how many bytes it has sent.
 func (s *sock) write2(p, q []byte) (int64, error) {
 	if len(q) == 0 {
-		n, err := s.nc.Write(p)
-		return int64(n), err
+		return s.writeAll(p)
 	}
 	bufs := net.Buffers{p, q}
 	return bufs.WriteTo(s.nc)
