@@ -92,8 +92,9 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		body = nil
 	}
 	if u.s.raw != nil && !stream && len(body) == 0 {
-		if p, err := u.ask(x, p); err != nil || len(p) == 0 {
-			return err
+		var failure *proxy.Error
+		if p, failure = u.ask(x, p); failure != nil || len(p) == 0 {
+			return failure
 		}
 	}
 	// The phase lasts until the response head has come, unless a pump still has to send.
