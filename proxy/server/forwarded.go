@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net/netip"
 
@@ -155,7 +156,7 @@ func (w *forwarder) client(chain []byte, peer netip.Addr) netip.Addr {
 		for i > 0 && chain[i-1] != ',' {
 			i--
 		}
-		a, err := netip.ParseAddr(string(trim(chain[i:])))
+		a, err := netip.ParseAddr(string(bytes.Trim(chain[i:], " \t")))
 		if err != nil {
 			return client // what stands further left cannot be relied on
 		}
@@ -166,16 +167,6 @@ func (w *forwarder) client(chain []byte, peer netip.Addr) netip.Addr {
 		chain = chain[:max(0, i-1)]
 	}
 	return client
-}
-
-func trim(p []byte) []byte {
-	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
-		p = p[1:]
-	}
-	for len(p) > 0 && (p[len(p)-1] == ' ' || p[len(p)-1] == '\t') {
-		p = p[:len(p)-1]
-	}
-	return p
 }
 
 func appendChain(x *proxy.Exchange, chain, peer []byte) []byte {
