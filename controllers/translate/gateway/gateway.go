@@ -21,6 +21,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/change"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -85,15 +86,15 @@ func Build(v *view.View, changed *view.Delta, o Options, prev *State, uses backe
 	next.routes = cloneOrMake(prev.routes, len(changes))
 	delta := map[proxy.ListenerID]*partChanges{}
 	for key, c := range changes {
-		if c.old != nil {
-			delta = collect(delta, c.old.parts, func(p *partChanges, part *host.Part) { p.lost = append(p.lost, part) })
-			uses.Add(nil, c.old.uses)
+		if c.Old != nil {
+			delta = collect(delta, c.Old.parts, func(p *partChanges, part *host.Part) { p.lost = append(p.lost, part) })
+			uses.Add(nil, c.Old.uses)
 			delete(next.routes, key)
 		}
-		if c.new != nil {
-			delta = collect(delta, c.new.parts, func(p *partChanges, part *host.Part) { p.gained = append(p.gained, part) })
-			uses.Add(c.new.uses, nil)
-			next.routes[key] = c.new
+		if c.New != nil {
+			delta = collect(delta, c.New.parts, func(p *partChanges, part *host.Part) { p.gained = append(p.gained, part) })
+			uses.Add(c.New.uses, nil)
+			next.routes[key] = c.New
 		}
 	}
 	touched := next.updateHosts(prev, delta)
@@ -139,7 +140,7 @@ func (s *State) updateHosts(prev *State, delta map[proxy.ListenerID]*partChanges
 }
 
 // countRoutes returns the number of routes that each listener has.
-func countRoutes(before map[proxy.ListenerID]int32, changes map[types.NamespacedName]routeChange) map[proxy.ListenerID]int32 {
+func countRoutes(before map[proxy.ListenerID]int32, changes change.Map[route]) map[proxy.ListenerID]int32 {
 	count := cloneOrMake(before, 0)
 	add := func(r *route, n int32) {
 		if r == nil {
@@ -152,8 +153,8 @@ func countRoutes(before map[proxy.ListenerID]int32, changes map[types.Namespaced
 		}
 	}
 	for _, c := range changes {
-		add(c.new, 1)
-		add(c.old, -1)
+		add(c.New, 1)
+		add(c.Old, -1)
 	}
 	return count
 }

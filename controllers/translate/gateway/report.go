@@ -12,6 +12,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/change"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 )
 
@@ -19,13 +20,13 @@ import (
 const maxMessage = 2048
 
 // reportRoutes makes the entries of all routes that have changed themselves or whose Hosts were touched.
-func (s *State) reportRoutes(prev *State, changes map[types.NamespacedName]routeChange, touched []*host.Part) {
+func (s *State) reportRoutes(prev *State, changes change.Map[route], touched []*host.Part) {
 	s.Reports.HTTPRoutes = cloneOrMake(prev.Reports.HTTPRoutes, len(changes))
 	for key, c := range changes {
-		if c.new == nil {
+		if c.New == nil {
 			delete(s.Reports.HTTPRoutes, key)
 		} else {
-			s.Reports.HTTPRoutes[key] = s.reportRoute(c.new)
+			s.Reports.HTTPRoutes[key] = s.reportRoute(c.New)
 		}
 	}
 	for _, part := range touched {

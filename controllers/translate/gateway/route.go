@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/breakwater-gateway/breakwater/controllers/translate/change"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
@@ -79,45 +80,21 @@ func (r *route) fresh(s *State, v *view.View, o Options, source *gatewayv1.HTTPR
 	return !r.inputs.namespaced || v.Namespaces[source.Namespace] == r.inputs.namespace
 }
 
-// routeChange is a route before and after; one of them may be nil.
-type routeChange struct{ old, new *route }
-
 // routeChanges translates the routes that are not what they were. Where to look is what changed says, unless it can be
 // everywhere.
-func (s *State) routeChanges(v *view.View, changed *view.Delta, o Options, prev *State, everywhere bool) map[types.NamespacedName]routeChange {
-	changes := map[types.NamespacedName]routeChange{}
-	look := func(key types.NamespacedName) {
-		source, old := v.HTTPRoutes[key], prev.routes[key]
-		switch ours := source != nil && s.concerns(source, o); {
-		case !ours && old != nil:
-			changes[key] = routeChange{old: old}
-		case ours && (old == nil || !old.fresh(s, v, o, source)):
-			changes[key] = routeChange{old, s.translateRoute(v, o, source)}
-		}
+func (s *State) routeChanges(v *view.View, changed *view.Delta, o Options, prev *State, everywhere bool) change.Map[route] {
+	kind := change.Kind[gatewayv1.HTTPRoute, route]{
+		Sources:   v.HTTPRoutes,
+		Known:     prev.routes,
+		Ours:      func(source *gatewayv1.HTTPRoute) bool { return s.concerns(source, o) },
+		Fresh:     func(r *route, source *gatewayv1.HTTPRoute) bool { return r.fresh(s, v, o, source) },
+		Translate: func(source *gatewayv1.HTTPRoute) *route { return s.translateRoute(v, o, source) },
+		DependsOn: (*route).dependsOn,
 	}
 	if everywhere {
-		for key := range v.HTTPRoutes {
-			look(key)
-		}
-		for key := range prev.routes {
-			if v.HTTPRoutes[key] == nil {
-				look(key)
-			}
-		}
-		return changes
+		return kind.Everywhere()
 	}
-	for key := range changed.HTTPRoutes {
-		look(key)
-	}
-	if len(changed.Services) == 0 {
-		return changes
-	}
-	for key, r := range prev.routes {
-		if r.dependsOn(changed.Services) {
-			look(key)
-		}
-	}
-	return changes
+	return kind.Among(changed.HTTPRoutes, changed.Services)
 }
 
 // dependsOn reports whether one of these Services was looked up.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/change"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -68,16 +69,16 @@ func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend
 	next := &State{objects: cloneOrMake(prev.objects, len(changes)), Reports: cloneOrMake(prev.Reports, len(changes))}
 	var gained, lost []*host.Part
 	for key, c := range changes {
-		if c.old != nil {
-			lost = append(lost, c.old.parts...)
-			uses.Add(nil, c.old.uses)
+		if c.Old != nil {
+			lost = append(lost, c.Old.parts...)
+			uses.Add(nil, c.Old.uses)
 			delete(next.objects, key)
 			delete(next.Reports, key)
 		}
-		if c.new != nil {
-			gained = append(gained, c.new.parts...)
-			uses.Add(c.new.uses, nil)
-			next.objects[key] = c.new
+		if c.New != nil {
+			gained = append(gained, c.New.parts...)
+			uses.Add(c.New.uses, nil)
+			next.objects[key] = c.New
 		}
 	}
 	var touched []*host.Part
@@ -91,44 +92,20 @@ func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend
 	return next
 }
 
-// change is an object before and after; one of them may be nil.
-type change struct{ old, new *object }
-
-func (s *State) changes(v *view.View, delta *view.Delta, o Options) map[types.NamespacedName]change {
-	changes := map[types.NamespacedName]change{}
+func (s *State) changes(v *view.View, delta *view.Delta, o Options) change.Map[object] {
 	classes := classesOf(v, o)
-	look := func(key types.NamespacedName) {
-		source, old := v.Ingresses[key], s.objects[key]
-		switch ours := source != nil && classes.claim(source); {
-		case !ours && old != nil:
-			changes[key] = change{old: old}
-		case ours && (old == nil || !old.fresh(v, source)):
-			changes[key] = change{old, translate(v, o, source)}
-		}
+	kind := change.Kind[networkingv1.Ingress, object]{
+		Sources:   v.Ingresses,
+		Known:     s.objects,
+		Ours:      classes.claim,
+		Fresh:     func(object *object, source *networkingv1.Ingress) bool { return object.fresh(v, source) },
+		Translate: func(source *networkingv1.Ingress) *object { return translate(v, o, source) },
+		DependsOn: (*object).dependsOn,
 	}
 	if delta.Everything || delta.Others {
-		for key := range v.Ingresses {
-			look(key)
-		}
-		for key := range s.objects {
-			if v.Ingresses[key] == nil {
-				look(key)
-			}
-		}
-		return changes
+		return kind.Everywhere()
 	}
-	for key := range delta.Ingresses {
-		look(key)
-	}
-	if len(delta.Services) == 0 {
-		return changes
-	}
-	for key, object := range s.objects {
-		if object.dependsOn(delta.Services) {
-			look(key)
-		}
-	}
-	return changes
+	return kind.Among(delta.Ingresses, delta.Services)
 }
 
 func (s *State) listener(o Options) *proxy.Listener {
@@ -147,9 +124,9 @@ func (s *State) listener(o Options) *proxy.Listener {
 	return l
 }
 
-func fallbackChanged(changes map[types.NamespacedName]change) bool {
+func fallbackChanged(changes change.Map[object]) bool {
 	for _, c := range changes {
-		if c.old != nil && c.old.fallback != nil || c.new != nil && c.new.fallback != nil {
+		if c.Old != nil && c.Old.fallback != nil || c.New != nil && c.New.fallback != nil {
 			return true
 		}
 	}

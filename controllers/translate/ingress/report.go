@@ -9,16 +9,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/change"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
 // report makes the entries of all objects that have changed themselves or whose Hosts were touched.
-func (s *State) report(o Options, prev *State, changes map[types.NamespacedName]change, touched []*host.Part) {
+func (s *State) report(o Options, prev *State, changes change.Map[object], touched []*host.Part) {
 	addresses := loadBalancer(o.Addresses)
 	for key, c := range changes {
-		if c.new != nil {
-			s.Reports[key] = s.entry(c.new, addresses)
+		if c.New != nil {
+			s.Reports[key] = s.entry(c.New, addresses)
 		}
 	}
 	again := make(map[types.NamespacedName]bool)
