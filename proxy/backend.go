@@ -9,6 +9,9 @@ type Backend struct {
 	Protocol  Protocol
 	Balancer  Balancer // nil is balancer.RoundRobin
 	Endpoints []Endpoint
+	// ProxyProtocol is the version of the PROXY protocol header that a TCP connection to an Endpoint begins with, 1 or 2; 0
+	// is none.
+	ProxyProtocol uint8
 }
 
 // Endpoint is one address that serves a Backend. It is comparable.

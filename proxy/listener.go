@@ -6,6 +6,10 @@ type Protocol string
 const (
 	// HTTP1 is HTTP/1.1 (and HTTP/1.0 from clients) over plain TCP, RFC 9112.
 	HTTP1 Protocol = "http/1.1"
+	// TCP is a stream of bytes that is passed on as it is.
+	TCP Protocol = "tcp"
+	// UDP is datagrams that are passed on as they are.
+	UDP Protocol = "udp"
 )
 
 // Listener is where traffic arrives: a port, and on it the requests whose host its Hostname covers.
@@ -24,6 +28,12 @@ type Listener struct {
 	Hosts       []*Host
 	// Default, if not nil, serves the requests that no Host's Route selects. Its Match is not looked at.
 	Default *Route
+	// Stream is what happens to the connections (TCP) or sessions (UDP) that arrive; such a Listener has no Hosts, and shares
+	// its Port with no other of the same transport. nil: nobody serves them, and they are closed at once.
+	Stream *StreamRoute
+	// ProxyProtocol: connections from trusted peers begin with a PROXY protocol header, version 1 or 2, which tells the
+	// client's address.
+	ProxyProtocol bool
 }
 
 // Host is a host name and its Routes. It is immutable, and the same pointer in two Snapshots means the same content.

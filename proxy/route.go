@@ -16,6 +16,19 @@ type Route struct {
 	Invalid string
 }
 
+// StreamRoute says what happens to the connections or sessions of a Listener of protocol TCP or UDP.
+type StreamRoute struct {
+	ID ObjectID // "TCPRoute" or "UDPRoute"
+	// Backends share the connections or sessions by weight; Filters have no meaning here. Without any, or if all weights are
+	// 0, connections are reset and datagrams dropped; so is the share of a Backend that is Invalid.
+	Backends []WeightedBackend
+	Rule     int // index of the rule in the object
+	// Idle is how long nothing may move in either direction; 0 is the proxy's default.
+	Idle time.Duration
+	// Invalid, if not empty, is why this Route cannot be served as configured; its connections are reset.
+	Invalid string
+}
+
 // WeightedBackend is one Backend's share of a Route.
 type WeightedBackend struct {
 	Backend BackendID

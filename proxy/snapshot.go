@@ -10,6 +10,10 @@ type Snapshot struct {
 	Listeners []*Listener
 	// Backends by identity. A Route that names a Backend which is not here is answered with 500.
 	Backends map[BackendID]*Backend
+	// Experiments in the order in which they compose: by Created, then namespace and name.
+	Experiments []*Experiment
+	// ChaosOff is the kill switch: no Experiment acts, whatever it says.
+	ChaosOff bool
 }
 
 // ObjectID names the configuration object something came from. It is provenance, shown by metrics, logs and explain,

@@ -1,0 +1,161 @@
+package proxy
+
+import "time"
+
+// Experiment is a set of faults together with the traffic they are meant for, their time and their bounds: what a
+// NetworkChaos says. It is immutable; the same pointer in two Snapshots means the same content. Its live state
+// (ordinals, counts, a halt) is kept outside the Snapshot under ID and UID.
+//
+// Experiments that concern the same traffic compose, in the order of Created, then namespace and name.
+type Experiment struct {
+	ID       ObjectID // Kind "NetworkChaos"
+	UID      string   // another one with the same ID begins anew; empty for objects from files
+	Revision int64    // metadata.generation
+	Created  time.Time
+
+	Targets []ExperimentTarget // the traffic; any one suffices
+	At      Point
+	// Matches narrows HTTP traffic to the requests that one of them selects; empty is all. Streams ignore it.
+	Matches []Match
+	// Percent of the requests or connections that are selected, 0 to 100. Each is decided once.
+	Percent float64
+	// Endpoints narrows faults at Backend to some Endpoints.
+	Endpoints EndpointSelector
+	Toxics    []ExperimentToxic // in the order in which they act
+	// Sequence, if not empty, says for the first selected requests or connections, one by one, what happens to them;
+	// those after its end pass untouched. Percent does not apply then.
+	Sequence []SequenceStep
+	// SequenceKey tells clients apart, each with a sequence of its own.
+	SequenceKey Key
+
+	Window  Window
+	Suspend bool
+	DryRun  bool // everything is decided and counted, nothing is touched
+	Seed    uint64
+	// OrdinalKey, if set, replaces the ordinal of a request by a value that it bears, so that decisions do not depend on
+	// the order of arrival.
+	OrdinalKey Key
+	Guard      *Guard
+	Token      *Token // nil: every client
+	// MaxPercent bounds the share of the target's requests or connections that all Experiments together may touch, 0 to
+	// 100; 0 is no bound of this Experiment's own. The least of all that concern a target counts.
+	MaxPercent float64
+	// Rearm is any text; changing it lifts a halt.
+	Rearm string
+	// Halted is true if another replica has halted it.
+	Halted bool
+}
+
+// ExperimentTarget names the traffic of one object: of a Route by the object it comes from (HTTPRoute, Ingress,
+// TCPRoute, UDPRoute, ...), of a Listener (Gateway with or without Section), or of a Backend (Service).
+type ExperimentTarget struct {
+	Object  ObjectID
+	Section string // of a Gateway; "" is all
+}
+
+// Point is where a fault acts.
+type Point uint8
+
+const (
+	// Client is between the client and routing: the gateway's own retries and timeouts do not see the fault.
+	Client Point = iota
+	// AtBackend is between the gateway's retry, timeout and health logic and one Endpoint.
+	AtBackend
+)
+
+// String returns "Client" or "Backend".
+func (p Point) String() string { return [...]string{"Client", "Backend"}[p] }
+
+// Direction is the direction in which bytes move, in Toxiproxy's words.
+type Direction uint8
+
+const (
+	// Downstreamward bytes move from the Endpoint to the client; Toxiproxy's stream "downstream", and its default.
+	Downstreamward Direction = iota
+	// Upstreamward bytes move from the client to the Endpoint; Toxiproxy's stream "upstream".
+	Upstreamward
+)
+
+// String returns "downstream" or "upstream".
+func (d Direction) String() string { return [...]string{"downstream", "upstream"}[d] }
+
+// ExperimentToxic is one Toxic of an Experiment.
+type ExperimentToxic struct {
+	Name      string    // unique in the Experiment
+	Direction Direction // of byte and datagram toxics; request faults ignore it
+	Toxicity  float64   // share of the connections or requests that get it, 0 to 1; decided once for each
+	Toxic     Toxic
+}
+
+// Toxic is the configuration of one fault, a comparable and printable value. What it can do is said by the interfaces it
+// implements: toxic.Stream and toxic.Datagram (package toxic) for bytes and datagrams, fault.Fault (package fault) for HTTP
+// requests.
+type Toxic interface {
+	// Type is the fault's name: Toxiproxy's where it has one ("latency", "reset_peer"), in the same style otherwise.
+	Type() string
+}
+
+// SequenceStep says what happens to Count requests or connections in a row.
+type SequenceStep struct {
+	Count  int
+	Toxics []string // names of the Experiment's toxics that act; empty: the request passes untouched
+}
+
+// KeyType says where a Key is found.
+type KeyType uint8
+
+const (
+	// NoKey is the absence of a key: all clients are one.
+	NoKey KeyType = iota
+	// ClientIPKey is the client's address.
+	ClientIPKey
+	// HeaderKey is the value of the header field Name.
+	HeaderKey
+	// CookieKey is the value of the cookie Name.
+	CookieKey
+)
+
+// Key names something that a request bears and that tells it from others. A request without it has the empty key.
+type Key struct {
+	Type KeyType
+	Name string
+}
+
+// EndpointSelector selects Endpoints. The zero value selects all. A choice of some is stable: the same Endpoints are chosen
+// for as long as they exist (rendezvous hashing by the Experiment's seed).
+type EndpointSelector struct {
+	Count   int                 // if not 0, so many
+	Percent float64             // if not 0, this share, rounded up to a whole Endpoint
+	Zone    string              // if not "", of this zone only
+	Pods    map[string]struct{} // if not nil, only Endpoints of these pods ("namespace/name")
+}
+
+// Window is when an Experiment acts. It never acts longer than Duration after a start, whatever happens to clocks or
+// configuration: the proxy holds the deadline on its monotonic clock.
+type Window struct {
+	// Start of the only window, without a Schedule.
+	Start time.Time
+	// Duration of each window; always positive.
+	Duration time.Duration
+	// Schedule, if not "", is a cron expression of five fields in TimeZone: each match starts a window.
+	Schedule string
+	TimeZone string // IANA name; "" is UTC
+}
+
+// Guard halts an Experiment when the measured traffic becomes too bad. Bounds that are 0 do not apply.
+type Guard struct {
+	Window       time.Duration // what is looked at: the last so much of time
+	MinRequests  int           // fewer in the window prove nothing
+	MaxErrorRate float64       // 0 to 1: share of 5xx answers and failed connections
+	MaxLatency   time.Duration // bound on the Quantile of latency
+	Quantile     float64       // 0 to 1
+	// OnlyUninjected looks only at the target's traffic that got no fault; otherwise all of the target's is looked at.
+	OnlyUninjected bool
+}
+
+// Token restricts an Experiment to requests that bear a signed token. What bears a token is removed before the request
+// goes upstream.
+type Token struct {
+	Header, Cookie, Baggage string // where to look: a header field, a cookie, a member of W3C baggage; "" is not
+	Secret                  string // HMAC-SHA256 key
+}
