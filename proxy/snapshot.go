@@ -19,7 +19,7 @@ type Snapshot struct {
 // ObjectID names the configuration object something came from. It is provenance, shown by metrics, logs and explain,
 // and never parsed.
 type ObjectID struct {
-	Kind      string // "Ingress", "HTTPRoute", "Gateway", "Service"
+	Kind      string // "Ingress", "HTTPRoute", "TCPRoute", "UDPRoute", "Gateway", "Service"
 	Namespace string
 	Name      string
 }
@@ -64,9 +64,16 @@ type BackendID struct {
 	Namespace string
 	Name      string
 	Port      int32
+	// Stream is TCP or UDP for the Backend of StreamRoutes and empty for that of Routes: one number may be a TCP and a UDP
+	// port, and what is learnt of an Endpoint by requests says nothing about connections.
+	Stream Protocol
 }
 
-// String returns Namespace/Name:Port.
+// String returns Namespace/Name:Port, with "/tcp" or "/udp" behind it for streams.
 func (b BackendID) String() string {
-	return b.Namespace + "/" + b.Name + ":" + strconv.Itoa(int(b.Port))
+	s := b.Namespace + "/" + b.Name + ":" + strconv.Itoa(int(b.Port))
+	if b.Stream != "" {
+		s += "/" + string(b.Stream)
+	}
+	return s
 }
