@@ -159,3 +159,53 @@ type Token struct {
 	Header, Cookie, Baggage string // where to look: a header field, a cookie, a member of W3C baggage; "" is not
 	Secret                  string // HMAC-SHA256 key
 }
+
+// ExperimentPhase says what an Experiment does now.
+type ExperimentPhase uint8
+
+const (
+	// ExperimentPending has no window now, but will have one.
+	ExperimentPending ExperimentPhase = iota
+	// ExperimentActive acts, or with DryRun counts what it would do.
+	ExperimentActive
+	// ExperimentSuspended is held by Suspend. Its window goes on.
+	ExperimentSuspended
+	// ExperimentOff is in its window but held by the kill switch.
+	ExperimentOff
+	// ExperimentHalted was halted by its Guard, here or in another replica, until it is re-armed. Its window goes on.
+	ExperimentHalted
+	// ExperimentExpired has had its last window and does not act again, whatever the clock says.
+	ExperimentExpired
+	// ExperimentInvalid cannot act as it is configured; see ExperimentStatus.Problem.
+	ExperimentInvalid
+)
+
+// String returns the phase as one word.
+func (p ExperimentPhase) String() string {
+	return [...]string{"Pending", "Active", "Suspended", "Off", "Halted", "Expired", "Invalid"}[p]
+}
+
+// ExperimentStatus is what has become of an Experiment in this process. Counts are of requests, or of connections, since the
+// process first saw the Experiment; they never go down.
+type ExperimentStatus struct {
+	ID       ObjectID
+	UID      string
+	Revision int64 // of the configuration in force
+	Phase    ExperimentPhase
+	Problem  string // why it is invalid; otherwise empty
+
+	Matched      uint64 // that its Targets, Token and Matches select
+	Injected     uint64 // that got at least one fault
+	SkippedByCap uint64 // that would have got one but for a MaxPercent
+	DryRun       uint64 // that would have got one but for DryRun
+
+	// Start and End are those of the window now, or of the last one; both zero before the first. End is the deadline at which
+	// the window ends, or has ended.
+	Start, End time.Time
+	Next       time.Time // the start of the next window; zero if there is none, or none is known yet
+
+	Halts        uint64    // how often the Guard has halted it here
+	HaltedAt     time.Time // of the halt in force, if it arose here; otherwise zero
+	HaltedReason string    // of the halt in force; otherwise empty
+	HaltedRearm  string    // Experiment.Rearm when it was halted
+}
