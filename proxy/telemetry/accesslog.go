@@ -49,6 +49,7 @@ type logMetrics struct{ written, dropped, failed atomic.Uint64 }
 type AccessLog struct {
 	w      io.Writer
 	format func(dst []byte, x *proxy.Exchange, end time.Time) []byte
+	json   bool // format is JSON
 	limit  int
 	counts *logMetrics
 	lines  sync.Pool     // *[]byte, to format in
@@ -82,7 +83,7 @@ func NewAccessLog(w io.Writer, o LogOptions, m *Metrics) *AccessLog {
 	case Combined:
 		l.format = clf{query: o.Query, combined: true}.append
 	default:
-		l.format = jsonLine{query: o.Query}.append
+		l.format, l.json = jsonLine{query: o.Query}.append, true
 	}
 	l.lines.New = func() any { b := make([]byte, 0, 1024); return &b }
 	go l.write()

@@ -29,6 +29,7 @@ type descs struct {
 	route    routeDescs
 	backend  backendDescs
 	listener listenerDescs
+	stream   streamDescs
 
 	refused, noRoute                        *prometheus.Desc
 	idleDownstream, idleUpstream            *prometheus.Desc
@@ -42,6 +43,7 @@ func newDescs() descs {
 		route:    newRouteDescs(),
 		backend:  newBackendDescs(),
 		listener: newListenerDescs(),
+		stream:   newStreamDescs(),
 		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
 
@@ -65,6 +67,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.route.describe(ch)
 	d.backend.describe(ch)
 	d.listener.describe(ch)
+	d.stream.describe(ch)
 	for _, one := range []*prometheus.Desc{
 		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
 	} {
@@ -92,6 +95,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, l := range m.listeners.all() {
 		l.collect(ch, &d.listener)
+	}
+	for _, s := range m.streams.all() {
+		s.collect(ch, &d.stream)
 	}
 	for r := range m.refused {
 		ch <- counter(d.refused, float64(m.refused[r].Load()), refusals[r])

@@ -43,11 +43,14 @@ const (
 	Unsupported
 	// TooMany: a limit on connections was reached; the connection is closed.
 	TooMany
+	// ProxyHeader: the PROXY protocol header is missing, malformed, late or comes from a peer that is not trusted; the connection is
+	// closed.
+	ProxyHeader
 )
 
 // refusals are the values of the label "reason", indexed by Refusal.
 var refusals = [...]string{
-	"malformed_head", "malformed_body", "ambiguous_framing", "invalid_host", "too_large", "slow_client", "unsupported", "too_many",
+	"malformed_head", "malformed_body", "ambiguous_framing", "invalid_host", "too_large", "slow_client", "unsupported", "too_many", "proxy_header",
 }
 
 // String returns the label value.

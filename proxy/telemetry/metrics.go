@@ -15,6 +15,7 @@ type Metrics struct {
 	routes    family[proxy.RouteID, Route]
 	backends  family[proxy.BackendID, Backend]
 	listeners family[uint16, Listener]
+	streams   family[StreamID, Stream]
 
 	refused [len(refusals)]atomic.Uint64
 	noRoute atomic.Uint64
@@ -52,6 +53,7 @@ type Kept struct {
 	Routes   func(proxy.RouteID) bool // called with a Match of 0
 	Backends func(proxy.BackendID) bool
 	Ports    func(uint16) bool
+	Streams  func(StreamID) bool
 }
 
 // Retain drops the series of everything that has left the Snapshot. Exchanges in flight may go on using their handles;
@@ -60,6 +62,7 @@ func (m *Metrics) Retain(k Kept) {
 	m.routes.retain(k.Routes)
 	m.backends.retain(k.Backends)
 	m.listeners.retain(k.Ports)
+	m.streams.retain(k.Streams)
 }
 
 // Refused records a request or connection that was refused before it was routed.
