@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
@@ -45,18 +44,27 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Dial opens a connection to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The error's Status is
-// 504 after a timeout and 502 otherwise.
+// Dial opens a connection for requests to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The
+// error's Status is 504 after a timeout and 502 otherwise.
 func (e *Endpoint) Dial(ctx context.Context) (*http1.Conn, *proxy.Error) {
+	nc, err := e.DialNet(ctx, "tcp")
+	if err != nil {
+		return nil, err
+	}
+	return http1.NewConn(nc), nil
+}
+
+// DialNet is Dial for other uses. network is "tcp" or "udp"; success with the latter proves nothing of the Endpoint.
+func (e *Endpoint) DialNet(ctx context.Context, network string) (net.Conn, *proxy.Error) {
 	d, addr := &e.reg.dialer.plain, e.config.Address.String()
 	if e.config.Hostname != "" {
 		d = &e.reg.dialer.guarded
 		addr = net.JoinHostPort(e.config.Hostname, strconv.Itoa(int(e.config.Address.Port())))
 	}
-	nc, err := d.DialContext(ctx, "tcp", addr)
+	nc, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise it is the caller who had no more time
-			e.health.failed(int64(time.Since(e.reg.start)) + 1)
+			e.Failed()
 		}
 		status := 502
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || timeout(err) {
@@ -64,8 +72,10 @@ func (e *Endpoint) Dial(ctx context.Context) (*http1.Conn, *proxy.Error) {
 		}
 		return nil, &proxy.Error{Side: proxy.Upstream, Op: "connect", Status: status, Retry: true, Err: err}
 	}
-	e.health.succeeded()
-	return http1.NewConn(nc), nil
+	if network != "udp" {
+		e.Succeeded()
+	}
+	return nc, nil
 }
 
 func timeout(err error) bool {

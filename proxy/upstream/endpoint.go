@@ -45,6 +45,12 @@ func (e *Endpoint) Put(near uint32, c *http1.Conn) { e.pool.put(near, c, e.reg.n
 // Down reports whether the Endpoint could not be reached a moment ago and should be passed over if there is another.
 func (e *Endpoint) Down() bool { return e.health.until.Load() > e.reg.now.Load() }
 
+// Failed notes that the Endpoint could not be reached. Dialling does that by itself.
+func (e *Endpoint) Failed() { e.health.failed(int64(time.Since(e.reg.start)) + 1) }
+
+// Succeeded notes that the Endpoint has been reached. Dialling does that by itself.
+func (e *Endpoint) Succeeded() { e.health.succeeded() }
+
 // health remembers failures to connect.
 type health struct {
 	until    atomic.Int64 // on the Registry's clock

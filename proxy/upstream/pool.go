@@ -11,7 +11,7 @@ import (
 const maxShards = 16
 
 // shardsFor is how many locks callers share on so many processors: more would only spread the connections over more memory.
-func shardsFor(processors int) int { return min(processors, maxShards) }
+func shardsFor(processors int) int { return min((processors+7)/8, maxShards) }
 
 // pool keeps idle connections, the latest used on top: so few stay warm and the others age and are closed.
 type pool struct {
