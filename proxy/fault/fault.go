@@ -25,6 +25,9 @@ type Fault interface {
 type Site struct {
 	Rand  *rand.Rand    // this fault's own for this request; depends on the seed, the fault's name and the request's ordinal
 	Began time.Duration // how long ago the fault came into force: for shapes over time
+	// Gone is closed once the fault is not in force any more: its time is up, or somebody has stopped it. What waits or slows
+	// down must then let the rest pass at once. nil: it stays.
+	Gone <-chan struct{}
 }
 
 // Step is the running form of a Fault for one request. The goroutine that owns the Exchange uses it. A nil field does nothing.
