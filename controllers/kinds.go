@@ -34,6 +34,8 @@ func kinds() []kind {
 		{name: "GatewayClass", object: &gatewayv1.GatewayClass{}, optional: true, status: true},
 		{name: "Gateway", object: &gatewayv1.Gateway{}, optional: true, status: true},
 		{name: "HTTPRoute", object: &gatewayv1.HTTPRoute{}, optional: true, status: true},
+		{name: "TCPRoute", object: &gatewayv1.TCPRoute{}, optional: true, status: true},
+		{name: "UDPRoute", object: &gatewayv1.UDPRoute{}, optional: true, status: true},
 		{name: "ReferenceGrant", object: &gatewayv1.ReferenceGrant{}, optional: true},
 		{name: "Service", object: &corev1.Service{}},
 		{name: "EndpointSlice", object: &discoveryv1.EndpointSlice{}},

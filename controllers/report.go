@@ -71,14 +71,17 @@ func findings(r *status.Report) []finding {
 		}
 		events("Gateway", key, d.Events)
 	}
-	for key, d := range r.HTTPRoutes {
+	r.Routes(func(key types.NamespacedName, d *status.Route) {
 		for _, p := range d.Parents {
-			conditions("HTTPRoute", key, "parent "+string(p.ParentRef.Name), p.Conditions)
+			conditions(d.Kind, key, "parent "+string(p.ParentRef.Name), p.Conditions)
 		}
-		events("HTTPRoute", key, d.Events)
-	}
+		events(d.Kind, key, d.Events)
+	})
 	for key, d := range r.Ingresses {
 		events("Ingress", key, d.Events)
+	}
+	for key, d := range r.Services {
+		events("Service", key, d.Events)
 	}
 	return result
 }

@@ -31,10 +31,13 @@ const (
 	ReasonPathConflict = "PathConflict"
 	// ReasonDefaultBackendConflict: an older Ingress already provides the default backend of all hosts.
 	ReasonDefaultBackendConflict = "DefaultBackendConflict"
-	// ReasonShadowed: an older route, or an earlier rule, has the very same conditions and takes all requests.
+	// ReasonShadowed: an older route, or an earlier rule, has the very same conditions and takes all requests; of a TCPRoute
+	// or UDPRoute: an older one has the listener.
 	ReasonShadowed = "Shadowed"
 	// ReasonUnsupportedField: a field that is set has no effect yet.
 	ReasonUnsupportedField = "UnsupportedField"
+	// ReasonInvalidAnnotation: an annotation of ours has a value that is not understood, and no effect.
+	ReasonInvalidAnnotation = "InvalidAnnotation"
 )
 
 // Warning returns an Event of type Warning.

@@ -19,7 +19,31 @@ type Report struct {
 	Ingresses      map[types.NamespacedName]*Ingress
 	GatewayClasses map[string]*GatewayClass
 	Gateways       map[types.NamespacedName]*Gateway
-	HTTPRoutes     map[types.NamespacedName]*HTTPRoute
+	HTTPRoutes     map[types.NamespacedName]*Route
+	TCPRoutes      map[types.NamespacedName]*Route
+	UDPRoutes      map[types.NamespacedName]*Route
+	Services       map[types.NamespacedName]*Service
+}
+
+// Kinds of Routes.
+const (
+	HTTPRoute = "HTTPRoute"
+	TCPRoute  = "TCPRoute"
+	UDPRoute  = "UDPRoute"
+)
+
+// routes returns the Routes of every kind.
+func (r *Report) routes() []map[types.NamespacedName]*Route {
+	return []map[types.NamespacedName]*Route{r.HTTPRoutes, r.TCPRoutes, r.UDPRoutes}
+}
+
+// Routes calls f for the entry of every Route, the kinds one after the other, in no other order.
+func (r *Report) Routes(f func(types.NamespacedName, *Route)) {
+	for _, kind := range r.routes() {
+		for key, route := range kind {
+			f(key, route)
+		}
+	}
 }
 
 // Event is a Kubernetes Event to emit about the object in whose entry it stands. The same Event comes with every Report
@@ -57,13 +81,20 @@ type Gateway struct {
 	Events     []Event
 }
 
-// HTTPRoute is the desired status of one HTTPRoute: one entry for each parent of ours, in the order of spec.parentRefs.
-// Without any entry, what stands in the object's status under our controller name is to be removed.
-type HTTPRoute struct {
+// Route is the desired status of one route: one entry for each parent of ours, in the order of spec.parentRefs. Without
+// any entry, what stands in the object's status under our controller name is to be removed.
+type Route struct {
+	Kind       string // HTTPRoute, TCPRoute or UDPRoute
 	UID        types.UID
 	Generation int64
 	Parents    []gatewayv1.RouteParentStatus
 	Events     []Event
+}
+
+// Service holds the Events about a Service that is referred to; it gets no status.
+type Service struct {
+	UID    types.UID
+	Events []Event
 }
 
 // New returns an empty Report.
@@ -72,6 +103,9 @@ func New() *Report {
 		Ingresses:      map[types.NamespacedName]*Ingress{},
 		GatewayClasses: map[string]*GatewayClass{},
 		Gateways:       map[types.NamespacedName]*Gateway{},
-		HTTPRoutes:     map[types.NamespacedName]*HTTPRoute{},
+		HTTPRoutes:     map[types.NamespacedName]*Route{},
+		TCPRoutes:      map[types.NamespacedName]*Route{},
+		UDPRoutes:      map[types.NamespacedName]*Route{},
+		Services:       map[types.NamespacedName]*Service{},
 	}
 }

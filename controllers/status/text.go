@@ -23,11 +23,17 @@ func (r *Report) String() string {
 	for _, key := range sortedKeys(r.Gateways) {
 		r.Gateways[key].write(&b, key)
 	}
-	for _, key := range sortedKeys(r.HTTPRoutes) {
-		r.HTTPRoutes[key].write(&b, key)
+	for _, routes := range r.routes() {
+		for _, key := range sortedKeys(routes) {
+			routes[key].write(&b, key)
+		}
 	}
 	for _, key := range sortedKeys(r.Ingresses) {
 		r.Ingresses[key].write(&b, key)
+	}
+	for _, key := range sortedKeys(r.Services) {
+		fmt.Fprintf(&b, "Service %s\n", key)
+		writeEvents(&b, r.Services[key].Events)
 	}
 	return b.String()
 }
@@ -64,13 +70,13 @@ func (g *Gateway) write(w io.Writer, key types.NamespacedName) {
 	writeEvents(w, g.Events)
 }
 
-func (h *HTTPRoute) write(w io.Writer, key types.NamespacedName) {
-	fmt.Fprintf(w, "HTTPRoute %s\n", key)
-	for _, p := range h.Parents {
+func (r *Route) write(w io.Writer, key types.NamespacedName) {
+	fmt.Fprintf(w, "%s %s\n", r.Kind, key)
+	for _, p := range r.Parents {
 		fmt.Fprintf(w, "  parent %s\n", parentText(p.ParentRef))
 		writeConditions(w, "    ", p.Conditions)
 	}
-	writeEvents(w, h.Events)
+	writeEvents(w, r.Events)
 }
 
 func (i *Ingress) write(w io.Writer, key types.NamespacedName) {

@@ -25,12 +25,15 @@ func TestReportAsText(t *testing.T) {
 		Conditions: []metav1.Condition{Condition("Accepted", true, "Accepted", "", 0), Condition("Programmed", false, "Pending", "no port", 0)},
 		Listeners:  []gatewayv1.ListenerStatus{{Name: "http", AttachedRoutes: 2, SupportedKinds: []gatewayv1.RouteGroupKind{{Kind: "HTTPRoute"}}}},
 	}
-	r.HTTPRoutes[key("r")] = &HTTPRoute{Parents: []gatewayv1.RouteParentStatus{{
+	r.HTTPRoutes[key("r")] = &Route{Kind: HTTPRoute, Parents: []gatewayv1.RouteParentStatus{{
 		ParentRef: gatewayv1.ParentReference{
 			Name: "gw", Namespace: new(gatewayv1.Namespace("infra")), SectionName: new(gatewayv1.SectionName("http")), Port: new(int32(80)),
 		},
 		Conditions: []metav1.Condition{Condition("Accepted", false, "NoMatchingParent", "", 1)},
 	}}}
+	r.TCPRoutes[key("r")] = &Route{Kind: TCPRoute}
+	r.UDPRoutes[key("r")] = &Route{Kind: UDPRoute, Events: []Event{Warning(ReasonShadowed, "m")}}
+	r.Services[key("s")] = &Service{Events: []Event{Warning(ReasonInvalidAnnotation, "m")}}
 	want := `GatewayClass edge
   Accepted=True generation=3
   feature Gateway
@@ -41,11 +44,16 @@ Gateway ns/gw
 HTTPRoute ns/r
   parent infra/gw section=http port=80
     Accepted=False NoMatchingParent generation=1
+TCPRoute ns/r
+UDPRoute ns/r
+  event Warning Shadowed "m"
 Ingress ns/a
   address 203.0.113.1
   address lb.example.com
   event Warning PathConflict "two\nlines"
 Ingress ns/b
+Service ns/s
+  event Warning InvalidAnnotation "m"
 `
 	if got := r.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

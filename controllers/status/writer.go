@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,7 +24,7 @@ import (
 
 // Key names an object whose status may be written.
 type Key struct {
-	Kind string // "Ingress", "GatewayClass", "Gateway", "HTTPRoute"
+	Kind string // "Ingress", "GatewayClass", "Gateway", "HTTPRoute", "TCPRoute", "UDPRoute", "Service"
 	types.NamespacedName
 }
 
@@ -34,7 +35,7 @@ type Emitter interface {
 
 // Config of a Writer.
 type Config struct {
-	Controller gatewayv1.GatewayController // whose entries in an HTTPRoute's status are ours
+	Controller gatewayv1.GatewayController // whose entries in a route's status are ours
 	Cached     client.Reader               // answers at once, perhaps with an older state
 	Fresh      client.Reader               // answers with the latest state
 	Status     client.StatusClient
@@ -86,11 +87,12 @@ func (w *Writer) Report(r *Report) {
 	for name, d := range r.Gateways {
 		set("Gateway", name, d)
 	}
-	for name, d := range r.HTTPRoutes {
-		set("HTTPRoute", name, d)
-	}
+	r.Routes(func(name types.NamespacedName, d *Route) { set(d.Kind, name, d) })
 	for name, d := range r.Ingresses {
 		set("Ingress", name, d)
+	}
+	for name, d := range r.Services {
+		set("Service", name, d)
 	}
 	for _, key := range w.queue.Keys() {
 		if !wanted[key] {
@@ -101,7 +103,7 @@ func (w *Writer) Report(r *Report) {
 }
 
 // withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours. What we
-// wrote about an HTTPRoute's parents and an Ingress's addresses goes; a replica that does not lead leaves that to the one
+// wrote about a route's parents and an Ingress's addresses goes; a replica that does not lead leaves that to the one
 // that does, and to sweep.
 func (w *Writer) withdraw(key Key) {
 	last, ok := w.queue.Desired(key)
@@ -115,7 +117,7 @@ func (w *Writer) withdraw(key Key) {
 	w.forget(key, last)
 }
 
-// sweep finds the HTTPRoutes whose status has entries of ours though the Report does not speak of them: they ceased to be
+// sweep finds the routes whose status has entries of ours though the Report does not speak of them: they ceased to be
 // ours while nobody led.
 func (w *Writer) sweep(ctx context.Context) {
 	select {
@@ -123,15 +125,20 @@ func (w *Writer) sweep(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	var routes gatewayv1.HTTPRouteList
-	if err := w.config.Cached.List(ctx, &routes); err != nil {
-		w.config.Log.Debug("HTTPRoutes are not looked through for old entries", "error", err) // not installed, perhaps
-		return
-	}
-	for _, route := range routes.Items {
-		if slices.ContainsFunc(route.Status.Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
-			w.queue.SetIfAbsent(Key{"HTTPRoute", client.ObjectKeyFromObject(&route)}, &formerHTTPRoute{})
+	for kind, list := range map[string]client.ObjectList{
+		HTTPRoute: &gatewayv1.HTTPRouteList{}, TCPRoute: &gatewayv1.TCPRouteList{}, UDPRoute: &gatewayv1.UDPRouteList{},
+	} {
+		if err := w.config.Cached.List(ctx, list); err != nil {
+			w.config.Log.Debug("routes are not looked through for old entries", "kind", kind, "error", err) // not installed, perhaps
+			continue
 		}
+		_ = meta.EachListItem(list, func(item runtime.Object) error {
+			route := item.(client.Object)
+			if slices.ContainsFunc(statusOf(route).Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
+				w.queue.SetIfAbsent(Key{kind, client.ObjectKeyFromObject(route)}, &formerRoute{Route{Kind: kind}})
+			}
+			return nil
+		})
 	}
 }
 

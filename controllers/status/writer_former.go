@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// formerHTTPRoute is an HTTPRoute that has ceased to be ours: our entries go.
-type formerHTTPRoute struct{ HTTPRoute }
+// formerRoute is a route that has ceased to be ours: our entries go.
+type formerRoute struct{ Route }
 
 // formerIngress is an Ingress that has ceased to be ours: the addresses that we gave it go, unless somebody else has put
 // others in their place.
@@ -20,7 +20,7 @@ type formerIngress struct {
 }
 
 var (
-	_ desired = (*formerHTTPRoute)(nil)
+	_ desired = (*formerRoute)(nil)
 	_ desired = (*formerIngress)(nil)
 )
 
@@ -37,11 +37,11 @@ func (i *formerIngress) merge(obj client.Object, _ merge) {
 // it is.
 func formerOf(last desired) desired {
 	switch d := last.(type) {
-	case *HTTPRoute:
-		return &formerHTTPRoute{}
+	case *Route:
+		return &formerRoute{Route{Kind: d.Kind}}
 	case *Ingress:
 		return &formerIngress{Ingress: Ingress{UID: d.UID}, Gave: d.LoadBalancer}
-	case *formerHTTPRoute, *formerIngress:
+	case *formerRoute, *formerIngress:
 		return last // not done yet
 	}
 	return nil
@@ -49,7 +49,7 @@ func formerOf(last desired) desired {
 
 func isFormer(d desired) bool {
 	switch d.(type) {
-	case *formerHTTPRoute, *formerIngress:
+	case *formerRoute, *formerIngress:
 		return true
 	}
 	return false

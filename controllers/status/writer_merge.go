@@ -1,8 +1,10 @@
 package status
 
 import (
+	"math"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -28,7 +30,8 @@ var (
 	_ desired = (*Ingress)(nil)
 	_ desired = (*GatewayClass)(nil)
 	_ desired = (*Gateway)(nil)
-	_ desired = (*HTTPRoute)(nil)
+	_ desired = (*Route)(nil)
+	_ desired = (*Service)(nil)
 )
 
 // merge is what all merging needs to know.
@@ -74,14 +77,36 @@ func (g *Gateway) merge(obj client.Object, m merge) {
 	status.Listeners = listeners
 }
 
-func (h *HTTPRoute) object() client.Object  { return &gatewayv1.HTTPRoute{} }
-func (h *HTTPRoute) of() (types.UID, int64) { return h.UID, h.Generation }
-func (h *HTTPRoute) events() []Event        { return h.Events }
+func (r *Route) object() client.Object {
+	switch r.Kind {
+	case TCPRoute:
+		return &gatewayv1.TCPRoute{}
+	case UDPRoute:
+		return &gatewayv1.UDPRoute{}
+	default:
+		return &gatewayv1.HTTPRoute{}
+	}
+}
+
+// statusOf returns the part of a route's status that all kinds have.
+func statusOf(route client.Object) *gatewayv1.RouteStatus {
+	switch r := route.(type) {
+	case *gatewayv1.TCPRoute:
+		return &r.Status.RouteStatus
+	case *gatewayv1.UDPRoute:
+		return &r.Status.RouteStatus
+	default:
+		return &route.(*gatewayv1.HTTPRoute).Status.RouteStatus
+	}
+}
+
+func (r *Route) of() (types.UID, int64) { return r.UID, r.Generation }
+func (r *Route) events() []Event        { return r.Events }
 
 // merge keeps every entry at its place, so that two controllers never fight over the order.
-func (h *HTTPRoute) merge(obj client.Object, m merge) {
-	status := &obj.(*gatewayv1.HTTPRoute).Status
-	missing := slices.Clone(h.Parents)
+func (r *Route) merge(obj client.Object, m merge) {
+	status := statusOf(obj)
+	missing := slices.Clone(r.Parents)
 	parents := make([]gatewayv1.RouteParentStatus, 0, len(status.Parents))
 	for _, old := range status.Parents {
 		if old.ControllerName != m.controller {
@@ -105,6 +130,11 @@ func (h *HTTPRoute) merge(obj client.Object, m merge) {
 	}
 	status.Parents = parents
 }
+
+func (s *Service) object() client.Object      { return &corev1.Service{} }
+func (s *Service) of() (types.UID, int64)     { return s.UID, math.MaxInt64 }
+func (s *Service) events() []Event            { return s.Events }
+func (s *Service) merge(client.Object, merge) {}
 
 // The condition types that Gateway API gives to the controller of an object: what is not desired of these is removed.
 // Conditions of other types are someone else's.

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -202,7 +204,7 @@ func TestAStaleCacheNeverOverwritesWhatOthersWrote(t *testing.T) {
 	}
 	w := c.writer(stale)
 	r := status.New()
-	r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
+	r.HTTPRoutes[web] = &status.Route{Kind: status.HTTPRoute, UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
 	w.Report(r)
 	ours := func() bool {
 		err := c.Get(t.Context(), web, &newer)
@@ -317,7 +319,7 @@ func TestRouteStatusMerging(t *testing.T) {
 			cl := newCluster(t, routeWith(c.before...), marker)
 			w := cl.writer(nil)
 			r := ingressReport("192.0.2.1")
-			r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: c.desired}
+			r.HTTPRoutes[web] = &status.Route{Kind: status.HTTPRoute, UID: "uid", Generation: 3, Parents: c.desired}
 			lead(w, func() { w.Report(r); eventually(t, cl.wrote(1+c.writes)) })
 			var got gatewayv1.HTTPRoute
 			if err := cl.Get(t.Context(), web, &got); err != nil {
@@ -350,7 +352,7 @@ func TestARouteThatIsNoLongerReportedLosesOurEntries(t *testing.T) {
 	c := newCluster(t, routeWith(theirs))
 	w := c.writer(nil)
 	r := status.New()
-	r.HTTPRoutes[web] = &status.HTTPRoute{UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
+	r.HTTPRoutes[web] = &status.Route{Kind: status.HTTPRoute, UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
 	parents := func(n int) func() bool {
 		return func() bool {
 			var got gatewayv1.HTTPRoute
@@ -419,4 +421,55 @@ func TestANewLeaderRemovesEntriesThatNobodyReports(t *testing.T) {
 		w.Report(status.New())
 		eventually(t, func() bool { return parents() == 1 })
 	})
+}
+
+func TestEveryKindOfRouteIsWrittenAndSweptOut(t *testing.T) {
+	ours, theirs := parent("gone", controller), parent("theirs", "example.com/other")
+	tcp, udp := &gatewayv1.TCPRoute{ObjectMeta: objectMeta()}, &gatewayv1.UDPRoute{ObjectMeta: objectMeta()}
+	tcp.Status.Parents = []gatewayv1.RouteParentStatus{ours, theirs}
+	udp.Status.Parents = []gatewayv1.RouteParentStatus{ours, theirs}
+	c := newCluster(t, tcp, udp)
+	w := c.writer(nil)
+	parents := func() (all [][]string) {
+		var tcp gatewayv1.TCPRoute
+		var udp gatewayv1.UDPRoute
+		if err := errors.Join(c.Get(t.Context(), web, &tcp), c.Get(t.Context(), web, &udp)); err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range [][]gatewayv1.RouteParentStatus{tcp.Status.Parents, udp.Status.Parents} {
+			var names []string
+			for _, p := range list {
+				names = append(names, string(p.ParentRef.Name))
+			}
+			all = append(all, names)
+		}
+		return all
+	}
+	are := func(tcp, udp string) func() bool {
+		return func() bool { return fmt.Sprint(parents()) == fmt.Sprintf("[[%s] [%s]]", tcp, udp) }
+	}
+	r := status.New()
+	r.TCPRoutes[web] = &status.Route{Kind: status.TCPRoute, UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
+	lead(w, func() {
+		w.Report(r)
+		eventually(t, are("theirs a", "theirs"))
+		w.Report(status.New())
+		eventually(t, are("theirs", "theirs"))
+	})
+}
+
+func TestAnEventAboutAServiceIsEmittedOnce(t *testing.T) {
+	c := newCluster(t, &corev1.Service{ObjectMeta: objectMeta()})
+	w := c.writer(nil)
+	r := status.New()
+	r.Services[web] = &status.Service{UID: "uid", Events: []status.Event{status.Warning(status.ReasonInvalidAnnotation, "bad")}}
+	lead(w, func() {
+		w.Report(r)
+		eventually(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.events) == 1 })
+		w.Check(status.Key{Kind: "Service", NamespacedName: web})
+		eventually(t, func() bool { return c.read() >= 2 })
+	})
+	if len(c.events) != 1 || c.writes != 0 {
+		t.Errorf("events %q, %d writes", c.events, c.writes)
+	}
 }

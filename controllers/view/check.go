@@ -31,6 +31,12 @@ func check(object Object, k kind, f fault) {
 		checkGateway(o, f)
 	case *gatewayv1.HTTPRoute:
 		checkHTTPRoute(o, f)
+	case *gatewayv1.TCPRoute:
+		checkParents(o.Spec.ParentRefs, f)
+		checkStreamRules(len(o.Spec.Rules), func(i int) []gatewayv1.BackendRef { return o.Spec.Rules[i].BackendRefs }, f)
+	case *gatewayv1.UDPRoute:
+		checkParents(o.Spec.ParentRefs, f)
+		checkStreamRules(len(o.Spec.Rules), func(i int) []gatewayv1.BackendRef { return o.Spec.Rules[i].BackendRefs }, f)
 	case *gatewayv1.ReferenceGrant:
 		checkGrant(o, f)
 	case *corev1.Service:

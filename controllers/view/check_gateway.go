@@ -15,6 +15,7 @@ const (
 	maxRules     = 16
 	maxMatches   = 128 // of all rules together
 	maxRefs      = 32
+	maxBackends  = 16 // of a TCPRoute or UDPRoute
 	maxPathValue = 1024
 )
 
@@ -42,6 +43,9 @@ func checkGateway(g *gatewayv1.Gateway, f fault) {
 		if l.Hostname != nil && *l.Hostname != "" {
 			say(f, field+".hostname", string(*l.Hostname), syntax.HostProblem(string(*l.Hostname)))
 			place += ", hostname " + string(*l.Hostname)
+			if l.Protocol == gatewayv1.TCPProtocolType || l.Protocol == gatewayv1.UDPProtocolType {
+				f(field+".hostname", fmt.Sprintf("must not be set for protocol %s", l.Protocol))
+			}
 		}
 		if places[place] {
 			f(field, place+" is used twice")
@@ -87,17 +91,7 @@ func checkGrant(g *gatewayv1.ReferenceGrant, f fault) {
 }
 
 func checkHTTPRoute(r *gatewayv1.HTTPRoute, f fault) {
-	if n := len(r.Spec.ParentRefs); n > maxRefs {
-		f("spec.parentRefs", fmt.Sprintf("has %d entries; %d are allowed", n, maxRefs))
-	}
-	for i, p := range r.Spec.ParentRefs {
-		if p.Name == "" {
-			f(at("spec.parentRefs", i)+".name", "is missing")
-		}
-		if p.Port != nil {
-			checkPort(f, at("spec.parentRefs", i)+".port", *p.Port)
-		}
-	}
+	checkParents(r.Spec.ParentRefs, f)
 	for i, h := range r.Spec.Hostnames {
 		say(f, at("spec.hostnames", i), string(h), syntax.HostProblem(string(h)))
 	}
@@ -120,17 +114,7 @@ func checkRule(rule *gatewayv1.HTTPRouteRule, field string, f fault) {
 	}
 	for i := range rule.BackendRefs {
 		b, at := &rule.BackendRefs[i], at(field+".backendRefs", i)
-		if b.Name == "" {
-			f(at+".name", "is missing")
-		}
-		if b.Port != nil {
-			checkPort(f, at+".port", *b.Port)
-		} else if *b.Kind == "Service" && *b.Group == "" {
-			f(at+".port", "is missing")
-		}
-		if *b.Weight < 0 || *b.Weight > 1_000_000 {
-			f(at+".weight", fmt.Sprintf("%d is not from 0 to 1000000", *b.Weight))
-		}
+		checkBackendRef(&b.BackendRef, at, f)
 		for j := range b.Filters {
 			checkFilter(&b.Filters[j], fmt.Sprintf("%s.filters[%d]", at, j), f)
 		}
@@ -144,6 +128,51 @@ func checkRule(rule *gatewayv1.HTTPRouteRule, field string, f fault) {
 	if rule.Timeouts != nil {
 		checkDuration(rule.Timeouts.Request, field+".timeouts.request", f)
 		checkDuration(rule.Timeouts.BackendRequest, field+".timeouts.backendRequest", f)
+	}
+}
+
+func checkParents(refs []gatewayv1.ParentReference, f fault) {
+	if n := len(refs); n > maxRefs {
+		f("spec.parentRefs", fmt.Sprintf("has %d entries; %d are allowed", n, maxRefs))
+	}
+	for i, p := range refs {
+		if p.Name == "" {
+			f(at("spec.parentRefs", i)+".name", "is missing")
+		}
+		if p.Port != nil {
+			checkPort(f, at("spec.parentRefs", i)+".port", *p.Port)
+		}
+	}
+}
+
+func checkBackendRef(b *gatewayv1.BackendRef, field string, f fault) {
+	if b.Name == "" {
+		f(field+".name", "is missing")
+	}
+	if b.Port != nil {
+		checkPort(f, field+".port", *b.Port)
+	} else if *b.Kind == "Service" && *b.Group == "" {
+		f(field+".port", "is missing")
+	}
+	if *b.Weight < 0 || *b.Weight > 1_000_000 {
+		f(field+".weight", fmt.Sprintf("%d is not from 0 to 1000000", *b.Weight))
+	}
+}
+
+// checkStreamRules checks the rules of a TCPRoute or UDPRoute, of which there is exactly one: there is nothing to tell two
+// apart by.
+func checkStreamRules(rules int, backends func(rule int) []gatewayv1.BackendRef, f fault) {
+	if rules != 1 {
+		f("spec.rules", fmt.Sprintf("has %d entries; exactly 1 is allowed", rules))
+	}
+	for i := range rules {
+		refs, field := backends(i), at("spec.rules", i)+".backendRefs"
+		if n := len(refs); n == 0 || n > maxBackends {
+			f(field, fmt.Sprintf("has %d entries; 1 to %d are allowed", n, maxBackends))
+		}
+		for j := range refs {
+			checkBackendRef(&refs[j], at(field, j), f)
+		}
 	}
 }
 

@@ -69,10 +69,7 @@ func defaultGateway(object Object) {
 
 func defaultHTTPRoute(object Object) {
 	r := object.(*gatewayv1.HTTPRoute)
-	for i := range r.Spec.ParentRefs {
-		set(&r.Spec.ParentRefs[i].Group, gatewayv1.GroupName)
-		set(&r.Spec.ParentRefs[i].Kind, "Gateway")
-	}
+	defaultParents(r.Spec.ParentRefs)
 	if len(r.Spec.Rules) == 0 {
 		r.Spec.Rules = []gatewayv1.HTTPRouteRule{{}}
 	}
@@ -86,13 +83,43 @@ func defaultHTTPRoute(object Object) {
 		}
 		defaultFilters(rule.Filters)
 		for j := range rule.BackendRefs {
-			b := &rule.BackendRefs[j]
-			set(&b.Group, "")
-			set(&b.Kind, "Service")
-			set(&b.Weight, 1)
-			defaultFilters(b.Filters)
+			defaultBackend(&rule.BackendRefs[j].BackendRef)
+			defaultFilters(rule.BackendRefs[j].Filters)
 		}
 	}
+}
+
+func defaultTCPRoute(object Object) {
+	r := object.(*gatewayv1.TCPRoute)
+	defaultParents(r.Spec.ParentRefs)
+	for i := range r.Spec.Rules {
+		for j := range r.Spec.Rules[i].BackendRefs {
+			defaultBackend(&r.Spec.Rules[i].BackendRefs[j])
+		}
+	}
+}
+
+func defaultUDPRoute(object Object) {
+	r := object.(*gatewayv1.UDPRoute)
+	defaultParents(r.Spec.ParentRefs)
+	for i := range r.Spec.Rules {
+		for j := range r.Spec.Rules[i].BackendRefs {
+			defaultBackend(&r.Spec.Rules[i].BackendRefs[j])
+		}
+	}
+}
+
+func defaultParents(refs []gatewayv1.ParentReference) {
+	for i := range refs {
+		set(&refs[i].Group, gatewayv1.GroupName)
+		set(&refs[i].Kind, "Gateway")
+	}
+}
+
+func defaultBackend(ref *gatewayv1.BackendRef) {
+	set(&ref.Group, "")
+	set(&ref.Kind, "Service")
+	set(&ref.Weight, 1)
 }
 
 func defaultMatch(m *gatewayv1.HTTPRouteMatch) {

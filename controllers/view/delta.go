@@ -18,6 +18,8 @@ type Delta struct {
 	Everything bool
 	Ingresses  map[types.NamespacedName]bool
 	HTTPRoutes map[types.NamespacedName]bool
+	TCPRoutes  map[types.NamespacedName]bool
+	UDPRoutes  map[types.NamespacedName]bool
 	// Services that have changed themselves, and those whose EndpointSlices have.
 	Services       map[types.NamespacedName]bool
 	EndpointSlices map[types.NamespacedName]bool
@@ -38,6 +40,8 @@ const (
 	changedGateway              // of which there are few: every build looks at all
 	changedIngress
 	changedHTTPRoute
+	changedTCPRoute
+	changedUDPRoute
 	changedService
 	changedSlice
 )
@@ -54,6 +58,8 @@ func (v *View) Since(revision uint64) *Delta {
 	d := &Delta{
 		Ingresses:      map[types.NamespacedName]bool{},
 		HTTPRoutes:     map[types.NamespacedName]bool{},
+		TCPRoutes:      map[types.NamespacedName]bool{},
+		UDPRoutes:      map[types.NamespacedName]bool{},
 		Services:       map[types.NamespacedName]bool{},
 		EndpointSlices: map[types.NamespacedName]bool{},
 	}
@@ -63,6 +69,10 @@ func (v *View) Since(revision uint64) *Delta {
 			d.Ingresses[c.key] = true
 		case changedHTTPRoute:
 			d.HTTPRoutes[c.key] = true
+		case changedTCPRoute:
+			d.TCPRoutes[c.key] = true
+		case changedUDPRoute:
+			d.UDPRoutes[c.key] = true
 		case changedService:
 			d.Services[c.key] = true
 		case changedSlice:
@@ -92,6 +102,10 @@ func changeOf(object Object) change {
 		c.kind = changedGateway
 	case *gatewayv1.HTTPRoute:
 		c.kind = changedHTTPRoute
+	case *gatewayv1.TCPRoute:
+		c.kind = changedTCPRoute
+	case *gatewayv1.UDPRoute:
+		c.kind = changedUDPRoute
 	case *corev1.Service:
 		c.kind = changedService
 	}

@@ -29,6 +29,8 @@ func kinds() []kind {
 		{gateway, "GatewayClass", []string{"v1", "v1beta1"}, false, func() Object { return &gatewayv1.GatewayClass{} }, none},
 		{gateway, "Gateway", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.Gateway{} }, defaultGateway},
 		{gateway, "HTTPRoute", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.HTTPRoute{} }, defaultHTTPRoute},
+		{gateway, "TCPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.TCPRoute{} }, defaultTCPRoute},
+		{gateway, "UDPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.UDPRoute{} }, defaultUDPRoute},
 		{gateway, "ReferenceGrant", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.ReferenceGrant{} }, none},
 		{"", "Service", []string{"v1"}, true, func() Object { return &corev1.Service{} }, defaultService},
 		{"", "Namespace", []string{"v1"}, false, func() Object { return &corev1.Namespace{} }, defaultNamespace},
@@ -74,7 +76,7 @@ func knownElsewhere(name string) bool {
 	case "ConfigMap", "Secret", "Pod", "ServiceAccount", "Endpoints", "PersistentVolume", "PersistentVolumeClaim", "Node",
 		"ReplicationController", "ResourceQuota", "LimitRange", "PodTemplate", "Event", // v1
 		"NetworkPolicy", "IPAddress", "ServiceCIDR", // networking.k8s.io
-		"GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "BackendTLSPolicy", "ListenerSet": // gateway.networking.k8s.io
+		"GRPCRoute", "TLSRoute", "BackendTLSPolicy", "ListenerSet": // gateway.networking.k8s.io
 		return true
 	}
 	return false
@@ -108,6 +110,10 @@ func kindName(object Object) string {
 		return "Gateway"
 	case *gatewayv1.HTTPRoute:
 		return "HTTPRoute"
+	case *gatewayv1.TCPRoute:
+		return "TCPRoute"
+	case *gatewayv1.UDPRoute:
+		return "UDPRoute"
 	case *gatewayv1.ReferenceGrant:
 		return "ReferenceGrant"
 	case *corev1.Service:

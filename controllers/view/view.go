@@ -34,6 +34,8 @@ type View struct {
 	GatewayClasses map[string]*gatewayv1.GatewayClass
 	Gateways       map[types.NamespacedName]*gatewayv1.Gateway
 	HTTPRoutes     map[types.NamespacedName]*gatewayv1.HTTPRoute
+	TCPRoutes      map[types.NamespacedName]*gatewayv1.TCPRoute
+	UDPRoutes      map[types.NamespacedName]*gatewayv1.UDPRoute
 	Services       map[types.NamespacedName]*corev1.Service
 	Namespaces     map[string]*corev1.Namespace
 
@@ -56,6 +58,8 @@ func New() *View {
 		GatewayClasses:  map[string]*gatewayv1.GatewayClass{},
 		Gateways:        map[types.NamespacedName]*gatewayv1.Gateway{},
 		HTTPRoutes:      map[types.NamespacedName]*gatewayv1.HTTPRoute{},
+		TCPRoutes:       map[types.NamespacedName]*gatewayv1.TCPRoute{},
+		UDPRoutes:       map[types.NamespacedName]*gatewayv1.UDPRoute{},
 		Services:        map[types.NamespacedName]*corev1.Service{},
 		Namespaces:      map[string]*corev1.Namespace{},
 		EndpointSlices:  map[types.NamespacedName][]*discoveryv1.EndpointSlice{},
@@ -82,6 +86,10 @@ func (v *View) Set(object Object) {
 		v.Gateways[key] = o
 	case *gatewayv1.HTTPRoute:
 		v.HTTPRoutes[key] = o
+	case *gatewayv1.TCPRoute:
+		v.TCPRoutes[key] = o
+	case *gatewayv1.UDPRoute:
+		v.UDPRoutes[key] = o
 	case *gatewayv1.ReferenceGrant:
 		put(v.ReferenceGrants, o.Namespace, o)
 	case *corev1.Service:
@@ -112,6 +120,10 @@ func (v *View) Delete(object Object) {
 		delete(v.Gateways, key)
 	case *gatewayv1.HTTPRoute:
 		delete(v.HTTPRoutes, key)
+	case *gatewayv1.TCPRoute:
+		delete(v.TCPRoutes, key)
+	case *gatewayv1.UDPRoute:
+		delete(v.UDPRoutes, key)
 	case *gatewayv1.ReferenceGrant:
 		drop(v.ReferenceGrants, o.Namespace, o.Name)
 	case *corev1.Service:

@@ -62,7 +62,7 @@ type State struct {
 type Reports struct {
 	Classes    map[string]*status.GatewayClass
 	Gateways   map[types.NamespacedName]*status.Gateway
-	HTTPRoutes map[types.NamespacedName]*status.HTTPRoute
+	HTTPRoutes map[types.NamespacedName]*status.Route
 }
 
 // Build translates the objects of the View that are ours. prev may be nil; otherwise changed says what has changed since.

@@ -41,8 +41,8 @@ func (s *State) reportRoutes(prev *State, changes change.Map[route], touched []*
 	}
 }
 
-func (s *State) reportRoute(r *route) *status.HTTPRoute {
-	entry := &status.HTTPRoute{UID: r.source.UID, Generation: r.source.Generation}
+func (s *State) reportRoute(r *route) *status.Route {
+	entry := &status.Route{Kind: status.HTTPRoute, UID: r.source.UID, Generation: r.source.Generation}
 	for i := range r.parents {
 		entry.Parents = append(entry.Parents, r.reportParent(&r.parents[i], s.controller))
 	}
