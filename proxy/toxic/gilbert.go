@@ -1,0 +1,118 @@
+package toxic
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
+
+// Loss says which packets are lost: each by itself (Bernoulli, with Burst at most 1), or in bursts, by a chain of two states
+// (E. N. Gilbert, "Capacity of a burst-noise channel", 1960; E. O. Elliott, 1963), good and bad, which takes one step at each
+// packet.
+type Loss struct {
+	// Rate is the share of packets that is lost in the long run, 0 to 1.
+	Rate shape.Value
+	// Burst is the mean number of packets in a row for which the bad state lasts, at least 1; 0 and 1 make losses independent
+	// of each other.
+	Burst float64
+	// InBad is the share of packets lost in the bad state, above 0 to 1 and at least Rate; 0 stands for 1. With a Burst only.
+	InBad float64
+	// InGood is the share lost in the good state, 0 to Rate. With a Burst only.
+	InGood float64
+}
+
+// Validate names the attribute that is out of range.
+func (l Loss) Validate() error {
+	if err := within("loss", l.Rate, 0, 1); err != nil {
+		return err
+	}
+	switch {
+	case l.Burst != 0 && !(l.Burst >= 1 && l.Burst <= 1e6):
+		return fmt.Errorf("burst: %v packets is not within 1 and 1000000", l.Burst)
+	case l.Burst <= 1 && (l.InBad != 0 || l.InGood != 0):
+		return fmt.Errorf("burst: loss_bad and loss_good need a burst above 1")
+	case !(l.InBad >= 0 && l.InBad <= 1):
+		return fmt.Errorf("loss_bad: %v is not within 0 and 1", l.InBad)
+	case !(l.InGood >= 0 && l.InGood <= 1):
+		return fmt.Errorf("loss_good: %v is not within 0 and 1", l.InGood)
+	case l.Burst > 1 && l.Rate.Max() > 0 && (l.Rate.Max() > l.bad() || l.Rate.Min() < l.InGood || l.InGood >= l.bad()):
+		return fmt.Errorf("loss: %v to %v is not within loss_good %v and loss_bad %v",
+			l.Rate.Min(), l.Rate.Max(), l.InGood, l.bad())
+	}
+	return nil
+}
+
+// None tells whether nothing is ever lost.
+func (l Loss) none() bool { return l.Rate.Max() == 0 }
+
+func (l Loss) bad() float64 {
+	if l.InBad == 0 {
+		return 1
+	}
+	return l.InBad
+}
+
+// lossProcess decides for one packet after another. It is a value: a copy decides as the original would.
+type lossProcess struct {
+	loss  Loss
+	rand  rand.PCG
+	isBad bool
+}
+
+func newLossProcess(l Loss, r *rand.Rand) lossProcess {
+	p := lossProcess{loss: l, rand: *rand.NewPCG(r.Uint64(), r.Uint64())}
+	// The state of a path that has been there for long.
+	p.isBad = l.Burst > 1 && p.float() < p.shareBad(0)
+	return p
+}
+
+// next decides about the next packet, at a time since the toxic came into force.
+func (p *lossProcess) next(at time.Duration) bool {
+	if p.loss.none() {
+		return false
+	}
+	if p.loss.Burst <= 1 {
+		return p.float() < p.loss.Rate.At(at)
+	}
+	// The chain steps first, then the packet is decided. r and g are the chances of leaving the bad and the good state; the
+	// stationary share of bad is g/(g+r).
+	r, bad := 1/p.loss.Burst, p.shareBad(at)
+	switch {
+	case bad >= 1:
+		p.isBad = true
+	case p.isBad:
+		p.isBad = p.float() >= r
+	default:
+		p.isBad = p.float() < min(1, r*bad/(1-bad))
+	}
+	if p.isBad {
+		return p.float() < p.loss.bad()
+	}
+	return p.float() < p.loss.InGood
+}
+
+// shareBad is the share of packets in the bad state that makes the loss what Rate says.
+func (p *lossProcess) shareBad(at time.Duration) float64 {
+	return (p.loss.Rate.At(at) - p.loss.InGood) / (p.loss.bad() - p.loss.InGood)
+}
+
+func (p *lossProcess) float() float64 { return float64(p.rand.Uint64()>>11) / (1 << 53) }
+
+// within reports a Value that leaves least and most, by the attribute's name.
+func within(name string, v shape.Value, least, most float64) error {
+	for _, x := range [...]float64{v.Min(), v.Max()} {
+		if !(x >= least && x <= most) {
+			if math.IsInf(most, 1) {
+				return fmt.Errorf("%s: %v is less than %v", name, x, least)
+			}
+			return fmt.Errorf("%s: %v is not within %v and %v", name, x, least, most)
+		}
+	}
+	if v.Wave > shape.Square || v.Wave != shape.Constant && v.Period <= 0 {
+		return fmt.Errorf("%s: the shape needs a period above 0", name)
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package toxic
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// PacketLoss gives a stream of bytes the delays that it would have if a share of its packets were lost. Not a byte is dropped:
+// like TCP above a network that loses packets, it delivers all of them in order, late.
+//
+// It runs the sender of a TCP connection (see sender) in simulated time. Bytes are cut into segments; at most a congestion
+// window of them is under way per round trip; those that are lost are sent again after a round trip if later ones tell of the
+// loss, otherwise after a probe's or a retransmission's timeout; and what follows waits. An orderly end is a segment too.
+// Segments have no delay of their own: add a latency for the way, half of RTT in each direction.
+//
+// Emulated: slow start, Reno or Cubic, SACK, RACK and tail loss probes, timeouts and their doubling, restart after idleness,
+// the loss of SYNs (DialDelay). Not emulated: any other congestion control (BBR in particular takes little notice of losses);
+// HyStart; a bottleneck and its queue (add a bandwidth); losses of pure acknowledgements; delayed acknowledgements; ECN; path
+// MTU; a receive window below 6 MB; what the kernel's counters (ss -ti) say; loss of the client's own SYNs, which come to the
+// kernel first. Whether more data follow within a round trip cannot be known when bytes are passed on, so that the last segment
+// of what has arrived at one time is taken for the last of its flight: if it is lost it comes up to a round trip, or, should
+// nothing else be under way, up to a timeout late, where data that follow would have told of its loss sooner. Above 15 timeouts
+// in a row the connection would have been given up: bytes are then withheld until the toxic is removed.
+type PacketLoss struct {
+	Loss Loss
+	// RTT is the round trip time of the path that is emulated, in milliseconds, above 0 to 60000; required.
+	RTT float64
+	// MSS is the payload of a segment in bytes, 88 to 65535; 0 stands for 1448 (Ethernet, IPv4, timestamps).
+	MSS int
+	// RTOMin is what a retransmission timeout is above RTT, in milliseconds, 1 to 60000; 0 stands for 200, which is Linux's floor.
+	RTOMin float64
+	// Congestion is the congestion control emulated; "" stands for Cubic.
+	Congestion Congestion
+	// Steady replaces the window by its mean: a rate of MSS/RTT·1.22/√loss (Mathis et al., "The macroscopic behavior of the TCP
+	// congestion avoidance algorithm", 1997), and by chance a stall after pauses. It is cheaper and smooth.
+	Steady bool
+}
+
+var _ Stream = PacketLoss{}
+
+// Type implements proxy.Toxic.
+func (PacketLoss) Type() string { return "packet_loss" }
+
+// Validate implements Stream.
+func (p PacketLoss) Validate() error {
+	switch {
+	case !(p.RTT > 0 && p.RTT <= 60000):
+		return fmt.Errorf("rtt: %v ms is not within 0, without 0, and 60000; it is required", p.RTT)
+	case p.MSS != 0 && (p.MSS < 88 || p.MSS > 65535):
+		return fmt.Errorf("mss: %d bytes is not within 88 and 65535", p.MSS)
+	case p.RTOMin != 0 && !(p.RTOMin >= 1 && p.RTOMin <= 60000):
+		return fmt.Errorf("rto_min: %v ms is not within 1 and 60000", p.RTOMin)
+	case p.Steady && p.Congestion == NoCongestion:
+		return errors.New("steady: needs a congestion control, whose mean rate it is")
+	}
+	if err := p.Congestion.validate(); err != nil {
+		return err
+	}
+	return p.Loss.Validate()
+}
+
+// New implements Stream.
+func (p PacketLoss) New(s Site) Shaper {
+	if p.Steady {
+		return &steadyLoss{toxic: p, mss: p.mss(), rtt: milliseconds(p.RTT), began: s.Began, rand: s.Rand}
+	}
+	return &segmenter{mss: p.mss(), sender: newSender(p, s)}
+}
+
+// DialDelay returns how long a dial takes longer because its SYNs, in one direction, are lost, at a time since the toxic came
+// into force. Linux since 6.5 sends them anew after 1 s, five times, then after 2, 4, 8, 16 and 32 s
+// (net.ipv4.tcp_syn_linear_timeouts and tcp_syn_retries); if all are lost isDead is true: the dial fails after delay. For a
+// toxic in the other direction, which acts on SYN-ACKs, it holds too, as those have the same timeouts.
+func (p PacketLoss) DialDelay(r *rand.Rand, at time.Duration) (delay time.Duration, isDead bool) {
+	const (
+		linear      = 4
+		exponential = 6
+	)
+	process := newLossProcess(p.Loss, r)
+	timeout := time.Second
+	for lost := 0; process.next(at + delay); lost++ {
+		delay += timeout
+		if lost >= linear {
+			timeout *= 2
+		}
+		if lost == linear+exponential {
+			return delay, true
+		}
+	}
+	return delay, false
+}
+
+func (p PacketLoss) mss() int {
+	if p.MSS == 0 {
+		return 1448
+	}
+	return p.MSS
+}
+
+func (p PacketLoss) rtoMin() time.Duration {
+	if p.RTOMin == 0 {
+		return 200 * time.Millisecond
+	}
+	return milliseconds(p.RTOMin)
+}
+
+// segmenter cuts a stream into segments and gives them the dues that a sender says.
+type segmenter struct {
+	mss    int
+	sender *sender
+
+	room    int           // bytes that the latest segment could still take
+	roomDue time.Duration // its due
+	order   InOrder
+}
+
+// Shape implements Shaper.
+func (g *segmenter) Shape(c Chunk, emit func(Chunk)) {
+	if c.Due == Never || len(c.Data) == 0 && c.End != FIN {
+		emit(c)
+		return
+	}
+	c = g.join(c, emit)
+	n := (len(c.Data) + g.mss - 1) / g.mss
+	switch {
+	case n > 0:
+	case c.End == FIN && !c.Open:
+		n = 1
+	default:
+		if c.End != None {
+			emit(c)
+		}
+		return
+	}
+	g.sender.push(n, c.Due)
+	dues := g.sender.settle()
+	for start := 0; start < n; {
+		due := g.order.Due(dues[start])
+		end := start + 1
+		for end < n && g.order.Due(dues[end]) == due {
+			end++
+		}
+		piece := Chunk{Data: c.Data[min(start*g.mss, len(c.Data)):min(end*g.mss, len(c.Data))], Due: due}
+		if end == n {
+			piece.End, piece.Injected = c.End, c.Injected
+			g.room, g.roomDue = n*g.mss-len(c.Data), due
+		}
+		emit(piece)
+		start = end
+	}
+}
+
+// join lets the first bytes of c go with the latest segment, if that had not been sent when they came.
+func (g *segmenter) join(c Chunk, emit func(Chunk)) Chunk {
+	if g.room == 0 || len(c.Data) == 0 || c.Due >= g.sender.lastSent {
+		return c
+	}
+	n := min(g.room, len(c.Data))
+	g.room -= n
+	piece := Chunk{Data: c.Data[:n], Due: g.roomDue}
+	c.Data = c.Data[n:]
+	if len(c.Data) == 0 && c.End != None { // a FIN goes with the last bytes
+		piece.End, piece.Injected, c.End = c.End, c.Injected, None
+	}
+	emit(piece)
+	return c
+}
+
+// steadyLoss is PacketLoss.Steady: a pace, and stalls.
+type steadyLoss struct {
+	toxic PacketLoss
+	mss   int
+	rtt   time.Duration
+	began time.Duration
+	rand  *rand.Rand
+	busy  time.Duration // until when what came before is being sent
+}
+
+// Shape implements Shaper.
+func (s *steadyLoss) Shape(c Chunk, emit func(Chunk)) {
+	n := (len(c.Data) + s.mss - 1) / s.mss
+	if n == 0 && c.End == FIN && !c.Open {
+		n = 1
+	}
+	if n == 0 || c.Due == Never {
+		emit(c)
+		return
+	}
+	loss := s.toxic.Loss.Rate.At(c.Due - s.began)
+	due := c.Due
+	if s.busy <= due && s.rand.Float64() < 1-math.Pow(1-loss, float64(n)) {
+		due = after(due, s.stall(n))
+	}
+	due = max(due, s.busy)
+	perByte := float64(s.rtt) / float64(s.mss) * math.Sqrt(loss) / 1.22
+	step := max(s.mss, len(c.Data)/64)
+	for len(c.Data) > step {
+		emit(Chunk{Data: c.Data[:step], Due: due})
+		c.Data = c.Data[step:]
+		due = after(due, time.Duration(perByte*float64(step)))
+	}
+	c.Due = due
+	s.busy = after(due, time.Duration(perByte*float64(len(c.Data))))
+	emit(c)
+}
+
+// stall is what the loss of one of n segments costs after a pause: a round trip if later ones tell of it, otherwise a timeout.
+func (s *steadyLoss) stall(n int) time.Duration {
+	switch {
+	case n == 1:
+		return s.rtt + s.toxic.rtoMin()
+	case s.rand.IntN(n) == 0:
+		return 2 * s.rtt
+	}
+	return s.rtt
+}
