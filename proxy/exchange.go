@@ -96,6 +96,8 @@ type Response struct {
 	ContentLength int64
 	// Local is true for an answer of the proxy itself.
 	Local bool
+	// Close ends the client's connection after this response, and tells the client so (RFC 9112 section 9.6).
+	Close bool
 }
 
 // Scratch returns n bytes that live as long as the Exchange, for values that filters build.

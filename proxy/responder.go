@@ -17,4 +17,6 @@ type Responder interface {
 	Deliver(x *Exchange, body Body) *Error
 	// Abort ends the Exchange without an answer: the client has gone, or cannot be answered.
 	Abort()
+	// Reset is Abort, but as abrupt as the client's protocol can be: a TCP RST.
+	Reset()
 }

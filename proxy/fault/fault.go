@@ -2,11 +2,17 @@
 // bodies that break off.
 //
 // A fault is a plain value (Abort{...}); New makes its running form. Each fault is one file, and one line in the list All.
-// Faults know nothing of experiments, of routing or of the connection; they act at either Point.
+// Faults know nothing of experiments, of routing, of the connection or of the protocol's version: what is to be wrong on the wire
+// they say with proxy.Damage, and the client's Responder realises it. They act at either Point: at Client the client is the one
+// who sees the fault, at Backend the gateway sees it as an Endpoint's misbehaviour.
+//
+// Values are immutable and comparable and may be used concurrently; a Step belongs to one request.
 package fault
 
 import (
+	"errors"
 	"math/rand/v2"
+	"syscall"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -23,21 +29,136 @@ type Fault interface {
 
 // Site is what a fault's running form knows of the request that it is made for.
 type Site struct {
+	At    proxy.Point
 	Rand  *rand.Rand    // this fault's own for this request; depends on the seed, the fault's name and the request's ordinal
 	Began time.Duration // how long ago the fault came into force: for shapes over time
-	// Gone is closed once the fault is not in force any more: its time is up, or somebody has stopped it. What waits or slows
-	// down must then let the rest pass at once. nil: it stays.
-	Gone <-chan struct{}
+	// Pause waits on behalf of the request. It ends early, with an error, when the client has left, a timeout of the Route has
+	// passed or the proxy stops. Only the goroutine that owns the Exchange calls it.
+	Pause func(d time.Duration) *proxy.Error
 }
 
-// Step is the running form of a Fault for one request. The goroutine that owns the Exchange uses it. A nil field does nothing.
+// side is who damages a response.
+func (s Site) side() proxy.Side {
+	if s.At == proxy.AtBackend {
+		return proxy.Upstream
+	}
+	return proxy.Downstream
+}
+
+// Step is the running form of a Fault for one request. The goroutine that owns the Exchange uses it. What is zero does
+// nothing. The fields act in this order.
 type Step struct {
 	// Delay is waited for before the request goes on.
 	Delay time.Duration
-	// Request sees the request; what it answers is sent in place of the endpoint's response.
-	Request func(x *proxy.Exchange) *proxy.Answer
-	// Response sees the response head.
+	// Request changes the request.
+	Request func(x *proxy.Exchange)
+	// End ends the connection without an answer.
+	End End
+	// Reply is sent in place of the endpoint's response.
+	Reply *Reply
+	// Response sees the response head, also that of a Reply.
 	Response func(x *proxy.Exchange)
-	// Body wraps the response body. What it does to framing it says by the errors and lengths it gives; see Cut.
+	// Body wraps the response body. Damage to framing it asks for by a *proxy.Damage as Read's error.
 	Body func(x *proxy.Exchange, b proxy.Body) proxy.Body
+}
+
+// End says how a connection ends without an answer.
+type End uint8
+
+const (
+	// None: it does not end.
+	None End = iota
+	// FIN ends it in an orderly way.
+	FIN
+	// RST resets it.
+	RST
+)
+
+var errNoAnswer = errors.New("connection closed without a response")
+
+// Failure is how the gateway sees an Endpoint that ends its connection with e in place of an answer. As with a connection that
+// was in use before, another attempt is safe if the method may be sent twice (RFC 9110 section 9.2.2).
+func (e End) Failure(x *proxy.Exchange) *proxy.Error {
+	err := errNoAnswer
+	if e == RST {
+		err = syscall.ECONNRESET
+	}
+	return &proxy.Error{
+		Side: proxy.Upstream, Op: "read response head", Status: 502, Retry: idempotent(x.Request.Method), Err: err,
+	}
+}
+
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// Reply is a whole response of a fault. It is immutable.
+type Reply struct {
+	Status int
+	Header []proxy.Field // all fields but Content-Length and Date
+	Body   string        // as it is; "" is none
+}
+
+// Fill makes the Reply x's response and returns its body, nil if there is none: what Responder.Deliver takes.
+func (r *Reply) Fill(x *proxy.Exchange) proxy.Body {
+	res := &x.Response
+	*res = proxy.Response{Status: r.Status, Header: proxy.Header{Fields: append(res.Header.Fields[:0], r.Header...)}, Local: true}
+	if r.Body == "" {
+		return nil
+	}
+	res.ContentLength = int64(len(r.Body))
+	return &proxy.Text{Rest: r.Body}
+}
+
+// Begin lets the steps act on the request, in order. If one of them takes the place of the endpoint, that is returned and the
+// steps behind it do not see the request: a Reply, or an End, or the error of a pause.
+func Begin(steps []Step, x *proxy.Exchange, pause func(time.Duration) *proxy.Error) (*Reply, End, *proxy.Error) {
+	for i := range steps {
+		s := &steps[i]
+		if s.Delay > 0 {
+			if err := pause(s.Delay); err != nil {
+				return nil, None, err
+			}
+		}
+		if s.Request != nil {
+			s.Request(x)
+		}
+		if s.End != None || s.Reply != nil {
+			return s.Reply, s.End, nil
+		}
+	}
+	return nil, None, nil
+}
+
+// Respond lets the steps see the response head and wrap its body, the last step first: it is nearest to the endpoint. b is what
+// Responder.Deliver would have been given, and may be nil. A protocol switch is left alone, and the body of a response that has
+// none.
+func Respond(steps []Step, x *proxy.Exchange, b proxy.Body) proxy.Body {
+	for i := len(steps) - 1; i >= 0; i-- {
+		s := &steps[i]
+		if x.Response.Status == 101 {
+			return b
+		}
+		wrap := s.Body != nil && b != nil && hasContent(x) // as it was before the step changes the length
+		if s.Response != nil {
+			s.Response(x)
+		}
+		if wrap {
+			b = s.Body(x, b)
+		}
+	}
+	return b
+}
+
+// hasContent reports whether the response may have content (RFC 9110 section 6.4.1).
+func hasContent(x *proxy.Exchange) bool {
+	switch {
+	case string(x.Request.Method) == "HEAD", x.Response.Status < 200, x.Response.Status == 204, x.Response.Status == 304:
+		return false
+	}
+	return x.Response.ContentLength != 0
 }

@@ -46,7 +46,7 @@ func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
 	near, _ := tcpPair(t)
 	s := NewServer(Config{}, hello{})
 	closed := make(chan struct{})
-	c := &serverConn{srv: s, down: near, closed: func() { close(closed) }}
+	c := &serverConn{srv: s, down: near, base: near, closed: func() { close(closed) }}
 	c.body.c = c
 	if !s.watch.add(c) {
 		t.Fatal("not added")

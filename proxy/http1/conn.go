@@ -159,16 +159,21 @@ func gone(err error) bool {
 
 // interrupted describes why a phase was ended from outside.
 func (u *Conn) interrupted(op string, why cause) *proxy.Error {
+	if why == causePeer && u.c.pump != nil {
+		<-u.c.pump.done
+		if err := u.c.pump.err; err != nil {
+			return err
+		}
+	}
+	return interruption(op, why)
+}
+
+// interruption describes why the waiting for an endpoint was ended from outside.
+func interruption(op string, why cause) *proxy.Error {
 	switch why {
 	case causeGone:
 		return &proxy.Error{Side: proxy.Downstream, Op: op, Err: errClientGone}
 	case causePeer:
-		if u.c.pump != nil {
-			<-u.c.pump.done
-			if err := u.c.pump.err; err != nil {
-				return err
-			}
-		}
 		return &proxy.Error{Side: proxy.Downstream, Op: op, Err: errStopped}
 	case causeShutdown:
 		return &proxy.Error{Side: proxy.Internal, Op: op, Status: 503, Err: causeError(why)}
@@ -330,8 +335,8 @@ func (u *Conn) Finish() bool {
 	c := u.c
 	u.c = nil
 	if c != nil {
-		if why := c.main.leave(); why != causeNone {
-			u.broken = true
+		if why := c.main.leave(); why != causeNone || c.undelivered {
+			u.broken = true // it may have been interrupted just after its last byte
 		}
 		if c.pump != nil && c.pump.u == u {
 			u.sent = c.pump.settle()

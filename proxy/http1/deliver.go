@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"io"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -41,6 +42,12 @@ func (c *serverConn) Abort() {
 	c.headSent, c.keepAlive = true, false
 }
 
+// Reset implements proxy.Responder.
+func (c *serverConn) Reset() {
+	c.Abort()
+	c.down.reset()
+}
+
 // delivery is how the content of a response is framed for the client.
 type delivery uint8
 
@@ -55,7 +62,7 @@ const (
 func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 	c.headSent = true
 	how := c.framingFor(x, body)
-	if !c.reusable() || how == untilClose {
+	if x.Response.Close || !c.reusable() || how == untilClose {
 		c.keepAlive = false
 	}
 	if c.out == nil {
@@ -85,8 +92,10 @@ func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 	}
 	if err != nil {
 		c.keepAlive = false
-		if direct {
-			u.broken = true // it may have been interrupted just after its last byte
+		c.undelivered = true
+		if d, ok := err.Err.(*proxy.Damage); ok && d.Side != proxy.Upstream {
+			c.endDamaged(d)
+			return err
 		}
 		if how == untilClose || err.Side == proxy.Internal {
 			c.down.reset() // nothing else tells the client that the content is not complete
@@ -215,9 +224,12 @@ func (c *serverConn) relay(x *proxy.Exchange, body proxy.Body, head []byte, how 
 	for {
 		n, err := body.Read(room)
 		if err != nil && err != io.EOF {
-			return c.relayFailed(head, err)
+			return c.relayFailed(head, err, how)
 		}
 		x.ResponseBytes += int64(n)
+		if how == withLength && (x.ResponseBytes > x.Response.ContentLength || err == io.EOF && x.ResponseBytes < x.Response.ContentLength) {
+			return &proxy.Error{Side: proxy.Internal, Op: "send response", Err: errWrongLength}
+		}
 		out := room[:n]
 		last := err == io.EOF || u != nil && u.done // often the end is known with the last bytes: one write for both
 		if how == chunked {
@@ -253,14 +265,25 @@ func contentReady(body proxy.Body) bool {
 	return err == nil && (len(data) > 0 || d.done())
 }
 
+// errWrongLength is for a Body that is not as long as its response says.
+var errWrongLength = errors.New("body and declared length differ")
+
 // relayFailed describes why content could not be read. The head may not have gone out yet; it does now, so that what the client
 // sees is a response that breaks off.
-func (c *serverConn) relayFailed(head []byte, err error) *proxy.Error {
+func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Error {
 	if err == errClientGone {
 		return &proxy.Error{Side: proxy.Downstream, Op: "read response body", Err: err}
 	}
 	if head != nil {
 		_ = c.write(head, nil)
+	}
+	switch err := err.(type) {
+	case *proxy.Error:
+		return err
+	case *proxy.Damage:
+		if err.Side != proxy.Upstream {
+			return c.damage(err, how)
+		}
 	}
 	return upstreamError("read response body", err)
 }

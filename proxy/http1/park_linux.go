@@ -43,7 +43,7 @@ func (l *lot) park(c *serverConn) bool {
 		return false
 	}
 	parked := false
-	err := c.down.raw.Control(func(fd uintptr) {
+	err := c.base.raw.Control(func(fd uintptr) {
 		op := unix.EPOLL_CTL_ADD
 		if c.registered {
 			op = unix.EPOLL_CTL_MOD

@@ -80,7 +80,8 @@ func NewServer(cfg Config, h proxy.Handler) *Server {
 // waits long for a request is given up by its goroutine and gets another one when the request comes. scheme is "http" or
 // "https".
 func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string, closed func()) {
-	c := &serverConn{srv: s, down: newSock(nc), port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr()), closed: closed}
+	down := newSock(nc)
+	c := &serverConn{srv: s, down: down, base: down, port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr()), closed: closed}
 	c.body.c = c
 	if !s.watch.add(c) { // Shutdown came first
 		c.down.close()

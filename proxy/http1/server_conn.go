@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -15,7 +16,8 @@ import (
 // reads from the connection and this goroutine writes to it.
 type serverConn struct {
 	srv    *Server
-	down   *sock
+	down   *sock // the client's connection, perhaps wrapped (wrap.go); belongs to the connection's goroutines
+	base   *sock // the same without a wrapper; never changes
 	port   uint16
 	scheme string
 	peer   netip.AddrPort
@@ -23,6 +25,8 @@ type serverConn struct {
 	main    slot // of the connection's goroutine
 	pumping slot // of the pump
 	limit   limit
+	wrapped atomic.Pointer[sock] // down if it is not base, for the Watch
+	bell    *sock                // what pauses wait on; nil before the first (pause.go)
 
 	in  *buffer // the request head; then bytes that have been read beyond it
 	out *buffer // what is about to be written, to either side
@@ -36,6 +40,8 @@ type serverConn struct {
 	headSent  bool // the final response head has gone out, or been refused
 	keepAlive bool // another request may follow this one
 	linger    bool // the client may still be sending: read for a while before closing
+	// undelivered is true once a response could not be delivered: its endpoint's connection may have been interrupted.
+	undelivered bool
 
 	closed     func()
 	fd         int32 // in the lot
@@ -173,6 +179,9 @@ func (c *serverConn) readMore(deadline, flags uint64) got {
 // park gives the connection to the lot until there is something to read.
 func (c *serverConn) park(deadline uint64) got {
 	c.release()
+	if !c.unwrap() {
+		return c.readMore(deadline, idleBit|parkedBit)
+	}
 	c.main.enter(nil, deadline, idleBit|parkedBit)
 	if got := c.enterLot(); got != gotRequest {
 		return got
@@ -200,6 +209,7 @@ func (c *serverConn) begin() {
 	}
 	c.headSent = false
 	c.keepAlive = false
+	c.undelivered = false
 }
 
 // parse parses what has been read. It returns true when the head is complete.
@@ -270,6 +280,7 @@ func (c *serverConn) finish() bool {
 		c.linger = c.linger || len(c.in.unread()) > 0 || !c.down.quiet() // it has sent more than we shall read
 		return false
 	}
+	c.unwrap()
 	// Keep only what has been read beyond this request.
 	next := c.body.takeNext()
 	if next != nil {

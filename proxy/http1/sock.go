@@ -18,6 +18,8 @@ type sock struct {
 	nc  net.Conn
 	tcp *net.TCPConn    // nil unless nc is a bare TCP connection
 	raw syscall.RawConn // of tcp
+	// inside is the connection that nc is put around, nil if it is none. Only its state is looked at.
+	inside *sock
 
 	// The fields below carry the arguments and results of tryRead, so that calling it allocates nothing.
 	tryRead func(fd uintptr) bool
@@ -47,6 +49,8 @@ func newSock(nc net.Conn) *sock {
 			s.tcp, s.raw = tcp, raw
 			s.tryRead, s.peek, s.ask, s.put = s.readLazily, s.peekOnce, s.writeThenRead, s.writePending
 		}
+	} else if w, ok := nc.(wrapper); ok {
+		s.inside = newSock(w.NetConn())
 	}
 	return s
 }
@@ -142,7 +146,11 @@ func (s *sock) writeThenRead(fd uintptr) bool {
 // taken for the answer to the next request.
 func (s *sock) quiet() bool {
 	if s.raw == nil {
-		return true
+		if s.inside == nil {
+			return true
+		}
+		w, ok := s.nc.(wrapper)
+		return (!ok || w.Quiet()) && s.inside.quiet()
 	}
 	return s.raw.Control(s.peek) == nil && s.isQuiet
 }
@@ -222,6 +230,13 @@ func (s *sock) close() { _ = s.nc.Close() }
 
 // reset closes the connection so that the peer sees RST, not FIN: a truncated message must not look complete.
 func (s *sock) reset() {
+	if r, ok := s.nc.(resetter); ok {
+		_ = r.Reset()
+		return
+	}
+	if s.inside != nil && s.inside.tcp != nil {
+		_ = s.inside.tcp.SetLinger(0)
+	}
 	if s.tcp != nil {
 		_ = s.tcp.SetLinger(0)
 	}

@@ -57,3 +57,16 @@ func (s *sock) gone() bool {
 	})
 	return err != nil || gone
 }
+
+// unsent returns how many bytes the peer's host has not acknowledged yet (tcp(7), SIOCOUTQ).
+func (s *sock) unsent() int {
+	if s.raw == nil {
+		return 0
+	}
+	n := 0
+	err := s.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	if err != nil {
+		return 0
+	}
+	return n
+}

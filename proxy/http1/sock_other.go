@@ -44,3 +44,6 @@ func (s *sock) gone() bool {
 	})
 	return err != nil || gone
 }
+
+// unsent is not known here.
+func (s *sock) unsent() int { return 0 }

@@ -229,10 +229,10 @@ func (w *Watch) check(t *slot, c *serverConn, now uint64) {
 	switch {
 	case t.ticks == 0:
 	case word&watchClient != 0:
-		if c.down.gone() {
+		if c.base.gone() {
 			t.expire(word, causeGone)
 		}
-	case t.ticks >= w.parkTicks && word&(idleBit|parkedBit) == idleBit && canPark && c.down.raw != nil:
+	case t.ticks >= w.parkTicks && word&(idleBit|parkedBit) == idleBit && canPark && c.base.raw != nil:
 		t.expire(word, causePark)
 	}
 }
@@ -266,7 +266,11 @@ func (w *Watch) interruptAll() {
 		}
 		c.main.interrupt(0, causeShutdown)
 		c.pumping.interrupt(0, causeShutdown)
-		c.down.interrupt()
+		if s := c.wrapped.Load(); s != nil {
+			s.interrupt() // the wrapper uses the deadlines of what is inside for itself
+			continue
+		}
+		c.base.interrupt()
 	}
 }
 

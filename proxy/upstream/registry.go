@@ -50,6 +50,8 @@ type Registry struct {
 
 	mu      sync.Mutex
 	members map[key]*member // guarded by mu
+
+	variants variants
 }
 
 // member is the live state of one address, with the number of those who hold it.
@@ -102,6 +104,7 @@ func (r *Registry) Release(e *Endpoint) {
 	delete(r.members, e.key)
 	r.mu.Unlock()
 	m.pool.close()
+	r.variants.drop(func(k key, _ *variantConn) bool { return k == e.key })
 }
 
 // Idle returns the number of idle connections to all Endpoints.
@@ -112,7 +115,7 @@ func (r *Registry) Idle() int {
 	for _, m := range r.members {
 		n += m.pool.size()
 	}
-	return n
+	return n + r.variants.size()
 }
 
 func (r *Registry) run() {
@@ -141,6 +144,7 @@ func (r *Registry) expire(then int64) {
 	for _, m := range members {
 		m.pool.expire(then)
 	}
+	r.variants.drop(func(_ key, c *variantConn) bool { return c.since < then })
 }
 
 // Close closes every idle connection and ends the Registry's goroutine.
@@ -153,4 +157,5 @@ func (r *Registry) Close() {
 		m.pool.close()
 		delete(r.members, k)
 	}
+	r.variants.drop(func(key, *variantConn) bool { return true })
 }

@@ -1,0 +1,62 @@
+package http1
+
+import (
+	"net"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// What a connection that is put around another one may offer beyond net.Conn. Its deadlines must work as net.Conn says, and
+// bytes that it holds must survive a deadline that passes.
+type (
+	// wrapper lets an idle connection be looked at. NetConn gives the connection inside, of which only the state is looked at; Quiet
+	// reports whether the wrapper itself holds nothing that Read would return, neither bytes nor an end.
+	wrapper interface {
+		NetConn() net.Conn
+		Quiet() bool
+	}
+	// unwrapper takes the wrapper off if nothing acts on the connection and nothing is held in either direction. If it reports
+	// true the wrapper touches the connection inside no more.
+	unwrapper interface{ Unwrap() bool }
+	// resetter ends the connection with RST, after the bytes that the wrapper still holds for the peer.
+	resetter interface{ Reset() error }
+)
+
+// Wrap puts wrap's result in the place of the client's connection, of which it is given what is there now: what has been read
+// stays read, and the rest of the request's content and the response pass through the wrapper. It stays for the requests that
+// follow; between two of them it is asked whether it can be taken off (Unwrap() bool), and is if it says so. See wrapper and its
+// neighbours for what else a wrapper may offer. Wrap reports false, and does nothing, if there is a wrapper already or w has no
+// connection of its own. It may be called by the Handler before the request is sent and before the response is delivered.
+func Wrap(w proxy.Responder, wrap func(net.Conn) net.Conn) bool {
+	c, ok := w.(*serverConn)
+	if !ok || c.down != c.base {
+		return false
+	}
+	c.down = &sock{nc: wrap(c.base.nc), inside: c.base}
+	c.wrapped.Store(c.down)
+	return true
+}
+
+// Wrapped returns what Wrap has put around w's connection, nil if there is nothing.
+func Wrapped(w proxy.Responder) net.Conn {
+	c, ok := w.(*serverConn)
+	if !ok || c.down == c.base {
+		return nil
+	}
+	return c.down.nc
+}
+
+// unwrap takes the wrapper off if there is one and it agrees. It reports whether there is none now.
+func (c *serverConn) unwrap() bool {
+	if c.down == c.base {
+		return true
+	}
+	if u, ok := c.down.nc.(unwrapper); !ok || !u.Unwrap() {
+		return false
+	}
+	c.wrapped.Store(nil)
+	c.down = c.base
+	_ = c.base.nc.SetDeadline(time.Time{})
+	return true
+}
