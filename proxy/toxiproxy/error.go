@@ -1,0 +1,40 @@
+package toxiproxy
+
+import (
+	"errors"
+	"net/http"
+)
+
+// Error is an answer that says what is wrong, in Toxiproxy's form.
+type Error struct {
+	Message string `json:"error"`
+	Status  int    `json:"status"`
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+var (
+	errProxyNotFound = &Error{"proxy not found", http.StatusNotFound}
+	errProxyExists   = &Error{"proxy already exists", http.StatusConflict}
+	errToxicNotFound = &Error{"toxic not found", http.StatusNotFound}
+	errToxicExists   = &Error{"toxic already exists", http.StatusConflict}
+	errToxicType     = &Error{"invalid toxic type", http.StatusBadRequest}
+	errStream        = &Error{"stream was invalid, can be either upstream or downstream", http.StatusBadRequest}
+	errRoute         = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
+)
+
+// badBody says what is wrong with a request's content.
+func badBody(err error) *Error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return &Error{"bad request body: larger than 1 MiB", http.StatusRequestEntityTooLarge}
+	}
+	return &Error{"bad request body: " + err.Error(), http.StatusBadRequest}
+}
+
+func missing(field string) *Error {
+	return &Error{"missing required field: " + field, http.StatusBadRequest}
+}
+
+func internal(err error) *Error { return &Error{err.Error(), http.StatusInternalServerError} }

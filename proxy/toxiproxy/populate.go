@@ -1,0 +1,78 @@
+package toxiproxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// populated is the answer to /populate: what was done, and what stopped it.
+type populated struct {
+	*Error
+	Proxies []proxyJSON `json:"proxies"`
+}
+
+func (s *Server) populate(w http.ResponseWriter, r *http.Request) {
+	proxies, err := s.populateFrom(r.Body)
+	status := http.StatusCreated
+	if err != nil {
+		status = err.Status
+	}
+	reply(w, status, populated{err, proxies})
+}
+
+// Populate makes the proxies of a file in Toxiproxy's format, a JSON list of objects with name, listen, upstream and enabled. It
+// checks all before it makes one. A proxy that exists with the same listen and upstream is left as it is; one that differs is
+// replaced and loses its toxics.
+func (s *Server) Populate(data io.Reader) error {
+	if _, err := s.populateFrom(data); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) populateFrom(data io.Reader) ([]proxyJSON, *Error) {
+	var input []struct {
+		proxyInput
+		Enabled *bool `json:"enabled"`
+	}
+	if err := json.NewDecoder(data).Decode(&input); err != nil {
+		return nil, badBody(err)
+	}
+	for i := range input {
+		in := &input[i]
+		in.proxyInput.Enabled = in.Enabled == nil || *in.Enabled
+		if err := in.check(); err != nil {
+			return nil, &Error{fmt.Sprintf("%s at proxy %d", err.Message, i+1), err.Status}
+		}
+	}
+	var done []proxyJSON
+	for i := range input {
+		p, err := s.addOrReplace(input[i].proxyInput)
+		if err != nil {
+			return append([]proxyJSON{}, done...), err
+		}
+		done = append(done, p.json())
+	}
+	return done, nil
+}
+
+// addOrReplace makes a proxy, unless it is there as it is asked for.
+func (s *Server) addOrReplace(in proxyInput) (*proxyServer, *Error) {
+	s.mu.Lock()
+	old := s.proxies[in.Name]
+	s.mu.Unlock()
+	if old != nil {
+		address, err := net.ResolveTCPAddr("tcp", in.Listen)
+		if err != nil {
+			return nil, &Error{err.Error(), http.StatusInternalServerError}
+		}
+		if now := old.json(); now.Listen == address.String() && now.Upstream == in.Upstream {
+			return old, nil
+		}
+		s.delete(old)
+	}
+	return s.add(in)
+}

@@ -1,0 +1,314 @@
+package toxiproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// proxyJSON is a proxy on the wire.
+type proxyJSON struct {
+	Name     string      `json:"name"`
+	Listen   string      `json:"listen"`
+	Upstream string      `json:"upstream"`
+	Enabled  bool        `json:"enabled"`
+	Toxics   []toxicJSON `json:"toxics"`
+}
+
+// proxyInput is a proxy as clients send it.
+type proxyInput struct {
+	Name     string `json:"name"`
+	Listen   string `json:"listen"`
+	Upstream string `json:"upstream"`
+	Enabled  bool   `json:"enabled"`
+}
+
+func routeJSON(r Route, c *chain) proxyJSON {
+	return proxyJSON{r.Name, r.Listen, r.Upstream, true, c.json()}
+}
+
+// proxyServer is a proxy made through the API.
+type proxyServer struct {
+	server *Server
+	name   string
+	chain  chain
+	ended  sync.WaitGroup // the accept loop and the connections
+
+	change  sync.Mutex // held while listen, upstream or enabled are changed: changes take turns
+	deleted bool       // guarded by change
+
+	mu       sync.Mutex // guards what follows; never held while anything waits
+	listen   string
+	upstream string
+	ln       net.Listener // nil: disabled
+	cancel   context.CancelFunc
+	conns    map[*conn]struct{}
+	ordinal  uint64
+	current  []*toxic.Entry
+}
+
+// conn is one connection through a proxy.
+type conn struct {
+	ordinal uint64
+	slot    *toxic.Slot
+	client  net.Conn
+	cut     bool // guarded by proxyServer.mu: closed by a change
+	reset   bool
+	up      net.Conn // guarded by proxyServer.mu; nil while dialling
+}
+
+func newProxyServer(s *Server, in proxyInput) *proxyServer {
+	p := &proxyServer{server: s, name: in.Name, listen: in.Listen, upstream: in.Upstream, conns: map[*conn]struct{}{}}
+	p.chain = chain{seed: s.cfg.Seed, owner: "proxy " + in.Name, changed: p.setToxics}
+	return p
+}
+
+func (p *proxyServer) json() proxyJSON {
+	toxics := p.chain.json()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return proxyJSON{p.name, p.listen, p.upstream, p.ln != nil, toxics}
+}
+
+// start makes the proxy listen. It does nothing if it does already.
+func (p *proxyServer) start() *Error {
+	p.change.Lock()
+	defer p.change.Unlock()
+	return p.startChanged()
+}
+
+func (p *proxyServer) startChanged() *Error {
+	p.mu.Lock()
+	listen, on := p.listen, p.ln != nil
+	p.mu.Unlock()
+	if on {
+		return nil
+	}
+	if p.deleted {
+		return errProxyNotFound
+	}
+	ln, err := p.server.listen(listen)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(p.server.stop)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ln, p.cancel, p.listen = ln, cancel, ln.Addr().String()
+	p.ended.Add(1)
+	go p.accept(ctx, ln)
+	return nil
+}
+
+// delete closes the listener and all connections, for good, and does not wait for them.
+func (p *proxyServer) delete() {
+	p.change.Lock()
+	defer p.change.Unlock()
+	p.deleted = true
+	p.stopChanged()
+}
+
+func (p *proxyServer) stopChanged() {
+	p.mu.Lock()
+	if p.ln == nil {
+		p.mu.Unlock()
+		return
+	}
+	_ = p.ln.Close()
+	p.cancel()
+	p.ln, p.cancel = nil, nil
+	p.mu.Unlock()
+	p.cutAll(func(*conn) bool { return true })
+}
+
+// wait returns when everything that the proxy had has ended.
+func (p *proxyServer) wait() { p.ended.Wait() }
+
+// update changes what a client may change. Toxics stay.
+func (p *proxyServer) update(in proxyInput) *Error {
+	address, err := net.ResolveTCPAddr("tcp", in.Listen)
+	if err != nil {
+		return badBody(fmt.Errorf("listen: %w", err))
+	}
+	p.change.Lock()
+	defer p.change.Unlock()
+	p.mu.Lock()
+	differs := p.listen != address.String() || p.upstream != in.Upstream
+	p.mu.Unlock()
+	if differs || !in.Enabled {
+		p.stopChanged()
+	}
+	if differs {
+		p.mu.Lock()
+		p.listen, p.upstream = in.Listen, in.Upstream
+		p.mu.Unlock()
+	}
+	if in.Enabled {
+		return p.startChanged()
+	}
+	return nil
+}
+
+// cutAll closes the connections that which selects.
+func (p *proxyServer) cutAll(which func(*conn) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if which(c) && !c.cut {
+			c.cut = true
+			closeConn(c.client, p.server.cfg.Strict)
+			if c.up != nil {
+				closeConn(c.up, p.server.cfg.Strict)
+			}
+		}
+	}
+}
+
+// closeConn closes nc, with RST if asked for.
+func closeConn(nc net.Conn, reset bool) {
+	if tcp, ok := nc.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	_ = nc.Close()
+}
+
+// setToxics makes a changed chain act on the connections there are.
+func (p *proxyServer) setToxics(entries []*toxic.Entry, removed []*wrapper) {
+	p.mu.Lock()
+	p.current = entries
+	for c := range p.conns {
+		c.slot.Set(actives(entries, c.ordinal)...)
+	}
+	p.mu.Unlock()
+	if p.server.cfg.Strict {
+		return
+	}
+	for _, w := range removed {
+		if w.typ == "timeout" {
+			p.cutAll(func(c *conn) bool { return w.entry.Key.Float(c.ordinal) < w.entry.Toxicity })
+		}
+	}
+}
+
+func actives(entries []*toxic.Entry, ordinal uint64) []toxic.Active {
+	as := make([]toxic.Active, len(entries))
+	for i, e := range entries {
+		as[i] = toxic.Active{Entry: e, Ordinal: ordinal}
+	}
+	return as
+}
+
+const maxAcceptPause = time.Second
+
+func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
+	defer p.ended.Done()
+	pause := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
+			p.server.cfg.Log.Error("toxiproxy API: accepting a connection failed", "proxy", p.name, "error", err, "retryIn", pause)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			continue
+		}
+		pause = 0
+		p.mu.Lock()
+		if p.ln != ln { // stopped meanwhile
+			p.mu.Unlock()
+			closeConn(nc, p.server.cfg.Strict)
+			return
+		}
+		c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(actives(p.current, p.ordinal)...)}
+		p.ordinal++
+		p.conns[c] = struct{}{}
+		upstream, listen := p.upstream, p.listen
+		p.ended.Add(1)
+		p.mu.Unlock()
+		go p.serve(ctx, c, upstream, listen)
+	}
+}
+
+// serve connects a client with the upstream, until both have ended.
+func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen string) {
+	defer p.ended.Done()
+	defer func() {
+		p.mu.Lock()
+		delete(p.conns, c)
+		p.mu.Unlock()
+	}()
+	up, err := p.server.dial(ctx, upstream)
+	if err != nil {
+		p.server.cfg.Log.Warn("toxiproxy API: the upstream cannot be reached", "proxy", p.name, "upstream", upstream, "error", err)
+		closeConn(c.client, p.server.cfg.Strict)
+		return
+	}
+	p.mu.Lock()
+	c.up = up
+	cut := c.cut
+	p.mu.Unlock()
+	if cut {
+		closeConn(up, p.server.cfg.Strict)
+		return
+	}
+	r := toxic.Link(c.client, up, c.slot, toxic.Options{Buffer: p.server.cfg.Buffer})
+	if r.Cause == toxic.ByPanic {
+		p.server.cfg.Log.Error("toxiproxy API: a toxic panicked", "proxy", p.name, "error", r.Err)
+	}
+	if report := p.server.cfg.Traffic; report != nil {
+		report(Traffic{proxy.Upstreamward.String(), p.name, listen, upstream, r.Upstream})
+		report(Traffic{proxy.Downstreamward.String(), p.name, listen, upstream, r.Downstream})
+	}
+}
+
+// listen opens a listening socket within the bounds of the configuration.
+func (s *Server) listen(address string) (net.Listener, *Error) {
+	ports := s.cfg.Ports
+	if ports == (PortRange{}) {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, internal(err)
+		}
+		return ln, nil
+	}
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, badBody(fmt.Errorf("listen: %w", err))
+	}
+	if at.Port != 0 && (at.Port < int(ports.First) || at.Port > int(ports.Last)) {
+		return nil, badBody(fmt.Errorf("listen: port %d is not in the range %d-%d that this API may bind", at.Port, ports.First, ports.Last))
+	}
+	candidates := []int{at.Port}
+	if at.Port == 0 {
+		candidates = candidates[:0]
+		for n := int(ports.First); n <= int(ports.Last); n++ {
+			candidates = append(candidates, n)
+		}
+	}
+	var last error
+	for _, n := range candidates {
+		host := ""
+		if at.IP != nil {
+			host = at.IP.String()
+		}
+		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n)))
+		if err == nil {
+			return ln, nil
+		}
+		last = err
+	}
+	return nil, internal(last)
+}

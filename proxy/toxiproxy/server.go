@@ -1,0 +1,232 @@
+package toxiproxy
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Config of a Server. The zero value serves without restrictions: it is for a developer's own machine.
+type Config struct {
+	Log *slog.Logger // nil is slog.Default
+	// Seed makes toxicity and jitter repeatable; 0 draws one, which is logged.
+	Seed uint64
+	// Strict leaves out what Toxiproxy does and its clients may rely on, but which is better done otherwise: connections held by
+	// a removed timeout toxic go on instead of being closed; connections whose upstream cannot be reached, and those of a
+	// disabled proxy, are reset instead of closed in an orderly way; a toxic is created with 201; errors are application/json.
+	Strict bool
+	// Authorize, if not nil, is asked before every request; its error is answered with its status, 401 or 403.
+	Authorize func(*http.Request) *Error
+	// Ports bounds the ports that proxies may listen on; the zero value does not. A proxy that asks for port 0 gets a free one of
+	// the range.
+	Ports PortRange
+	// Refuse, if not nil, is asked about every address that is really dialled; its error ends the connection.
+	Refuse func(netip.AddrPort) error
+	// DialTimeout is for one attempt to reach an upstream; 0 is 10 s.
+	DialTimeout time.Duration
+	// Buffer bounds the bytes held back per connection and direction; 0 is toxic.DefaultBuffer.
+	Buffer int
+	// Routes are the TCP routes of the configuration; nil: there are none.
+	Routes Routes
+	// Metrics, if not nil, serves /metrics.
+	Metrics http.Handler
+	// Traffic, if not nil, is told what every connection has carried when it has ended. It must not block.
+	Traffic func(Traffic)
+}
+
+// PortRange is an inclusive range of ports; the zero value is no restriction.
+type PortRange struct{ First, Last uint16 }
+
+// Routes are the TCP routes of the configuration.
+type Routes interface {
+	// Routes returns those that serve now.
+	Routes() []Route
+	// SetToxics makes entries act on all connections of a Route, those that are open included, after what experiments do. It
+	// replaces what was set before. It must not block.
+	SetToxics(name string, entries []*toxic.Entry)
+}
+
+// Route is a TCP route as the API shows it.
+type Route struct {
+	Name     string // unique among the Routes, without slashes
+	Listen   string
+	Upstream string
+}
+
+// Traffic is what one connection has carried in one direction.
+type Traffic struct {
+	Direction, Proxy, Listener, Upstream string
+	Bytes                                int64
+}
+
+// Server serves the API and runs the proxies made through it. It must be closed.
+type Server struct {
+	cfg  Config
+	stop context.Context
+	end  context.CancelFunc
+
+	mu      sync.Mutex // guards what follows; never held while anything waits
+	proxies map[string]*proxyServer
+	routes  map[string]*chain // toxics of Routes, by name
+	closed  bool
+}
+
+// New returns a Server without proxies.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
+	if cfg.Seed == 0 {
+		cfg.Seed = rand.Uint64()
+	}
+	cfg.Log.Info("toxiproxy API: toxicity and jitter can be repeated", "seed", cfg.Seed)
+	s := &Server{cfg: cfg, proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
+	s.stop, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Close stops every proxy, closes their connections and waits until all have ended.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	all := slices.Collect(maps.Values(s.proxies))
+	clear(s.proxies)
+	s.mu.Unlock()
+	s.end()
+	for _, p := range all {
+		p.delete()
+	}
+	for _, p := range all {
+		p.wait()
+	}
+}
+
+// target is what has toxics: a proxy made through the API, or a Route.
+type target struct {
+	view   func() proxyJSON
+	chain  *chain
+	remove func() // nil for a Route
+	server *proxyServer
+}
+
+// find returns the target of a name.
+func (s *Server) find(name string) (target, *Error) {
+	s.mu.Lock()
+	p := s.proxies[name]
+	s.mu.Unlock()
+	if p != nil {
+		return target{view: p.json, chain: &p.chain, server: p}, nil
+	}
+	for _, r := range s.routeList() {
+		if r.Name == name {
+			c := s.routeChain(name)
+			return target{view: func() proxyJSON { return routeJSON(r, c) }, chain: c}, nil
+		}
+	}
+	return target{}, errProxyNotFound
+}
+
+func (s *Server) routeList() []Route {
+	if s.cfg.Routes == nil {
+		return nil
+	}
+	return s.cfg.Routes.Routes()
+}
+
+// routeChain returns the toxics of a Route. They stay when the Route goes and comes back.
+func (s *Server) routeChain(name string) *chain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.routes[name]
+	if c == nil {
+		c = &chain{seed: s.cfg.Seed, owner: "route " + name}
+		c.changed = func(entries []*toxic.Entry, _ []*wrapper) { s.cfg.Routes.SetToxics(name, entries) }
+		s.routes[name] = c
+	}
+	return c
+}
+
+// all returns every target as the API shows it, by name.
+func (s *Server) all() map[string]proxyJSON {
+	views := map[string]proxyJSON{}
+	for _, r := range s.routeList() {
+		views[r.Name] = routeJSON(r, s.routeChain(r.Name))
+	}
+	for _, p := range s.list() {
+		views[p.name] = p.json()
+	}
+	return views
+}
+
+// list returns the proxies in the order of their names.
+func (s *Server) list() []*proxyServer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.proxies), func(a, b *proxyServer) int { return cmp.Compare(a.name, b.name) })
+}
+
+// add makes a proxy. Its name is taken before it listens, so that two of the same name never meet.
+func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
+	for _, r := range s.routeList() {
+		if r.Name == in.Name {
+			return nil, errProxyExists
+		}
+	}
+	p := newProxyServer(s, in)
+	s.mu.Lock()
+	if s.closed || s.proxies[in.Name] != nil {
+		s.mu.Unlock()
+		return nil, errProxyExists
+	}
+	s.proxies[in.Name] = p
+	s.mu.Unlock()
+	if in.Enabled {
+		if err := p.start(); err != nil {
+			s.forget(p)
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// forget takes a proxy out of the list, if it is still there.
+func (s *Server) forget(p *proxyServer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proxies[p.name] == p {
+		delete(s.proxies, p.name)
+	}
+}
+
+// delete stops a proxy and forgets it.
+func (s *Server) delete(p *proxyServer) {
+	s.forget(p)
+	p.delete()
+}
+
+// dial connects to an upstream. The address that is really dialled is checked.
+func (s *Server) dial(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: s.cfg.DialTimeout}
+	if s.cfg.Refuse != nil {
+		d.Control = func(_, address string, _ syscall.RawConn) error {
+			at, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return err
+			}
+			return s.cfg.Refuse(at)
+		}
+	}
+	return d.DialContext(ctx, "tcp", address)
+}
