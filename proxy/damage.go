@@ -21,8 +21,8 @@ type DamageKind uint8
 const (
 	// CutOff ends the message before its end, without what would mark it.
 	CutOff DamageKind = iota
-	// Malformed goes on with what is no valid framing (RFC 9112 section 7.1: a chunk that begins with no size). Where the framing
-	// of a message has no marks it is CutOff.
+	// Malformed goes on with what is no valid framing (RFC 9112 section 7.1: a chunk that begins with no size). Where a
+	// message is not framed so it is reset.
 	Malformed
 	// Overlong sends more content than the message has declared.
 	Overlong

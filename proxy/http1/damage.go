@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -9,15 +11,29 @@ import (
 // notASize begins a chunk with no chunk-size (RFC 9112 section 7.1): every recipient must refuse it.
 var notASize = []byte("not-a-size\r\n")
 
-// damage ends a message as a fault asks for. Deliver closes the connection then.
+// damage ends a message as a fault asks for. Deliver ends the connection then.
 func (c *serverConn) damage(d *proxy.Damage, how delivery) *proxy.Error {
 	switch {
 	case d.Kind == proxy.Malformed && how == chunked:
 		_ = c.write(notASize, nil)
+	case d.Kind == proxy.Malformed: // nothing but a reset shows that something is wrong
+		d = &proxy.Damage{Side: d.Side, Kind: d.Kind, Reset: true}
 	case d.Kind == proxy.Overlong && how == withLength && !c.keepAlive: // the client has been told not to go on
 		_ = c.write(d.Surplus, nil)
 	}
 	return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: d}
+}
+
+// damagedByEndpoint is the failure that the gateway sees when an endpoint does what a fault says.
+func damagedByEndpoint(d *proxy.Damage) *proxy.Error {
+	var err error = errTruncated
+	switch {
+	case d.Kind == proxy.Malformed:
+		err = errChunk
+	case d.Reset:
+		err = syscall.ECONNRESET
+	}
+	return upstreamError("read response body", fmt.Errorf("%w: %w", err, d))
 }
 
 // endDamaged ends the connection after a damaged message, of which the client gets all that was sent.
@@ -26,14 +42,12 @@ func (c *serverConn) endDamaged(d *proxy.Damage) {
 		c.linger = true
 		return
 	}
-	if _, ok := c.down.nc.(resetter); !ok {
-		c.awaitSent()
-	}
+	c.awaitSent()
 	c.down.reset()
 }
 
 // awaitSent waits until the client's host has all that was sent: RST would destroy what is on its way. It gives up if that
-// takes long, the client has left or the Server stops.
+// takes longer than a second, the client has left or the Server stops.
 func (c *serverConn) awaitSent() {
 	const step, steps = 2 * time.Millisecond, 500
 	for range steps {

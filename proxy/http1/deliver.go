@@ -281,9 +281,10 @@ func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Er
 	case *proxy.Error:
 		return err
 	case *proxy.Damage:
-		if err.Side != proxy.Upstream {
-			return c.damage(err, how)
+		if err.Side == proxy.Upstream {
+			return damagedByEndpoint(err)
 		}
+		return c.damage(err, how)
 	}
 	return upstreamError("read response body", err)
 }

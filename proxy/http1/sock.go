@@ -231,7 +231,7 @@ func (s *sock) close() { _ = s.nc.Close() }
 // reset closes the connection so that the peer sees RST, not FIN: a truncated message must not look complete.
 func (s *sock) reset() {
 	if r, ok := s.nc.(resetter); ok {
-		_ = r.Reset()
+		r.Reset()
 		return
 	}
 	if s.inside != nil && s.inside.tcp != nil {

@@ -19,8 +19,8 @@ type (
 	// unwrapper takes the wrapper off if nothing acts on the connection and nothing is held in either direction. If it reports
 	// true the wrapper touches the connection inside no more.
 	unwrapper interface{ Unwrap() bool }
-	// resetter ends the connection with RST, after the bytes that the wrapper still holds for the peer.
-	resetter interface{ Reset() error }
+	// resetter ends the connection with RST.
+	resetter interface{ Reset() }
 )
 
 // Wrap puts wrap's result in the place of the client's connection, of which it is given what is there now: what has been read

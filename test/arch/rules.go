@@ -51,12 +51,12 @@ var ImportRules = []ImportRule{
 	},
 	{
 		From:      []string{"controllers/...", "api/..."},
-		Forbidden: []string{"proxy/..."}, Allowed: []string{"proxy", "proxy/filter", "proxy/balancer", "proxy/toxic"},
+		Forbidden: []string{"proxy/..."}, Allowed: []string{"proxy", "proxy/filter", "proxy/balancer", "proxy/toxic", "proxy/fault", "proxy/shape"},
 		Reason: "controllers see the data plane as one call that takes a proxy.Snapshot; only the plain values in it may be named",
 	},
 	{
 		From:      []string{"controllers", "controllers/view/...", "controllers/status/...", "controllers/queue/...", "api/..."},
-		Forbidden: []string{"proxy/filter/...", "proxy/balancer/...", "proxy/toxic/..."},
+		Forbidden: []string{"proxy/filter/...", "proxy/balancer/...", "proxy/toxic/...", "proxy/fault/..."},
 		Reason:    "only translation writes the values of a Snapshot",
 	},
 	{
@@ -74,7 +74,7 @@ var ImportRules = []ImportRule{
 // SiblingRules keep neighbours apart.
 var SiblingRules = []Siblings{
 	{
-		Parent: "proxy", Names: []string{"router", "filter", "balancer", "toxic", "http1"},
+		Parent: "proxy", Names: []string{"router", "filter", "balancer", "toxic", "fault", "http1"},
 		Reason: "parts of the data plane meet in proxy/server, through the vocabulary only",
 	},
 	{

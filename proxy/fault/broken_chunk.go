@@ -1,0 +1,60 @@
+package fault
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// BrokenChunk sends a response in chunks (RFC 9112 section 7.1) of which one, after some content or at its end, begins with
+// something that is no size; then the connection ends. Clients that know no chunks (HTTP/1.0), and protocols that have none,
+// see the response reset.
+//
+// At Backend the gateway sees its endpoint send that.
+type BrokenChunk struct {
+	// Bytes of content that come before, at least 0.
+	Bytes int64
+}
+
+var _ Fault = BrokenChunk{}
+
+// Type returns "broken_chunk".
+func (BrokenChunk) Type() string { return "broken_chunk" }
+
+// Validate implements Fault.
+func (f BrokenChunk) Validate() error {
+	if f.Bytes < 0 {
+		return fmt.Errorf("bytes: %d is less than 0", f.Bytes)
+	}
+	return nil
+}
+
+// New implements Fault.
+func (f BrokenChunk) New(s Site) Step {
+	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
+		x.Response.ContentLength = -1
+		return &brokenChunk{b, f.Bytes, &proxy.Damage{Side: s.side(), Kind: proxy.Malformed}}
+	}}
+}
+
+type brokenChunk struct {
+	proxy.Body
+	left   int64
+	damage *proxy.Damage
+}
+
+func (c *brokenChunk) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, c.damage
+	}
+	n, err := c.Body.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	if err == io.EOF {
+		c.left, err = 0, nil
+		if n == 0 {
+			err = c.damage
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,70 @@
+package fault
+
+import (
+	"fmt"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// TruncateBody breaks a response off after some of its content. What is no longer than that passes whole. The client sees an
+// incomplete message (RFC 9112 section 8), unless the message has no other end than its connection's (HTTP/1.0 without
+// Content-Length) and that is closed in an orderly way.
+//
+// At Backend the gateway sees its endpoint break off.
+type TruncateBody struct {
+	// Bytes of content that pass, at least 0.
+	Bytes int64
+	// Reset ends the connection with RST; otherwise it ends with FIN.
+	Reset bool
+}
+
+var _ Fault = TruncateBody{}
+
+// Type returns "truncate_body".
+func (TruncateBody) Type() string { return "truncate_body" }
+
+// Validate implements Fault.
+func (f TruncateBody) Validate() error {
+	if f.Bytes < 0 {
+		return fmt.Errorf("bytes: %d is less than 0", f.Bytes)
+	}
+	return nil
+}
+
+// New implements Fault.
+func (f TruncateBody) New(s Site) Step {
+	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
+		length := x.Response.ContentLength
+		if length >= 0 && length <= f.Bytes {
+			return b
+		}
+		return &truncated{b, f.Bytes, length >= 0, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff, Reset: f.Reset}}
+	}}
+}
+
+// truncated is a Body that breaks off.
+type truncated struct {
+	proxy.Body
+	left    int64
+	certain bool // there is more than that
+	damage  *proxy.Damage
+}
+
+func (t *truncated) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if t.left > 0 {
+		n, err := t.Body.Read(p[:min(int64(len(p)), t.left)])
+		t.left -= int64(n)
+		return n, err
+	}
+	for !t.certain {
+		n, err := t.Body.Read(p[:1])
+		if n == 0 && err != nil {
+			return 0, err
+		}
+		t.certain = n > 0
+	}
+	return 0, t.damage
+}
