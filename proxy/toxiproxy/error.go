@@ -1,7 +1,10 @@
 package toxiproxy
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 )
 
@@ -29,6 +32,10 @@ func badBody(err error) *Error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return &Error{"bad request body: larger than 1 MiB", http.StatusRequestEntityTooLarge}
+	}
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(err, &mistyped) {
+		err = fmt.Errorf("%s: a JSON %s is not what is expected here", cmp.Or(mistyped.Field, "content"), mistyped.Value)
 	}
 	return &Error{"bad request body: " + err.Error(), http.StatusBadRequest}
 }

@@ -1,0 +1,5 @@
+package toxiproxy
+
+import "slices"
+
+func sorted(words []string) []string { return slices.Sorted(slices.Values(words)) }
