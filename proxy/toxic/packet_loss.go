@@ -135,6 +135,10 @@ func (g *segmenter) Shape(c Chunk, emit func(Chunk)) {
 		}
 		return
 	}
+	if len(c.Data) == 0 && g.sender.next() > 0 && c.Due <= g.sender.lastSent {
+		emit(Chunk{Due: g.roomDue, End: FIN, Injected: c.Injected}) // it goes with the last bytes, which had not been sent before
+		return
+	}
 	g.sender.push(n, c.Due)
 	dues := g.sender.settle()
 	for start := 0; start < n; {
