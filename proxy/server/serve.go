@@ -53,7 +53,7 @@ func (s *Server) route(st *state, x *proxy.Exchange) *route {
 
 // serveRoute runs the Route's steps and gets the response.
 func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Responder) {
-	if r.cfg.Invalid != "" {
+	if r.invalid {
 		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
 		return
 	}
@@ -87,8 +87,8 @@ var (
 
 // share picks one of the Route's shares by weight.
 func (r *route) share() *share {
-	if len(r.shares) == 1 && r.shares[0].cfg.Weight > 0 {
-		return &r.shares[0]
+	if r.only != nil {
+		return r.only
 	}
 	i := r.weights.Pick(randomBits())
 	if i < 0 {
@@ -188,8 +188,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 		m.End(telemetry.Timeout)
 		return err
 	}
-	near := uint32(a.x.Request.Peer.Port())
-	conn, err := a.connect(e, near, fresh, limit)
+	conn, err := a.connect(e, fresh, limit)
 	if err != nil {
 		m.End(outcomeOf(err))
 		return err
@@ -221,7 +220,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	}
 	settled = true
 	if conn.Finish() {
-		e.Put(near, conn)
+		e.Put(conn)
 	}
 	m.End(outcomeOf(err))
 	return nil
@@ -229,7 +228,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 
 // limit is how long the attempt may take by the Route's timeouts; 0 is no limit.
 func (a *attempt) limit(began time.Time) (time.Duration, *proxy.Error) {
-	t := &a.r.cfg.Timeouts
+	t := &a.r.timeouts
 	limit := t.Backend
 	if t.Request > 0 {
 		left := t.Request - began.Sub(a.x.Start)
@@ -244,9 +243,9 @@ func (a *attempt) limit(began time.Time) (time.Duration, *proxy.Error) {
 }
 
 // connect takes a pooled connection or opens one.
-func (a *attempt) connect(e *upstream.Endpoint, near uint32, fresh bool, limit time.Duration) (*http1.Conn, *proxy.Error) {
+func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration) (*http1.Conn, *proxy.Error) {
 	if !fresh {
-		if c := e.Idle(near); c != nil {
+		if c := e.Idle(); c != nil {
 			return c, nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/balancer"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
@@ -16,16 +17,22 @@ type state struct {
 	// generation counts the states, from 1.
 	generation uint64
 	tables     map[uint16]*router.Table[*route]
+	streams    map[portID]*stream.Route
+	told       map[uint16]bool // ports whose connections begin with a PROXY protocol header
 	size       telemetry.Size
 }
 
-// route is the running form of a proxy.Route.
+// route is the running form of a proxy.Route. What every request needs is copied from cfg: with thousands of routes each
+// look at another object is a wait for memory.
 type route struct {
-	cfg     *proxy.Route
-	steps   []proxy.Step
-	shares  []share
-	weights balancer.Weighted
-	metrics *telemetry.Route
+	cfg      *proxy.Route
+	metrics  *telemetry.Route
+	only     *share // nil: weights say which of shares
+	steps    []proxy.Step
+	timeouts proxy.Timeouts
+	invalid  bool
+	shares   []share
+	weights  balancer.Weighted
 }
 
 // share is the running form of a proxy.WeightedBackend.
@@ -43,10 +50,16 @@ func (s *Server) compile(prev *state, snap *proxy.Snapshot) (*state, error) {
 	}
 	if prev != nil && sameListeners(prev.snap, snap) {
 		next.tables, next.size = prev.tables, prev.size
+		next.streams, next.told = prev.streams, prev.told
 	} else {
+		if err := s.compileStreams(prev, next); err != nil {
+			return nil, err
+		}
 		byPort := map[uint16][]*proxy.Listener{}
 		for _, l := range snap.Listeners {
-			byPort[l.Port] = append(byPort[l.Port], l)
+			if !isStream(l) {
+				byPort[l.Port] = append(byPort[l.Port], l)
+			}
 		}
 		for port, listeners := range byPort {
 			var old *router.Table[*route]
@@ -83,13 +96,16 @@ func sizeOf(snap *proxy.Snapshot) telemetry.Size {
 		if l.Default != nil {
 			size.Routes++
 		}
+		if l.Stream != nil {
+			size.Routes++
+		}
 	}
 	return size
 }
 
 // bindRoute makes the running form of a Route.
 func (s *Server) bindRoute(cfg *proxy.Route) *route {
-	r := &route{cfg: cfg, steps: newSteps(cfg.Filters), metrics: s.metrics.Route(cfg.ID)}
+	r := &route{cfg: cfg, steps: newSteps(cfg.Filters), metrics: s.metrics.Route(cfg.ID), timeouts: cfg.Timeouts, invalid: cfg.Invalid != ""}
 	weights := make([]int32, len(cfg.Backends))
 	r.shares = make([]share, len(cfg.Backends))
 	for i := range cfg.Backends {
@@ -101,6 +117,9 @@ func (s *Server) bindRoute(cfg *proxy.Route) *route {
 		}
 	}
 	r.weights = balancer.NewWeighted(weights)
+	if len(r.shares) == 1 && weights[0] > 0 {
+		r.only = &r.shares[0]
+	}
 	return r
 }
 

@@ -5,11 +5,11 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -48,15 +48,15 @@ func TestLatestUsedConnectionComesFirst(t *testing.T) {
 		e := registry(t, Config{}).Acquire(web, at)
 		a, _ := pipeConn()
 		b, _ := pipeConn()
-		e.Put(3, a)
-		e.Put(3, b)
-		if got := e.Idle(3); got != b {
+		e.Put(a)
+		e.Put(b)
+		if got := e.Idle(); got != b {
 			t.Error("not the latest one")
 		}
-		if got := e.Idle(5); got != a {
+		if got := e.Idle(); got != a {
 			t.Error("a caller elsewhere gets none although there is one")
 		}
-		if got := e.Idle(3); got != nil {
+		if got := e.Idle(); got != nil {
 			t.Error("a connection out of nowhere")
 		}
 		a.Close()
@@ -69,10 +69,10 @@ func TestIdleConnectionsExpire(t *testing.T) {
 		r := registry(t, Config{IdleTimeout: 10 * time.Second})
 		e := r.Acquire(web, at)
 		old, oldFar := pipeConn()
-		e.Put(0, old)
+		e.Put(old)
 		time.Sleep(6 * time.Second)
 		young, youngFar := pipeConn()
-		e.Put(0, young)
+		e.Put(young)
 		time.Sleep(6 * time.Second)
 		if !closed(oldFar) || closed(youngFar) || r.Idle() != 1 {
 			t.Errorf("old closed %v, young closed %v, idle %d", closed(oldFar), closed(youngFar), r.Idle())
@@ -86,15 +86,14 @@ func TestIdleConnectionsExpire(t *testing.T) {
 
 func TestIdleConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shards := shardsFor(runtime.GOMAXPROCS(0))
-		r := registry(t, Config{MaxIdle: 2 * shards})
+		r := registry(t, Config{MaxIdle: 2})
 		e := r.Acquire(web, at)
-		for i := range uint32(10 * shards) {
+		for range 10 {
 			c, _ := pipeConn()
-			e.Put(i, c)
+			e.Put(c)
 		}
-		if n := r.Idle(); n != 2*shards {
-			t.Errorf("%d idle connections, want %d", n, 2*shards)
+		if n := r.Idle(); n != 2 {
+			t.Errorf("%d idle connections, want %d", n, 2)
 		}
 	})
 }
@@ -114,7 +113,7 @@ func TestStateOutlivesConfigurations(t *testing.T) {
 			t.Error("requests in flight are forgotten")
 		}
 		c, far := pipeConn()
-		first.Put(0, c)
+		first.Put(c)
 		r.Release(first)
 		if closed(far) {
 			t.Error("a connection is closed although its endpoint stays")
@@ -124,7 +123,7 @@ func TestStateOutlivesConfigurations(t *testing.T) {
 			t.Error("a connection is kept although its endpoint has gone")
 		}
 		late, lateFar := pipeConn()
-		first.Put(0, late) // its request ends only now
+		first.Put(late) // its request ends only now
 		if !closed(lateFar) {
 			t.Error("a connection comes back to an endpoint that has gone and is kept")
 		}
@@ -147,8 +146,8 @@ func TestDownAfterFailuresToConnect(t *testing.T) {
 		now := func() int64 { return int64(time.Since(r.start)) + 1 }
 		for _, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
 			pause *= time.Second
-			e.health.failed(now())
-			e.health.failed(now()) // together with another: counts once
+			e.member.failed(now())
+			e.member.failed(now()) // together with another: counts once
 			if !e.Down() {
 				t.Fatal("not down")
 			}
@@ -161,8 +160,8 @@ func TestDownAfterFailuresToConnect(t *testing.T) {
 				t.Fatalf("down for more than %v", pause)
 			}
 		}
-		e.health.succeeded()
-		e.health.failed(now())
+		e.member.succeeded()
+		e.member.failed(now())
 		time.Sleep(2500 * time.Millisecond)
 		if e.Down() {
 			t.Error("a success must begin the pauses anew")
@@ -234,8 +233,8 @@ func TestDeadConnectionsAreNotHandedOut(t *testing.T) {
 				t.Fatal(name, "goes unnoticed")
 			}
 		}
-		e.Put(0, c)
-		if got := e.Idle(0); got != nil {
+		e.Put(c)
+		if got := e.Idle(); got != nil {
 			t.Error(name, "was handed out")
 		}
 		if r.Idle() != 0 {
@@ -247,16 +246,16 @@ func TestDeadConnectionsAreNotHandedOut(t *testing.T) {
 func TestRegistryIsUsedByMany(t *testing.T) {
 	r := registry(t, Config{MaxIdle: 16})
 	var wg sync.WaitGroup
-	for g := range uint32(8) {
+	for range 8 {
 		wg.Go(func() {
-			for i := range uint32(300) {
+			for range 300 {
 				e := r.Acquire(web, at)
 				e.Begin()
-				if c := e.Idle(g); c != nil {
-					e.Put(g, c)
+				if c := e.Idle(); c != nil {
+					e.Put(c)
 				} else {
 					c, _ := pipeConn()
-					e.Put(g+i, c)
+					e.Put(c)
 				}
 				_ = r.Idle()
 				e.End()
@@ -267,5 +266,11 @@ func TestRegistryIsUsedByMany(t *testing.T) {
 	wg.Wait()
 	if r.Idle() != 0 || len(r.members) != 0 {
 		t.Errorf("%d connections, %d members left", r.Idle(), len(r.members))
+	}
+}
+
+func TestMemberFillsOneCacheLine(t *testing.T) {
+	if size := unsafe.Sizeof(member{}); size != 64 {
+		t.Errorf("%d bytes, want 64: a member of another size straddles two cache lines", size)
 	}
 }
