@@ -52,5 +52,17 @@ func (c candidates) from(start int, avoid func(i int) bool) int {
 	return -1
 }
 
+// single is the Picker of a Backend with one Endpoint, whatever the policy: it holds nothing, so that a request to one of
+// thousands of such Backends need not wait for the memory of its Picker.
+type single struct{}
+
+// Pick returns the only Endpoint.
+func (single) Pick(_ *proxy.Exchange, avoid func(i int) bool) int {
+	if avoid != nil && avoid(0) {
+		return -1
+	}
+	return 0
+}
+
 // draw turns 64 random bits into a number from 0 to n-1, each as likely as the others but for n parts in 2^64.
 func draw(bits uint64, n int) int { return int(scale(bits, uint64(n))) }

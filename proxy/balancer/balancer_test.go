@@ -43,6 +43,7 @@ func seeded(p proxy.Picker, seed uint64) proxy.Picker {
 		p.random = source.Uint64
 	case *roundRobin:
 		p.next.Store(seed)
+	case single:
 	default:
 		panic(fmt.Sprintf("no seed for %T", p))
 	}

@@ -15,6 +15,9 @@ var _ proxy.Balancer = LeastRequest{}
 
 // New makes the Picker.
 func (LeastRequest) New(targets []proxy.Target) proxy.Picker {
+	if len(targets) == 1 {
+		return single{}
+	}
 	return &leastRequest{targets: targets, candidates: newCandidates(targets), random: rand.Uint64}
 }
 

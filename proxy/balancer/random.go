@@ -13,6 +13,9 @@ var _ proxy.Balancer = Random{}
 
 // New makes the Picker.
 func (Random) New(targets []proxy.Target) proxy.Picker {
+	if len(targets) == 1 {
+		return single{}
+	}
 	return &random{newCandidates(targets), rand.Uint64}
 }
 

@@ -15,6 +15,9 @@ var _ proxy.Balancer = RoundRobin{}
 
 // New makes the Picker.
 func (RoundRobin) New(targets []proxy.Target) proxy.Picker {
+	if len(targets) == 1 {
+		return single{}
+	}
 	p := &roundRobin{candidates: newCandidates(targets)}
 	p.next.Store(rand.Uint64() >> 1) // far from wrapping round, which would break the turn
 	return p
