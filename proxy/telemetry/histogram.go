@@ -26,8 +26,8 @@ var bounds = [...]time.Duration{
 
 // histogram counts durations in the buckets of bounds and one more for everything longer. The zero value is empty.
 type histogram struct {
-	buckets [len(bounds) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds; wraps after 292 years of summed durations
+	buckets [len(bounds) + 1]atomic.Uint64
 }
 
 func (h *histogram) observe(d time.Duration) {
