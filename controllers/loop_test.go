@@ -354,7 +354,7 @@ func TestAPanicOfTheDataPlaneDoesNotEndTheLoop(t *testing.T) {
 // broken is a Placement that panics, as a bug in a translation would.
 type broken struct{ infrastructure.Placement }
 
-func (broken) Port(types.NamespacedName, int32) (uint16, bool) { panic("a bug") }
+func (broken) Port(types.NamespacedName, int32, corev1.Protocol) (uint16, bool) { panic("a bug") }
 
 func TestAPanicOfATranslationKeepsWhatIsServed(t *testing.T) {
 	p := &target{}

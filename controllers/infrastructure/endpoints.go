@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -52,7 +51,7 @@ func PodAt(address string) Pods {
 
 // EndpointSlices returns the EndpointSlices that a Gateway's Service should have: one for each address family, and if
 // there is no Pod none.
-func EndpointSlices(gateway *gatewayv1.Gateway, ports map[gatewayv1.PortNumber]uint16, pods Pods) []*discoveryv1.EndpointSlice {
+func EndpointSlices(gateway *gatewayv1.Gateway, ports map[Port]uint16, pods Pods) []*discoveryv1.EndpointSlice {
 	var result []*discoveryv1.EndpointSlice
 	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
 		if len(pods[family]) == 0 {
@@ -70,8 +69,8 @@ func EndpointSlices(gateway *gatewayv1.Gateway, ports map[gatewayv1.PortNumber]u
 		}
 		slice.Labels[discoveryv1.LabelServiceName] = ServiceName(gateway.Name)
 		slice.Labels[discoveryv1.LabelManagedBy] = SliceManagedBy
-		for _, port := range slices.Sorted(maps.Keys(ports)) {
-			name, protocol, target := portName(port), corev1.ProtocolTCP, int32(ports[port])
+		for _, port := range slices.SortedFunc(maps.Keys(ports), Port.compare) {
+			name, protocol, target := portName(port), port.Protocol, int32(ports[port])
 			slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: &name, Protocol: &protocol, Port: &target})
 		}
 		result = append(result, slice)

@@ -18,8 +18,8 @@ type Placement struct {
 }
 
 // Port returns the pod port recorded for a port of the Gateway's listeners.
-func (p Placement) Port(gateway types.NamespacedName, port int32) (uint16, bool) {
-	target, ok := p.Ports[gateway][port]
+func (p Placement) Port(gateway types.NamespacedName, port int32, protocol corev1.Protocol) (uint16, bool) {
+	target, ok := p.Ports[gateway][Port{port, protocol}]
 	return target, ok
 }
 

@@ -30,14 +30,25 @@ func (r Range) Validate() error {
 func (r Range) size() int              { return int(r.Last) - int(r.First) + 1 }
 func (r Range) contains(port int) bool { return int(r.First) <= port && port <= int(r.Last) }
 
-// Ports maps the ports of each Gateway's listeners to pod ports. No pod port stands for two different ports. It is
-// immutable once made.
-type Ports map[types.NamespacedName]map[gatewayv1.PortNumber]uint16
+// Port is a port of a Gateway's listeners. A number may be a TCP and a UDP port, and these are two.
+type Port struct {
+	Number   gatewayv1.PortNumber
+	Protocol corev1.Protocol // TCP or UDP
+}
+
+// compare orders by number, TCP first.
+func (p Port) compare(other Port) int {
+	return cmp.Or(cmp.Compare(p.Number, other.Number), cmp.Compare(p.Protocol, other.Protocol))
+}
+
+// Ports maps the ports of each Gateway's listeners to pod ports. No pod port stands for two different ports, not even for
+// a TCP and a UDP port. It is immutable once made.
+type Ports map[types.NamespacedName]map[Port]uint16
 
 // claim is a port of a Gateway.
 type claim struct {
 	gateway types.NamespacedName
-	port    gatewayv1.PortNumber
+	port    Port
 }
 
 // Record returns the allocation that the Services record, as far as it is valid: the Service belongs to the Gateway, the
@@ -69,17 +80,17 @@ func Record(gateways []*gatewayv1.Gateway, services map[types.NamespacedName]*co
 
 // recorded returns what a Service says of a Gateway's ports; nothing if the Service is not the Gateway's. One pod port
 // occurs at most once.
-func recorded(gateway *gatewayv1.Gateway, service *corev1.Service, r Range) map[gatewayv1.PortNumber]uint16 {
+func recorded(gateway *gatewayv1.Gateway, service *corev1.Service, r Range) map[Port]uint16 {
 	if service == nil || !metav1.IsControlledBy(service, gateway) {
 		return nil
 	}
 	wanted := Wanted(gateway)
-	result := map[gatewayv1.PortNumber]uint16{}
+	result := map[Port]uint16{}
 	used := map[int]bool{}
 	for _, p := range service.Spec.Ports {
-		target := p.TargetPort.IntValue()
-		if p.TargetPort.Type == intstr.Int && r.contains(target) && !used[target] && slices.Contains(wanted, p.Port) {
-			result[p.Port] = uint16(target)
+		target, port := p.TargetPort.IntValue(), Port{p.Port, cmp.Or(p.Protocol, corev1.ProtocolTCP)}
+		if p.TargetPort.Type == intstr.Int && r.contains(target) && !used[target] && slices.Contains(wanted, port) {
+			result[port] = uint16(target)
 			used[target] = true
 		}
 	}
@@ -116,7 +127,10 @@ func Allocate(gateways []*gatewayv1.Gateway, recorded Ports, r Range) (ports Por
 // deleted Gateway leaves is unlikely to be another's while clients may still be led to it.
 func free(c claim, used map[uint16]claim, r Range) (uint16, bool) {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s/%s:%d", c.gateway.Namespace, c.gateway.Name, c.port)
+	fmt.Fprintf(h, "%s/%s:%d", c.gateway.Namespace, c.gateway.Name, c.port.Number)
+	if c.port.Protocol == corev1.ProtocolUDP {
+		fmt.Fprint(h, "/udp")
+	}
 	start := int(h.Sum64() % uint64(r.size()))
 	for i := range r.size() {
 		target := r.First + uint16((start+i)%r.size())
@@ -129,27 +143,30 @@ func free(c claim, used map[uint16]claim, r Range) (uint16, bool) {
 
 // Wanted returns the ports that a Gateway's Service has to have, ascending: those of its listeners with a protocol that
 // is served.
-func Wanted(gateway *gatewayv1.Gateway) []gatewayv1.PortNumber {
-	ports := make([]gatewayv1.PortNumber, 0, len(gateway.Spec.Listeners))
+func Wanted(gateway *gatewayv1.Gateway) []Port {
+	ports := make([]Port, 0, len(gateway.Spec.Listeners))
 	for _, l := range gateway.Spec.Listeners {
-		if l.Protocol == gatewayv1.HTTPProtocolType {
-			ports = append(ports, l.Port)
+		switch l.Protocol {
+		case gatewayv1.HTTPProtocolType, gatewayv1.TCPProtocolType:
+			ports = append(ports, Port{l.Port, corev1.ProtocolTCP})
+		case gatewayv1.UDPProtocolType:
+			ports = append(ports, Port{l.Port, corev1.ProtocolUDP})
 		}
 	}
-	slices.Sort(ports)
+	slices.SortFunc(ports, Port.compare)
 	return slices.Compact(ports)
 }
 
 func (p Ports) put(c claim, target uint16) {
 	if p[c.gateway] == nil {
-		p[c.gateway] = map[gatewayv1.PortNumber]uint16{}
+		p[c.gateway] = map[Port]uint16{}
 	}
 	p[c.gateway][c.port] = target
 }
 
 // Equal reports whether both allocate the same.
 func (p Ports) Equal(other Ports) bool {
-	return maps.EqualFunc(p, other, maps.Equal[map[gatewayv1.PortNumber]uint16, map[gatewayv1.PortNumber]uint16])
+	return maps.EqualFunc(p, other, maps.Equal[map[Port]uint16, map[Port]uint16])
 }
 
 func holdersOf(ports Ports) map[uint16]claim {

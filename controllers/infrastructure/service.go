@@ -91,7 +91,7 @@ func owner(gateway *gatewayv1.Gateway) metav1.OwnerReference {
 }
 
 // Service returns the Service that the Gateway should have. It has no selector: its EndpointSlices are ours to write.
-func Service(gateway *gatewayv1.Gateway, ports map[gatewayv1.PortNumber]uint16, kind corev1.ServiceType) *corev1.Service {
+func Service(gateway *gatewayv1.Gateway, ports map[Port]uint16, kind corev1.ServiceType) *corev1.Service {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       gateway.Namespace,
@@ -102,19 +102,24 @@ func Service(gateway *gatewayv1.Gateway, ports map[gatewayv1.PortNumber]uint16, 
 		},
 		Spec: corev1.ServiceSpec{Type: kind},
 	}
-	for _, port := range slices.Sorted(maps.Keys(ports)) {
+	for _, port := range slices.SortedFunc(maps.Keys(ports), Port.compare) {
 		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{
 			Name:       portName(port),
-			Protocol:   corev1.ProtocolTCP,
-			Port:       port,
+			Protocol:   port.Protocol,
+			Port:       port.Number,
 			TargetPort: intstr.FromInt32(int32(ports[port])),
 		})
 	}
 	return service
 }
 
-func portName(port gatewayv1.PortNumber) string {
-	return portsPrefix + strconv.Itoa(int(port))
+// portName returns the name of a port of a Service, which no other port of it has.
+func portName(port Port) string {
+	name := portsPrefix + strconv.Itoa(int(port.Number))
+	if port.Protocol == corev1.ProtocolUDP {
+		name += "-udp"
+	}
+	return name
 }
 
 // Merge returns what a Service has to be changed to so that it is as desired, and whether that is a change. What others

@@ -34,7 +34,7 @@ func TestServiceCarriesWhatTheGatewayAsksFor(t *testing.T) {
 		Labels:      map[gatewayv1.LabelKey]gatewayv1.LabelValue{"team": "shop", gatewayv1.GatewayNameLabelKey: "spoof"},
 		Annotations: map[gatewayv1.AnnotationKey]gatewayv1.AnnotationValue{"lb": "internal"},
 	}
-	s := Service(g, mapping{80: 20001}, corev1.ServiceTypeLoadBalancer)
+	s := Service(g, mapping{tcp(80): 20001}, corev1.ServiceTypeLoadBalancer)
 	if s.Labels["team"] != "shop" || s.Annotations["lb"] != "internal" {
 		t.Errorf("labels %v, annotations %v", s.Labels, s.Annotations)
 	}
@@ -51,15 +51,15 @@ func TestServiceCarriesWhatTheGatewayAsksFor(t *testing.T) {
 
 func TestMergeKeepsWhatOthersAdded(t *testing.T) {
 	g := gateway("web", 0, 80)
-	existing := Service(g, mapping{80: 20001}, corev1.ServiceTypeLoadBalancer)
+	existing := Service(g, mapping{tcp(80): 20001}, corev1.ServiceTypeLoadBalancer)
 	existing.Labels["theirs"] = "stays"
 	existing.Spec.ClusterIP = "10.96.0.7"
 	existing.Spec.Ports[0].NodePort = 30001
 
-	if _, changed := Merge(existing, Service(g, mapping{80: 20001}, corev1.ServiceTypeLoadBalancer)); changed {
+	if _, changed := Merge(existing, Service(g, mapping{tcp(80): 20001}, corev1.ServiceTypeLoadBalancer)); changed {
 		t.Error("an equal Service is changed")
 	}
-	merged, changed := Merge(existing, Service(g, mapping{80: 20001, 81: 20002}, corev1.ServiceTypeLoadBalancer))
+	merged, changed := Merge(existing, Service(g, mapping{tcp(80): 20001, tcp(81): 20002}, corev1.ServiceTypeLoadBalancer))
 	if !changed || len(merged.Spec.Ports) != 2 {
 		t.Fatalf("changed %v, ports %v", changed, merged.Spec.Ports)
 	}
@@ -71,7 +71,7 @@ func TestMergeKeepsWhatOthersAdded(t *testing.T) {
 	}
 	hijacked := existing.DeepCopy()
 	hijacked.Spec.Selector = map[string]string{"app": "other"}
-	if merged, changed := Merge(hijacked, Service(g, mapping{80: 20001}, corev1.ServiceTypeLoadBalancer)); !changed || merged.Spec.Selector != nil {
+	if merged, changed := Merge(hijacked, Service(g, mapping{tcp(80): 20001}, corev1.ServiceTypeLoadBalancer)); !changed || merged.Spec.Selector != nil {
 		t.Error("a selector stays")
 	}
 }
@@ -100,7 +100,7 @@ func TestEndpointSlicesCopyThePods(t *testing.T) {
 		{AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.2"}}}},
 	}
 	g := gateway("web", 0, 80)
-	got := EndpointSlices(g, mapping{80: 20001}, PodsOf(source))
+	got := EndpointSlices(g, mapping{tcp(80): 20001}, PodsOf(source))
 	if len(got) != 1 {
 		t.Fatalf("%d slices, want one", len(got))
 	}
@@ -117,7 +117,7 @@ func TestEndpointSlicesCopyThePods(t *testing.T) {
 	if source[0].Endpoints[0].Addresses[0] != "10.0.0.2" {
 		t.Error("the source was modified")
 	}
-	if got := EndpointSlices(g, mapping{80: 20001}, PodsOf(nil)); got != nil {
+	if got := EndpointSlices(g, mapping{tcp(80): 20001}, PodsOf(nil)); got != nil {
 		t.Errorf("without pods: %v", got)
 	}
 }

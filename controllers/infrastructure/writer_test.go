@@ -26,7 +26,7 @@ func TestAGatewayThatLeavesLosesItsEndpoints(t *testing.T) {
 	defer cancel()
 
 	stays, leaves := gateway("stays", 0, 80), gateway("leaves", 0, 80)
-	ports := Ports{key("stays"): {80: 20001}, key("leaves"): {80: 20002}}
+	ports := Ports{key("stays"): {tcp(80): 20001}, key("leaves"): {tcp(80): 20002}}
 	w.Set([]*gatewayv1.Gateway{stays, leaves}, ports, PodAt("10.0.0.1"), corev1.ServiceTypeClusterIP)
 	eventually(t, func() bool { return count(t, c, &discoveryv1.EndpointSliceList{}) == 2 })
 

@@ -63,7 +63,7 @@ type Result struct {
 func processors() []func(*build) {
 	return []func(*build){
 		ingresses, // Ingress, IngressClass: one Listener for all of them
-		gateways,  // GatewayClass, Gateway, HTTPRoute, ReferenceGrant: the Listeners of every Gateway
+		gateways,  // GatewayClass, Gateway, HTTPRoute, TCPRoute, UDPRoute, ReferenceGrant: the Listeners of every Gateway
 		backends,  // Service, EndpointSlice: the Backends that the above refer to
 		snapshot,  // what the proxy serves
 		report,    // what the cluster is told
@@ -161,6 +161,9 @@ func report(b *build) {
 		GatewayClasses: b.next.gateway.Reports.Classes,
 		Gateways:       b.next.gateway.Reports.Gateways,
 		HTTPRoutes:     b.next.gateway.Reports.HTTPRoutes,
+		TCPRoutes:      b.next.gateway.Reports.TCPRoutes,
+		UDPRoutes:      b.next.gateway.Reports.UDPRoutes,
+		Services:       b.next.backends.Reports,
 	}
 }
 

@@ -19,7 +19,7 @@ func Text(s *proxy.Snapshot) string {
 		writeListener(&b, l)
 	}
 	ids := slices.SortedFunc(maps.Keys(s.Backends), func(a, b proxy.BackendID) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Stream, b.Stream))
 	})
 	for _, id := range ids {
 		writeBackend(&b, s.Backends[id])
@@ -35,7 +35,13 @@ func writeListener(w io.Writer, l *proxy.Listener) {
 	if l.Fallthrough {
 		fmt.Fprint(w, " fallthrough")
 	}
+	if l.ProxyProtocol {
+		fmt.Fprint(w, " proxy-protocol")
+	}
 	fmt.Fprintln(w)
+	if l.Protocol == proxy.TCP || l.Protocol == proxy.UDP {
+		fmt.Fprintf(w, "  stream%s\n", streamText(l))
+	}
 	for _, h := range l.Hosts {
 		writeHost(w, h)
 	}
@@ -93,28 +99,59 @@ func outcome(r *proxy.Route) string {
 		fmt.Fprintf(&b, " -> 500 (%s)", r.Invalid)
 		return b.String()
 	}
-	for i, share := range r.Backends {
+	writeShares(&b, r.Backends, "500")
+	return b.String()
+}
+
+// streamText returns what happens to the connections or sessions that arrive at a Listener.
+func streamText(l *proxy.Listener) string {
+	r, refused := l.Stream, "reset"
+	if l.Protocol == proxy.UDP {
+		refused = "drop"
+	}
+	if r == nil {
+		return " " + refused + " (no route)"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, " [%s.%d]", r.ID, r.Rule)
+	if r.Idle != 0 {
+		fmt.Fprintf(&b, " idle=%s", r.Idle)
+	}
+	if r.Invalid != "" {
+		fmt.Fprintf(&b, " -> %s (%s)", refused, r.Invalid)
+		return b.String()
+	}
+	writeShares(&b, r.Backends, refused)
+	return b.String()
+}
+
+// writeShares writes the shares of a Route; refused is what happens to those that are Invalid.
+func writeShares(b *strings.Builder, shares []proxy.WeightedBackend, refused string) {
+	for i, share := range shares {
 		b.WriteString([...]string{" -> ", ", "}[min(i, 1)])
 		if share.Invalid != "" {
-			fmt.Fprintf(&b, "500 (%s)", share.Invalid)
+			fmt.Fprintf(b, "%s (%s)", refused, share.Invalid)
 		} else {
 			b.WriteString(share.Backend.String())
 		}
 		if share.Weight != 1 {
-			fmt.Fprintf(&b, " weight=%d", share.Weight)
+			fmt.Fprintf(b, " weight=%d", share.Weight)
 		}
 		for _, f := range share.Filters {
-			fmt.Fprintf(&b, " %s", filterText(f))
+			fmt.Fprintf(b, " %s", filterText(f))
 		}
 	}
-	return b.String()
 }
 
 // filterText returns a Filter as a literal: its package, type and fields.
 func filterText(f proxy.Filter) string { return fmt.Sprintf("%T%+v", f, f) }
 
 func writeBackend(w io.Writer, b *proxy.Backend) {
-	fmt.Fprintf(w, "backend %s %s\n", b.ID, b.Protocol)
+	fmt.Fprintf(w, "backend %s %s", b.ID, b.Protocol)
+	if b.ProxyProtocol != 0 {
+		fmt.Fprintf(w, " proxy-protocol=v%d", b.ProxyProtocol)
+	}
+	fmt.Fprintln(w)
 	for _, e := range b.Endpoints {
 		fmt.Fprintf(w, "  %s", e)
 		if e.Terminating {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 )
 
@@ -50,11 +51,18 @@ func (w *world) edit() (services []types.NamespacedName) {
 	return w.set(object)
 }
 
-// touch replaces a random object by an equal one, as a write of its status does.
+// touch replaces a random object by one that is equal, as a write of its status does, or but for its annotations, which do
+// not make another generation either.
 func (w *world) touch() {
-	if len(w.objects) > 0 {
-		w.set(w.objects[w.IntN(len(w.objects))].DeepCopyObject().(view.Object))
+	if len(w.objects) == 0 {
+		return
 	}
+	object := w.objects[w.IntN(len(w.objects))].DeepCopyObject().(view.Object)
+	switch object.(type) {
+	case *gatewayv1.Gateway, *corev1.Service:
+		object.SetAnnotations(w.annotations())
+	}
+	w.set(object)
 }
 
 func (w *world) set(object view.Object) []types.NamespacedName {
@@ -84,7 +92,7 @@ func (w *world) servicesOf(object view.Object) []types.NamespacedName {
 
 func (w *world) object() view.Object {
 	meta := metav1.ObjectMeta{Namespace: pick(w, "one", "two"), Name: pick(w, "a", "b", "c", "d")}
-	switch w.IntN(16) {
+	switch w.IntN(20) {
 	case 0:
 		class := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: pick(w, "breakwater", "other")}}
 		class.Spec.Controller = pick(w, "breakwater-gateway.io/controller", "example.com/other")
@@ -109,6 +117,16 @@ func (w *world) object() view.Object {
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: meta.Namespace, Labels: map[string]string{"team": pick(w, "shop", "bank")}}}
 	case 14:
 		return w.service(meta)
+	case 15, 16, 17:
+		return w.tcpRoute(meta)
+	case 18:
+		tcp := w.tcpRoute(meta)
+		udp := &gatewayv1.UDPRoute{ObjectMeta: meta, Spec: gatewayv1.UDPRouteSpec{CommonRouteSpec: tcp.Spec.CommonRouteSpec}}
+		for _, rule := range tcp.Spec.Rules {
+			udp.Spec.Rules = append(udp.Spec.Rules, gatewayv1.UDPRouteRule(rule))
+		}
+		udp.Status.RouteStatus = tcp.Status.RouteStatus
+		return udp
 	default:
 		return w.slice(meta)
 	}
@@ -161,9 +179,10 @@ func (w *world) gateway(meta metav1.ObjectMeta) view.Object {
 	for i := range w.IntN(4) {
 		l := gatewayv1.Listener{
 			Name: gatewayv1.SectionName(fmt.Sprint("l", i)), Port: pick[int32](w, 80, 81),
-			Protocol: pick(w, gatewayv1.HTTPProtocolType, gatewayv1.HTTPProtocolType, gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType),
+			Protocol: pick(w, gatewayv1.HTTPProtocolType, gatewayv1.HTTPProtocolType, gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType,
+				gatewayv1.TCPProtocolType, gatewayv1.TCPProtocolType, gatewayv1.UDPProtocolType),
 		}
-		if w.IntN(2) == 0 {
+		if l.Protocol == gatewayv1.HTTPProtocolType && w.IntN(2) == 0 || w.IntN(10) == 0 {
 			l.Hostname = new(gatewayv1.Hostname(pick(w, "a.example.com", "*.example.com", "BAD")))
 		}
 		if w.IntN(2) == 0 {
@@ -174,11 +193,32 @@ func (w *world) gateway(meta metav1.ObjectMeta) view.Object {
 		}
 		g.Spec.Listeners = append(g.Spec.Listeners, l)
 	}
+	g.Annotations = w.annotations()
 	return g
+}
+
+// annotations returns what may stand on a Gateway or a Service, right or wrong.
+func (w *world) annotations() map[string]string {
+	if w.IntN(2) == 0 {
+		return nil
+	}
+	return map[string]string{v1alpha1.AnnotationProxyProtocol: pick(w, "*", "l0", "l1, l9", "v1", "v2", "")}
 }
 
 func (w *world) route(meta metav1.ObjectMeta) view.Object {
 	r := &gatewayv1.HTTPRoute{ObjectMeta: meta}
+	r.Spec.ParentRefs = w.parents()
+	for range w.IntN(3) {
+		r.Spec.Hostnames = append(r.Spec.Hostnames, gatewayv1.Hostname(pick(w, "a.example.com", "b.example.com", "*.example.com", "BAD")))
+	}
+	for range w.IntN(3) {
+		r.Spec.Rules = append(r.Spec.Rules, w.rule())
+	}
+	r.Status.Parents = w.written()
+	return r
+}
+
+func (w *world) parents() (refs []gatewayv1.ParentReference) {
 	for range w.IntN(3) {
 		p := gatewayv1.ParentReference{Name: gatewayv1.ObjectName(pick(w, "a", "b", "c", "d"))}
 		if w.IntN(2) == 0 {
@@ -187,18 +227,41 @@ func (w *world) route(meta metav1.ObjectMeta) view.Object {
 		if w.IntN(3) == 0 {
 			p.SectionName = new(gatewayv1.SectionName(pick(w, "l0", "l1")))
 		}
-		r.Spec.ParentRefs = append(r.Spec.ParentRefs, p)
+		refs = append(refs, p)
 	}
-	for range w.IntN(3) {
-		r.Spec.Hostnames = append(r.Spec.Hostnames, gatewayv1.Hostname(pick(w, "a.example.com", "b.example.com", "*.example.com", "BAD")))
+	return refs
+}
+
+// written returns what stands in the status of a route.
+func (w *world) written() []gatewayv1.RouteParentStatus {
+	if w.IntN(4) > 0 {
+		return nil
 	}
-	for range w.IntN(3) {
-		r.Spec.Rules = append(r.Spec.Rules, w.rule())
-	}
-	if w.IntN(4) == 0 {
-		r.Status.Parents = []gatewayv1.RouteParentStatus{{ControllerName: "breakwater-gateway.io/controller"}}
+	return []gatewayv1.RouteParentStatus{{ControllerName: "breakwater-gateway.io/controller"}}
+}
+
+func (w *world) tcpRoute(meta metav1.ObjectMeta) *gatewayv1.TCPRoute {
+	r := &gatewayv1.TCPRoute{ObjectMeta: meta}
+	r.Spec.ParentRefs, r.Status.Parents = w.parents(), w.written()
+	for range pick(w, 1, 1, 1, 0, 2) {
+		var rule gatewayv1.TCPRouteRule
+		for range w.IntN(3) {
+			rule.BackendRefs = append(rule.BackendRefs, w.backendRef())
+		}
+		r.Spec.Rules = append(r.Spec.Rules, rule)
 	}
 	return r
+}
+
+func (w *world) backendRef() (ref gatewayv1.BackendRef) {
+	ref.Name, ref.Port = gatewayv1.ObjectName(pick(w, "a", "b", "c", "d")), new(pick[int32](w, 80, 81, 99))
+	if w.IntN(2) == 0 {
+		ref.Namespace = new(gatewayv1.Namespace(pick(w, "one", "two")))
+	}
+	if w.IntN(3) == 0 {
+		ref.Weight = new(int32(w.IntN(10) - 1))
+	}
+	return ref
 }
 
 func (w *world) rule() gatewayv1.HTTPRouteRule {
@@ -216,15 +279,7 @@ func (w *world) rule() gatewayv1.HTTPRouteRule {
 		}}
 	}
 	for range w.IntN(3) {
-		var ref gatewayv1.HTTPBackendRef
-		ref.Name, ref.Port = gatewayv1.ObjectName(pick(w, "a", "b", "c", "d")), new(pick[int32](w, 80, 81, 99))
-		if w.IntN(2) == 0 {
-			ref.Namespace = new(gatewayv1.Namespace(pick(w, "one", "two")))
-		}
-		if w.IntN(3) == 0 {
-			ref.Weight = new(int32(w.IntN(10)))
-		}
-		rule.BackendRefs = append(rule.BackendRefs, ref)
+		rule.BackendRefs = append(rule.BackendRefs, gatewayv1.HTTPBackendRef{BackendRef: w.backendRef()})
 	}
 	return rule
 }
@@ -232,7 +287,7 @@ func (w *world) rule() gatewayv1.HTTPRouteRule {
 func (w *world) grant(meta metav1.ObjectMeta) view.Object {
 	g := &gatewayv1.ReferenceGrant{ObjectMeta: meta}
 	g.Spec.From = []gatewayv1.ReferenceGrantFrom{{
-		Group: gatewayv1.GroupName, Kind: "HTTPRoute", Namespace: gatewayv1.Namespace(pick(w, "one", "two")),
+		Group: gatewayv1.GroupName, Kind: pick[gatewayv1.Kind](w, "HTTPRoute", "TCPRoute", "UDPRoute"), Namespace: gatewayv1.Namespace(pick(w, "one", "two")),
 	}}
 	g.Spec.To = []gatewayv1.ReferenceGrantTo{{Kind: "Service"}}
 	if w.IntN(2) == 0 {
@@ -243,7 +298,10 @@ func (w *world) grant(meta metav1.ObjectMeta) view.Object {
 
 func (w *world) service(meta metav1.ObjectMeta) view.Object {
 	s := &corev1.Service{ObjectMeta: meta}
-	s.Spec.Ports = []corev1.ServicePort{{Name: pick(w, "http", "web"), Port: 80}, {Name: "other", Port: 81}}
+	s.Annotations = w.annotations()
+	s.Spec.Ports = []corev1.ServicePort{
+		{Name: pick(w, "http", "web"), Port: 80}, {Name: "other", Port: 81}, {Name: "udp", Port: 80, Protocol: corev1.ProtocolUDP},
+	}
 	switch w.IntN(8) {
 	case 0:
 		s.Spec.Type, s.Spec.ExternalName = corev1.ServiceTypeExternalName, "example.org"
@@ -256,7 +314,9 @@ func (w *world) service(meta metav1.ObjectMeta) view.Object {
 func (w *world) slice(meta metav1.ObjectMeta) view.Object {
 	s := &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: discoveryv1.AddressTypeIPv4}
 	s.Labels = map[string]string{discoveryv1.LabelServiceName: pick(w, "a", "b", "c", "d")}
-	s.Ports = []discoveryv1.EndpointPort{{Name: new(pick(w, "http", "web")), Port: new(int32(8080))}}
+	s.Ports = []discoveryv1.EndpointPort{
+		{Name: new(pick(w, "http", "web")), Port: new(int32(8080))}, {Name: new("udp"), Port: new(int32(5353)), Protocol: new(corev1.ProtocolUDP)},
+	}
 	for range w.IntN(3) {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
 			Addresses:  []string{fmt.Sprintf("10.0.0.%d", w.IntN(5)+1)},
@@ -272,7 +332,7 @@ type placement struct {
 	lacks  string // the name of Gateways that have no port yet
 }
 
-func (p placement) Port(gateway types.NamespacedName, port int32) (uint16, bool) {
+func (p placement) Port(gateway types.NamespacedName, port int32, _ corev1.Protocol) (uint16, bool) {
 	return uint16(port) + p.offset, gateway.Name != p.lacks
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -172,9 +173,9 @@ func (b *Bed) apply() []view.Problem {
 	return nil
 }
 
-// GatewayPort returns the port that is bound for a port of a Gateway in the namespace "default".
+// GatewayPort returns the port that is bound for a port, TCP or UDP, of a Gateway in the namespace "default".
 func (b *Bed) GatewayPort(name string, port int32) uint16 {
-	bound, _ := b.placement.Port(types.NamespacedName{Namespace: "default", Name: name}, port)
+	bound, _ := b.placement.Port(types.NamespacedName{Namespace: "default", Name: name}, port, corev1.ProtocolTCP)
 	return bound
 }
 

@@ -1,18 +1,20 @@
 package testbed
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
 )
 
-// placement gives every port of every Gateway a free port of this machine, and keeps it.
+// placement gives every port of every Gateway a free port of this machine, the same number for TCP and UDP, and keeps it.
 type placement struct {
 	t testing.TB
 
@@ -23,7 +25,7 @@ type placement struct {
 var _ gateway.Placement = (*placement)(nil)
 
 // Port implements gateway.Placement.
-func (p *placement) Port(g types.NamespacedName, port int32) (uint16, bool) {
+func (p *placement) Port(g types.NamespacedName, port int32, _ corev1.Protocol) (uint16, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := fmt.Sprintf("%s:%d", g, port)
@@ -46,14 +48,21 @@ func freePort(t testing.TB) uint16 {
 	const first, last = 11_000, 32_000
 	for range 1000 {
 		port := first + rand.IntN(last-first)
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		ln, err := net.Listen("tcp", address)
 		if err != nil {
 			continue
 		}
-		if err := ln.Close(); err != nil {
+		pc, inUse := net.ListenPacket("udp", address)
+		if inUse == nil {
+			err = pc.Close()
+		}
+		if err := errors.Join(err, ln.Close()); err != nil {
 			t.Fatalf("close a probe: %v", err)
 		}
-		return uint16(port)
+		if inUse == nil {
+			return uint16(port)
+		}
 	}
 	t.Fatal("no free port")
 	return 0

@@ -12,13 +12,13 @@ import (
 )
 
 // endpoints returns the Endpoints of one port of a Service, sorted by address. service may be nil.
-func endpoints(service *corev1.Service, port int32, list []*discoveryv1.EndpointSlice) []proxy.Endpoint {
+func endpoints(service *corev1.Service, id proxy.BackendID, list []*discoveryv1.EndpointSlice) []proxy.Endpoint {
 	if service == nil {
 		return nil
 	}
-	servicePort := findPort(service, Ref{Port: port})
+	servicePort := findPort(service, Ref{Port: id.Port, Stream: id.Stream})
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		return externalEndpoint(service, servicePort, port)
+		return externalEndpoint(service, servicePort, id.Port)
 	}
 	if servicePort == nil {
 		return nil
@@ -104,7 +104,7 @@ func (g *gathering) result() []proxy.Endpoint {
 // slicePort returns the number that the port has in this slice: slices name their ports after the Service's.
 func slicePort(slice *discoveryv1.EndpointSlice, servicePort *corev1.ServicePort) (uint16, bool) {
 	for _, p := range slice.Ports {
-		if p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
+		if cmp.Or(value(p.Protocol), corev1.ProtocolTCP) != cmp.Or(servicePort.Protocol, corev1.ProtocolTCP) {
 			continue
 		}
 		if name := value(p.Name); name != servicePort.Name {

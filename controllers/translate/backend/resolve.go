@@ -5,6 +5,7 @@
 package backend
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -24,6 +25,7 @@ type Ref struct {
 	Service  types.NamespacedName
 	Port     int32
 	PortName string
+	Stream   proxy.Protocol // TCP, UDP, or "" for requests
 }
 
 // Failure says why a reference cannot be used.
@@ -34,7 +36,7 @@ const (
 	None Failure = iota
 	// NotFound: there is no such Service.
 	NotFound
-	// PortNotFound: the Service has no such TCP port.
+	// PortNotFound: the Service has no such TCP port, or UDP port.
 	PortNotFound
 	// ExternalNameRefused: the Service is of type ExternalName, and those are not allowed or the name is not valid.
 	ExternalNameRefused
@@ -52,7 +54,9 @@ type Resolved struct {
 
 // Resolve finds the Backend that ref means. service is the Service it names, nil if there is none.
 func Resolve(service *corev1.Service, ref Ref, allowExternalName bool) Resolved {
-	r := Resolved{ID: proxy.BackendID{Kind: Kind, Namespace: ref.Service.Namespace, Name: ref.Service.Name, Port: ref.Port}}
+	r := Resolved{ID: proxy.BackendID{
+		Kind: Kind, Namespace: ref.Service.Namespace, Name: ref.Service.Name, Port: ref.Port, Stream: ref.Stream,
+	}}
 	if ref.PortName != "" {
 		r.ID.Port = 0
 	}
@@ -72,11 +76,12 @@ func Resolve(service *corev1.Service, ref Ref, allowExternalName bool) Resolved 
 	case external && ref.PortName == "" && len(service.Spec.Ports) == 0 && validPort(ref.Port):
 		return r // such a Service need not list its ports
 	case ref.PortName != "":
-		return r.fail(PortNotFound, fmt.Sprintf("Service %s has no TCP port named %q", ref.Service, ref.PortName))
+		return r.fail(PortNotFound, fmt.Sprintf("Service %s has no %s port named %q", ref.Service, transport(ref.Stream), ref.PortName))
 	default:
-		return r.fail(PortNotFound, fmt.Sprintf("Service %s has no TCP port %d", ref.Service, ref.Port))
+		return r.fail(PortNotFound, fmt.Sprintf("Service %s has no %s port %d", ref.Service, transport(ref.Stream), ref.Port))
 	}
-	if name := protocolName(port); !supported(name) {
+	// To a stream it does not matter what is spoken in it.
+	if name := protocolName(port); ref.Stream == "" && !supported(name) {
 		return r.fail(UnsupportedProtocol,
 			fmt.Sprintf("Service %s port %d: appProtocol %q is not supported", ref.Service, port.Port, name))
 	}
@@ -105,7 +110,7 @@ func externalProblem(service *corev1.Service, allowed bool) string {
 func findPort(service *corev1.Service, ref Ref) *corev1.ServicePort {
 	for i := range service.Spec.Ports {
 		p := &service.Spec.Ports[i]
-		if p.Protocol != corev1.ProtocolTCP && p.Protocol != "" {
+		if cmp.Or(p.Protocol, corev1.ProtocolTCP) != transport(ref.Stream) {
 			continue
 		}
 		if ref.PortName != "" && p.Name == ref.PortName || ref.PortName == "" && p.Port == ref.Port {
@@ -113,6 +118,14 @@ func findPort(service *corev1.Service, ref Ref) *corev1.ServicePort {
 		}
 	}
 	return nil
+}
+
+// transport returns the protocol of the ports that streams, or requests, go to.
+func transport(stream proxy.Protocol) corev1.Protocol {
+	if stream == proxy.UDP {
+		return corev1.ProtocolUDP
+	}
+	return corev1.ProtocolTCP
 }
 
 func protocolName(port *corev1.ServicePort) string {

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -8,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -17,8 +19,11 @@ import (
 type Table struct {
 	// Backends by identity: Snapshot.Backends.
 	Backends map[proxy.BackendID]*proxy.Backend
+	// Reports are the Events about Services that are referenced.
+	Reports map[types.NamespacedName]*status.Service
 
-	entries map[proxy.BackendID]entry
+	entries  map[proxy.BackendID]entry
+	problems map[proxy.BackendID]problem // of which there are few
 }
 
 // entry is what a Backend was made from.
@@ -28,7 +33,9 @@ type entry struct {
 }
 
 // NewTable returns an empty Table.
-func NewTable() *Table { return &Table{Backends: map[proxy.BackendID]*proxy.Backend{}} }
+func NewTable() *Table {
+	return &Table{Backends: map[proxy.BackendID]*proxy.Backend{}, Reports: map[types.NamespacedName]*status.Service{}}
+}
 
 // Uses counts references to Backends: positive where they are new, negative where they have gone.
 type Uses map[proxy.BackendID]int
@@ -72,8 +79,7 @@ func (t *Table) Endpoints(v *view.View, services []types.NamespacedName) (*Table
 		if service == nil {
 			continue // its Backends, if any, stay empty
 		}
-		for i := range service.Spec.Ports {
-			id := proxy.BackendID{Kind: Kind, Namespace: key.Namespace, Name: key.Name, Port: service.Spec.Ports[i].Port}
+		for _, id := range backendsOf(key, service) {
 			e, used := t.entries[id]
 			if !used {
 				continue
@@ -87,21 +93,43 @@ func (t *Table) Endpoints(v *view.View, services []types.NamespacedName) (*Table
 	return next.orBefore(t), true
 }
 
+// backendsOf returns every Backend that EndpointSlices of a Service can belong to.
+func backendsOf(key types.NamespacedName, service *corev1.Service) []proxy.BackendID {
+	ids := make([]proxy.BackendID, 0, 2*len(service.Spec.Ports))
+	for i := range service.Spec.Ports {
+		id := proxy.BackendID{Kind: Kind, Namespace: key.Namespace, Name: key.Name, Port: service.Spec.Ports[i].Port}
+		switch service.Spec.Ports[i].Protocol {
+		case corev1.ProtocolTCP, "":
+			ids = append(ids, id)
+			id.Stream = proxy.TCP
+			ids = append(ids, id)
+		case corev1.ProtocolUDP:
+			id.Stream = proxy.UDP
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // edition is a Table in the making: its maps are those of the Table before until the first change.
 type edition struct {
 	table        *Table
 	ownsEntries  bool
 	ownsBackends bool
+	ownsProblems bool
 	grow         int
 }
 
 func (t *Table) edit(grow int) *edition {
-	return &edition{table: &Table{Backends: t.Backends, entries: t.entries}, grow: grow}
+	return &edition{table: &Table{Backends: t.Backends, Reports: t.Reports, entries: t.entries, problems: t.problems}, grow: grow}
 }
 
 // orBefore returns the new Table, or before if nothing has changed.
 func (n *edition) orBefore(before *Table) *Table {
-	if !n.ownsEntries && !n.ownsBackends {
+	if n.ownsProblems {
+		n.table.Reports = reports(n.table.problems)
+	}
+	if !n.ownsEntries && !n.ownsBackends && !n.ownsProblems {
 		return before
 	}
 	return n.table
@@ -116,6 +144,7 @@ func (n *edition) use(id proxy.BackendID, change int) {
 		return
 	}
 	delete(n.table.entries, id)
+	n.note(id, problem{})
 	if _, ok := n.table.Backends[id]; ok {
 		n.ownBackends()
 		delete(n.table.Backends, id)
@@ -148,17 +177,36 @@ func (n *edition) refresh(v *view.View, id proxy.BackendID, e entry) {
 		n.ownEntries()
 		n.table.entries[id] = entry{service, e.uses}
 	}
+	n.note(id, problemOf(service, id))
 	n.replace(id, service, v.EndpointSlices[key])
 }
 
 // replace puts the Backend in place, and keeps the one that is there if it is equal.
 func (n *edition) replace(id proxy.BackendID, service *corev1.Service, list []*discoveryv1.EndpointSlice) {
-	backend := &proxy.Backend{ID: id, Protocol: proxy.HTTP1, Endpoints: endpoints(service, id.Port, list)}
-	if old, ok := n.table.Backends[id]; ok && slices.Equal(old.Endpoints, backend.Endpoints) {
+	backend := &proxy.Backend{ID: id, Protocol: cmp.Or(id.Stream, proxy.HTTP1), Endpoints: endpoints(service, id, list)}
+	if id.Stream == proxy.TCP {
+		backend.ProxyProtocol, _ = proxyProtocol(service)
+	}
+	if old, ok := n.table.Backends[id]; ok && old.ProxyProtocol == backend.ProxyProtocol && slices.Equal(old.Endpoints, backend.Endpoints) {
 		return
 	}
 	n.ownBackends()
 	n.table.Backends[id] = backend
+}
+
+// note remembers what is wrong with a Service for one of its Backends; the zero problem is nothing.
+func (n *edition) note(id proxy.BackendID, p problem) {
+	if n.table.problems[id] == p {
+		return
+	}
+	if !n.ownsProblems {
+		n.table.problems, n.ownsProblems = copyOf(n.table.problems, 1), true
+	}
+	if p == (problem{}) {
+		delete(n.table.problems, id)
+		return
+	}
+	n.table.problems[id] = p
 }
 
 func (n *edition) ownEntries() {

@@ -84,6 +84,8 @@ func supportedFeatures() []gatewayv1.SupportedFeature {
 		features.SupportHTTPRoute303RedirectStatusCode,
 		features.SupportHTTPRoute307RedirectStatusCode,
 		features.SupportHTTPRoute308RedirectStatusCode,
+		features.SupportTCPRoute,
+		features.SupportUDPRoute,
 		features.SupportHTTPRouteBackendProtocolWebSocket,
 	}
 	result := make([]gatewayv1.SupportedFeature, len(names))

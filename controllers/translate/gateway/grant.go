@@ -7,20 +7,20 @@ import (
 	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
 )
 
-// granted reports whether one of these ReferenceGrants, which are those of the Service's namespace, lets HTTPRoutes of
-// namespace from refer to the Service.
-func granted(grants []*gatewayv1.ReferenceGrant, from string, service types.NamespacedName) bool {
+// granted reports whether one of these ReferenceGrants, which are those of the Service's namespace, lets routes of a kind
+// and of namespace from refer to the Service.
+func granted(grants []*gatewayv1.ReferenceGrant, kind, from string, service types.NamespacedName) bool {
 	for _, g := range grants {
-		if grantsFrom(g, from) && grantsTo(g, service.Name) {
+		if grantsFrom(g, kind, from) && grantsTo(g, service.Name) {
 			return true
 		}
 	}
 	return false
 }
 
-func grantsFrom(g *gatewayv1.ReferenceGrant, namespace string) bool {
+func grantsFrom(g *gatewayv1.ReferenceGrant, kind, namespace string) bool {
 	for _, from := range g.Spec.From {
-		if from.Group == gatewayv1.GroupName && from.Kind == KindHTTPRoute && string(from.Namespace) == namespace {
+		if from.Group == gatewayv1.GroupName && string(from.Kind) == kind && string(from.Namespace) == namespace {
 			return true
 		}
 	}

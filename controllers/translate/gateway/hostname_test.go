@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -36,7 +37,7 @@ func TestIntersect(t *testing.T) {
 
 func TestOffset(t *testing.T) {
 	for port, want := range map[int32]uint16{80: 10080, 1: 10001, 55535: 65535, 55536: 0, 0: 0, -1: 0} {
-		got, ok := Offset{Offset: 10000}.Port(types.NamespacedName{}, port)
+		got, ok := Offset{Offset: 10000}.Port(types.NamespacedName{}, port, corev1.ProtocolTCP)
 		if got != want || ok != (want != 0) {
 			t.Errorf("%d is bound at %d, %v, want %d", port, got, ok, want)
 		}

@@ -6,11 +6,14 @@ import (
 	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/host"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
@@ -23,8 +26,11 @@ type gateway struct {
 	class     *class
 	places    []place // of each listener
 	addresses []string
-	problem   string // why the whole Gateway is not accepted
-	listeners []*listener
+	// proxyProtocol is the annotation: another value does not make another generation of the object.
+	proxyProtocol string
+	problem       string // why the whole Gateway is not accepted
+	listeners     []*listener
+	events        []status.Event
 }
 
 // place is where a listener's port is bound.
@@ -42,18 +48,45 @@ type listener struct {
 	bind     uint16                            // 0: none allocated, or not to be had
 	shortage string                            // why none is to be had; "" if one is still to come
 	public   uint16                            // where clients connect
-	kinds    bool                              // HTTPRoute is among the allowed kinds
+	kind     string                            // of the routes that may attach; "" is none
 	badKinds string                            // kinds that are not supported
 	selector labels.Selector                   // for namespaces, if the listener selects them
 	refusal  *refusal                          // why it is not accepted
 	conflict gatewayv1.ListenerConditionReason // "" without a conflict
 	parentNS string
+	// proxyProtocol: connections begin with a header of the PROXY protocol.
+	proxyProtocol bool
+}
+
+// port is a port that is bound. TCP and UDP have ports of their own.
+type port struct {
+	number   uint16
+	protocol corev1.Protocol
+}
+
+// serves returns the protocol of a listener's port and the kind of routes that attach to the listener, and false if the
+// listener's protocol is not served.
+func serves(p gatewayv1.ProtocolType) (transport corev1.Protocol, kind string, ok bool) {
+	switch p {
+	case gatewayv1.HTTPProtocolType:
+		return corev1.ProtocolTCP, KindHTTPRoute, true
+	case gatewayv1.TCPProtocolType:
+		return corev1.ProtocolTCP, KindTCPRoute, true
+	case gatewayv1.UDPProtocolType:
+		return corev1.ProtocolUDP, KindUDPRoute, true
+	}
+	return "", "", false
 }
 
 // refusal is a reason and a message of a condition that is false.
 type refusal struct {
 	reason  gatewayv1.ListenerConditionReason
 	message string
+}
+
+// isStream reports whether a listener's connections or datagrams are passed on without a look at what is in them.
+func isStream(p gatewayv1.ProtocolType) bool {
+	return p == gatewayv1.TCPProtocolType || p == gatewayv1.UDPProtocolType
 }
 
 // served reports whether there is a proxy.Listener for it.
@@ -70,9 +103,9 @@ func (s *State) translateGateways(v *view.View, o Options, prev *State) (changed
 		}
 	}
 	slices.SortFunc(ours, func(a, b *gatewayv1.Gateway) int { return rankOf(a).Compare(rankOf(b)) })
-	taken := map[uint16]string{}
-	for _, port := range o.TakenPorts {
-		taken[port] = "the listener for Ingresses"
+	taken := map[port]string{}
+	for _, number := range o.TakenPorts {
+		taken[port{number, corev1.ProtocolTCP}] = "the listener for Ingresses"
 	}
 	for _, source := range ours {
 		key := keyOf(source)
@@ -81,6 +114,8 @@ func (s *State) translateGateways(v *view.View, o Options, prev *State) (changed
 			class:     s.classes[string(source.Spec.GatewayClassName)],
 			places:    places(source, o.Placement, taken),
 			addresses: o.Placement.Addresses(key),
+
+			proxyProtocol: source.Annotations[v1alpha1.AnnotationProxyProtocol],
 		}
 		if old := prev.gateways[key]; old != nil && g.sameInputs(old) {
 			s.gateways[key] = old
@@ -94,32 +129,33 @@ func (s *State) translateGateways(v *view.View, o Options, prev *State) (changed
 }
 
 // places asks where the listeners are, and claims what no older Gateway has.
-func places(source *gatewayv1.Gateway, placement Placement, taken map[uint16]string) []place {
+func places(source *gatewayv1.Gateway, placement Placement, taken map[port]string) []place {
 	key := keyOf(source)
 	result := make([]place, len(source.Spec.Listeners))
 	for i := range source.Spec.Listeners {
-		port := source.Spec.Listeners[i].Port
-		if source.Spec.Listeners[i].Protocol != gatewayv1.HTTPProtocolType {
+		number := source.Spec.Listeners[i].Port
+		transport, _, ok := serves(source.Spec.Listeners[i].Protocol)
+		if !ok {
 			continue
 		}
-		bind, ok := placement.Port(key, port)
+		bind, ok := placement.Port(key, number, transport)
 		if !ok || bind == 0 {
-			result[i].shortage = placement.Shortage(key, port)
+			result[i].shortage = placement.Shortage(key, number)
 			continue
 		}
 		owner := "Gateway " + key.String()
-		if by, ok := taken[bind]; ok && by != owner {
+		if by, ok := taken[port{bind, transport}]; ok && by != owner {
 			result[i].taken = by
 			continue
 		}
-		taken[bind] = owner
+		taken[port{bind, transport}] = owner
 		result[i].bind = bind
 	}
 	return result
 }
 
 func (g *gateway) sameInputs(old *gateway) bool {
-	return g.class == old.class && same(g.source, old.source) &&
+	return g.class == old.class && same(g.source, old.source) && g.proxyProtocol == old.proxyProtocol &&
 		slices.Equal(g.places, old.places) && slices.Equal(g.addresses, old.addresses)
 }
 
@@ -143,6 +179,7 @@ func (g *gateway) translate(o Options) {
 		g.listeners = append(g.listeners, l)
 	}
 	findConflicts(g.listeners)
+	g.acceptProxyProtocol()
 }
 
 func (g *gateway) newListener(i int, o Options) *listener {
@@ -159,6 +196,8 @@ func (g *gateway) newListener(i int, o Options) *listener {
 		l.public = l.bind
 	}
 	field := fmt.Sprintf("spec.listeners[%d]", i)
+	_, kind, ok := serves(spec.Protocol)
+	l.kind = kind
 	if spec.Hostname != nil && *spec.Hostname != "" {
 		l.hostname = string(*spec.Hostname)
 		if problem := syntax.HostProblem(l.hostname); problem != "" {
@@ -168,10 +207,12 @@ func (g *gateway) newListener(i int, o Options) *listener {
 	switch {
 	case spec.Protocol == gatewayv1.HTTPSProtocolType, spec.Protocol == gatewayv1.TLSProtocolType:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("%s.protocol: %s is not served yet", field, spec.Protocol))
-	case spec.Protocol != gatewayv1.HTTPProtocolType:
+	case !ok:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("%s.protocol: %q is not supported", field, spec.Protocol))
 	case spec.TLS != nil:
-		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, field+".tls: is set, but the protocol is HTTP")
+		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("%s.tls: is set, but the protocol is %s", field, spec.Protocol))
+	case l.hostname != "" && kind != KindHTTPRoute:
+		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("%s.hostname: is set, but the protocol is %s", field, spec.Protocol))
 	case spec.Port < 1 || spec.Port > 65535:
 		l.refuse(gatewayv1.ListenerReasonPortUnavailable, fmt.Sprintf("%s.port: %d is not a port from 1 to 65535", field, spec.Port))
 	case g.places[i].taken != "":
@@ -189,17 +230,16 @@ func (l *listener) refuse(reason gatewayv1.ListenerConditionReason, message stri
 
 // allow reads spec.allowedRoutes.
 func (l *listener) allow(field string) {
-	l.kinds = l.spec.Protocol == gatewayv1.HTTPProtocolType
 	allowed := l.spec.AllowedRoutes
 	if allowed == nil {
 		return
 	}
 	if len(allowed.Kinds) > 0 {
-		supported := l.kinds
-		l.kinds = false
+		supported := l.kind
+		l.kind = ""
 		for _, k := range allowed.Kinds {
-			if supported && k.Kind == KindHTTPRoute && (k.Group == nil || *k.Group == gatewayv1.GroupName) {
-				l.kinds = true
+			if supported != "" && string(k.Kind) == supported && (k.Group == nil || *k.Group == gatewayv1.GroupName) {
+				l.kind = supported
 			} else if l.badKinds == "" {
 				l.badKinds = fmt.Sprintf("%s.allowedRoutes.kinds: %q is not supported by the listener", field, k.Kind)
 			}
@@ -252,7 +292,7 @@ func findConflicts(listeners []*listener) {
 			case (a.spec.Protocol == gatewayv1.UDPProtocolType) != (b.spec.Protocol == gatewayv1.UDPProtocolType):
 			case transport(a.spec.Protocol) != transport(b.spec.Protocol):
 				a.conflict, b.conflict = gatewayv1.ListenerReasonProtocolConflict, gatewayv1.ListenerReasonProtocolConflict
-			case a.spec.Protocol == b.spec.Protocol && a.hostname == b.hostname:
+			case a.spec.Protocol == b.spec.Protocol && (a.hostname == b.hostname || isStream(a.spec.Protocol)):
 				a.conflict = cmp.Or(a.conflict, gatewayv1.ListenerReasonHostnameConflict)
 				b.conflict = cmp.Or(b.conflict, gatewayv1.ListenerReasonHostnameConflict)
 			}

@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"math"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // Placement says where the Listeners of a Gateway are: the ports to bind for it and the addresses it is reached at. It
 // answers from memory and is pure for the time of a build.
 type Placement interface {
-	// Port returns the port to bind for a port of the Gateway's listeners, and false as long as none is allocated.
-	Port(gateway types.NamespacedName, port int32) (uint16, bool)
+	// Port returns the port to bind for a TCP or UDP port of the Gateway's listeners, and false as long as none is allocated.
+	Port(gateway types.NamespacedName, port int32, protocol corev1.Protocol) (uint16, bool)
 	// Shortage says why a port for which Port returns false cannot be had; "" if it is only a matter of time.
 	Shortage(gateway types.NamespacedName, port int32) string
 	// Addresses returns the addresses of the Gateway for its status: IP addresses or host names.
@@ -28,7 +29,7 @@ type Offset struct {
 var _ Placement = Offset{}
 
 // Port returns port plus the offset, and false if there is no such port.
-func (o Offset) Port(_ types.NamespacedName, port int32) (uint16, bool) {
+func (o Offset) Port(_ types.NamespacedName, port int32, _ corev1.Protocol) (uint16, bool) {
 	number := int64(port) + int64(o.Offset)
 	if port <= 0 || number > math.MaxUint16 {
 		return 0, false

@@ -19,7 +19,7 @@ import (
 // maxMessage bounds the message of a condition; the API allows 32768 characters.
 const maxMessage = 2048
 
-// reportRoutes makes the entries of all routes that have changed themselves or whose Hosts were touched.
+// reportRoutes makes the entries of all HTTPRoutes that have changed themselves or whose Hosts were touched.
 func (s *State) reportRoutes(prev *State, changes change.Map[route], touched []*host.Part) {
 	s.Reports.HTTPRoutes = cloneOrMake(prev.Reports.HTTPRoutes, len(changes))
 	for key, c := range changes {
@@ -31,24 +31,42 @@ func (s *State) reportRoutes(prev *State, changes change.Map[route], touched []*
 	}
 	for _, part := range touched {
 		key := types.NamespacedName{Namespace: part.Rank.Namespace, Name: part.Rank.Name}
-		if _, done := changes[key]; done {
-			continue
-		}
-		entry := s.reportRoute(s.routes[key])
-		if !slices.Equal(entry.Events, s.Reports.HTTPRoutes[key].Events) {
-			s.Reports.HTTPRoutes[key] = entry
+		if _, done := changes[key]; !done {
+			replace(s.Reports.HTTPRoutes, key, s.reportRoute(s.routes[key]))
 		}
 	}
 }
 
+// reportStreams returns the entries of one kind of routes after those that have changed themselves, or whose listeners
+// were touched, have been made anew.
+func (s *State) reportStreams(
+	kind *streams, before map[types.NamespacedName]*status.Route, changes change.Map[streamRoute], touched []*streamRoute,
+) map[types.NamespacedName]*status.Route {
+	reports := cloneOrMake(before, len(changes))
+	for key, c := range changes {
+		if c.New == nil {
+			delete(reports, key)
+		} else {
+			reports[key] = s.reportStream(kind, c.New)
+		}
+	}
+	for _, r := range touched {
+		if _, done := changes[keyOf(r.source)]; !done {
+			replace(reports, keyOf(r.source), s.reportStream(kind, r))
+		}
+	}
+	return reports
+}
+
+// replace puts an entry in the place of one that may differ from it by its Events only.
+func replace(reports map[types.NamespacedName]*status.Route, key types.NamespacedName, entry *status.Route) {
+	if !slices.Equal(entry.Events, reports[key].Events) {
+		reports[key] = entry
+	}
+}
+
 func (s *State) reportRoute(r *route) *status.Route {
-	entry := &status.Route{Kind: status.HTTPRoute, UID: r.source.UID, Generation: r.source.Generation}
-	for i := range r.parents {
-		entry.Parents = append(entry.Parents, r.reportParent(&r.parents[i], s.controller))
-	}
-	for _, message := range r.ignored {
-		entry.Events = append(entry.Events, status.Warning(status.ReasonUnsupportedField, message))
-	}
+	entry := r.report(s.controller)
 	for _, p := range r.parts {
 		for _, loss := range s.hosts[p.listener].Losses(p.part) {
 			event := shadowEvent(loss)
@@ -66,29 +84,53 @@ func shadowEvent(loss host.Loss) status.Event {
 		loss.Route.ID.Rule, loss.Route.ID.Match, winner.Object.Namespace, winner.Object.Name, winner.Rule, winner.Match))
 }
 
-func (r *route) reportParent(p *parent, controller gatewayv1.GatewayController) gatewayv1.RouteParentStatus {
-	g := r.source.Generation
+func (s *State) reportStream(kind *streams, r *streamRoute) *status.Route {
+	entry := r.report(s.controller)
+	for _, id := range r.claims {
+		if first := kind.claims[id][0]; first != r {
+			entry.Events = append(entry.Events, status.Warning(status.ReasonShadowed, fmt.Sprintf(
+				"listener %q of Gateway %s/%s: %s %s/%s comes first and has it",
+				id.Section, id.Object.Namespace, id.Object.Name, first.source.kind, first.source.GetNamespace(), first.source.GetName())))
+		}
+	}
+	return entry
+}
+
+// report makes the entry of a route, but for what others do to it.
+func (a *attachment) report(controller gatewayv1.GatewayController) *status.Route {
+	entry := &status.Route{Kind: a.source.kind, UID: a.source.GetUID(), Generation: a.source.GetGeneration()}
+	for i := range a.parents {
+		entry.Parents = append(entry.Parents, a.reportParent(&a.parents[i], controller))
+	}
+	for _, message := range a.ignored {
+		entry.Events = append(entry.Events, status.Warning(status.ReasonUnsupportedField, message))
+	}
+	return entry
+}
+
+func (a *attachment) reportParent(p *parent, controller gatewayv1.GatewayController) gatewayv1.RouteParentStatus {
+	g := a.source.GetGeneration()
 	condition := func(kind gatewayv1.RouteConditionType, state bool, reason gatewayv1.RouteConditionReason, message string) metav1.Condition {
 		return status.Condition(string(kind), state, string(reason), cut(message), g)
 	}
 	result := gatewayv1.RouteParentStatus{ParentRef: *p.ref, ControllerName: controller}
-	problems := strings.Join(r.rules.invalid, "; ")
+	add := func(c metav1.Condition) { result.Conditions = append(result.Conditions, c) }
+	problems := strings.Join(a.rules.invalid, "; ")
 	switch {
 	case p.reason != "":
-		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, false, p.reason, p.message))
-	case r.rules.allInvalid:
-		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, false, r.rules.reason, problems))
+		add(condition(gatewayv1.RouteConditionAccepted, false, p.reason, p.message))
+	case a.rules.allInvalid:
+		add(condition(gatewayv1.RouteConditionAccepted, false, a.rules.reason, problems))
 	default:
-		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionAccepted, true, gatewayv1.RouteReasonAccepted, ""))
+		add(condition(gatewayv1.RouteConditionAccepted, true, gatewayv1.RouteReasonAccepted, ""))
 		if problems != "" {
-			result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionPartiallyInvalid, true,
-				gatewayv1.RouteReasonUnsupportedValue, "Dropped Rule: "+problems))
+			add(condition(gatewayv1.RouteConditionPartiallyInvalid, true, gatewayv1.RouteReasonUnsupportedValue, "Dropped Rule: "+problems))
 		}
 	}
-	if r.rules.refReason != "" {
-		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionResolvedRefs, false, r.rules.refReason, r.rules.refMessage))
+	if a.rules.refReason != "" {
+		add(condition(gatewayv1.RouteConditionResolvedRefs, false, a.rules.refReason, a.rules.refMessage))
 	} else {
-		result.Conditions = append(result.Conditions, condition(gatewayv1.RouteConditionResolvedRefs, true, gatewayv1.RouteReasonResolvedRefs, ""))
+		add(condition(gatewayv1.RouteConditionResolvedRefs, true, gatewayv1.RouteReasonResolvedRefs, ""))
 	}
 	return result
 }
@@ -118,7 +160,7 @@ func (s *State) sameCounts(prev *State, g *gateway) bool {
 
 func (s *State) reportGateway(g *gateway) *status.Gateway {
 	generation := g.source.Generation
-	entry := &status.Gateway{UID: g.source.UID, Generation: generation}
+	entry := &status.Gateway{UID: g.source.UID, Generation: generation, Events: g.events}
 	for _, a := range g.addresses {
 		kind := gatewayv1.HostnameAddressType
 		if _, err := netip.ParseAddr(a); err == nil {

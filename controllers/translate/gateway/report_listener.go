@@ -12,11 +12,11 @@ import (
 
 // supportedKinds returns the kinds of routes that can attach; it is never nil, as the API asks for the field.
 func (l *listener) supportedKinds() []gatewayv1.RouteGroupKind {
-	if !l.kinds {
+	if l.kind == "" {
 		return []gatewayv1.RouteGroupKind{}
 	}
 	group := gatewayv1.Group(gatewayv1.GroupName)
-	return []gatewayv1.RouteGroupKind{{Group: &group, Kind: KindHTTPRoute}}
+	return []gatewayv1.RouteGroupKind{{Group: &group, Kind: gatewayv1.Kind(l.kind)}}
 }
 
 // conditions returns all conditions of the listener. problem is why the whole Gateway is not accepted.
@@ -59,6 +59,9 @@ func (l *listener) waiting() string { return cmp.Or(l.shortage, "no port has bee
 func (l *listener) conflictMessage() string {
 	if l.conflict == gatewayv1.ListenerReasonProtocolConflict {
 		return fmt.Sprintf("another listener has port %d with another protocol", l.spec.Port)
+	}
+	if isStream(l.spec.Protocol) {
+		return fmt.Sprintf("another listener has port %d with the same protocol", l.spec.Port)
 	}
 	return fmt.Sprintf("another listener has port %d with the same hostname", l.spec.Port)
 }

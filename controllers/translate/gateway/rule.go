@@ -3,40 +3,11 @@ package gateway
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
-
-// maxWeight is the largest weight of a backendRef that the API allows.
-const maxWeight = 1_000_000
-
-// ruleOutcome is what the rules of a route have to say in its conditions.
-type ruleOutcome struct {
-	invalid    []string // what is wrong, in the order of the rules
-	reason     gatewayv1.RouteConditionReason
-	allInvalid bool
-
-	refReason  gatewayv1.RouteConditionReason // why ResolvedRefs is false; "" if it is true
-	refMessage string
-}
-
-func (o *ruleOutcome) fail(reason gatewayv1.RouteConditionReason, message string) {
-	if len(o.invalid) == 0 {
-		o.reason = reason
-	}
-	o.invalid = append(o.invalid, message)
-}
-
-func (o *ruleOutcome) unresolved(reason gatewayv1.RouteConditionReason, message string) {
-	if o.refReason == "" {
-		o.refReason, o.refMessage = reason, message
-	}
-}
 
 // ruleSet is the rules of a route, compiled but for the listener's port.
 type ruleSet struct {
@@ -83,9 +54,9 @@ func (s *ruleSet) routes(port uint16) []*proxy.Route {
 	return result
 }
 
-func (t *translation) compileRules() *ruleSet {
-	set := &ruleSet{object: proxy.ObjectID{Kind: KindHTTPRoute, Namespace: t.source.Namespace, Name: t.source.Name}}
-	rules := t.source.Spec.Rules
+func (t *httpTranslation) compileRules() *ruleSet {
+	set := &ruleSet{object: t.source.id()}
+	rules := t.spec.Rules
 	if len(rules) == 0 {
 		rules = []gatewayv1.HTTPRouteRule{{}} // the default of the API
 	}
@@ -101,7 +72,7 @@ func (t *translation) compileRules() *ruleSet {
 	return set
 }
 
-func (t *translation) compileRule(set *ruleSet, i int, source *gatewayv1.HTTPRouteRule) *rule {
+func (t *httpTranslation) compileRule(set *ruleSet, i int, source *gatewayv1.HTTPRouteRule) *rule {
 	field := fmt.Sprintf("spec.rules[%d]", i)
 	r := &rule{index: i}
 	fail := func(reason gatewayv1.RouteConditionReason, message string) {
@@ -142,7 +113,7 @@ func (r *rule) prefixOnly() bool {
 	return len(r.matches) == 1 && r.matches[0].match.Path.Type == proxy.PathPrefix
 }
 
-func (t *translation) noteIgnored(field string, source *gatewayv1.HTTPRouteRule) {
+func (t *httpTranslation) noteIgnored(field string, source *gatewayv1.HTTPRouteRule) {
 	if source.Retry != nil {
 		t.ignored = append(t.ignored, field+".retry: is not supported and has no effect")
 	}
@@ -173,7 +144,7 @@ func compileTimeouts(source *gatewayv1.HTTPRouteTimeouts) (proxy.Timeouts, strin
 	return result, ""
 }
 
-func (t *translation) compileBackends(
+func (t *httpTranslation) compileBackends(
 	set *ruleSet, field string, refs []gatewayv1.HTTPBackendRef, r *rule, fail func(gatewayv1.RouteConditionReason, string),
 ) func(uint16) []proxy.WeightedBackend {
 	shares := make([]proxy.WeightedBackend, len(refs))
@@ -181,15 +152,7 @@ func (t *translation) compileBackends(
 	for i := range refs {
 		ref := &refs[i]
 		at := fmt.Sprintf("%s.backendRefs[%d]", field, i)
-		share := t.resolve(&set.outcome, at, &ref.BackendRef)
-		share.Weight = 1
-		if ref.Weight != nil {
-			share.Weight = *ref.Weight
-			if share.Weight < 0 || share.Weight > maxWeight {
-				share.Weight = 1
-				fail(gatewayv1.RouteReasonUnsupportedValue, fmt.Sprintf("%s.weight: %d is not from 0 to 1000000", at, *ref.Weight))
-			}
-		}
+		share := t.share(&set.outcome, at, &ref.BackendRef, fail)
 		filters[i] = compileFilters(at+".filters", ref.Filters, r.prefixOnly())
 		if filters[i].problem != "" {
 			fail(filters[i].reason, filters[i].problem)
@@ -205,61 +168,4 @@ func (t *translation) compileBackends(
 		}
 		return result
 	}
-}
-
-// resolve returns the share of a backendRef, but for its weight and filters.
-func (t *translation) resolve(outcome *ruleOutcome, field string, ref *gatewayv1.BackendRef) proxy.WeightedBackend {
-	refuse := func(reason gatewayv1.RouteConditionReason, message string) proxy.WeightedBackend {
-		outcome.unresolved(reason, message)
-		return proxy.WeightedBackend{Invalid: message}
-	}
-	group, kind := value(ref.Group), "Service"
-	if ref.Kind != nil {
-		kind = string(*ref.Kind)
-	}
-	if group != "" && group != "core" || kind != backend.Kind {
-		return refuse(gatewayv1.RouteReasonInvalidKind, fmt.Sprintf("%s.kind: %q of group %q is not supported", field, kind, group))
-	}
-	key := types.NamespacedName{Namespace: t.source.Namespace, Name: string(ref.Name)}
-	if ref.Namespace != nil && string(*ref.Namespace) != t.source.Namespace {
-		key.Namespace = string(*ref.Namespace)
-		grants := t.view.ReferenceGrants[key.Namespace]
-		t.inputs.grants = append(t.inputs.grants, grantsOf{key.Namespace, grants})
-		if !granted(grants, t.source.Namespace, key) {
-			return refuse(gatewayv1.RouteReasonRefNotPermitted, fmt.Sprintf(
-				"%s.namespace: no ReferenceGrant in namespace %q lets HTTPRoutes of namespace %q refer to Service %q",
-				field, key.Namespace, t.source.Namespace, key.Name))
-		}
-	}
-	if ref.Port == nil {
-		return refuse(gatewayv1.RouteReasonBackendNotFound, field+".port: is missing")
-	}
-	service := t.view.Services[key]
-	t.inputs.services = append(t.inputs.services, found[*corev1.Service]{key, service})
-	r := backend.Resolve(service, backend.Ref{Service: key, Port: *ref.Port}, t.options.AllowExternalName)
-	if r.Failure != backend.None {
-		return refuse(refReason(r.Failure), field+": "+r.Message)
-	}
-	t.uses = append(t.uses, r.ID)
-	return proxy.WeightedBackend{Backend: r.ID}
-}
-
-func refReason(f backend.Failure) gatewayv1.RouteConditionReason {
-	switch f {
-	case backend.UnsupportedProtocol:
-		return gatewayv1.RouteReasonUnsupportedProtocol
-	case backend.ExternalNameRefused:
-		return gatewayv1.RouteReasonInvalidKind
-	default:
-		return gatewayv1.RouteReasonBackendNotFound
-	}
-}
-
-// value returns what p points at, the zero value if p is nil.
-func value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }
