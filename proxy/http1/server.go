@@ -80,8 +80,13 @@ func NewServer(cfg Config, h proxy.Handler) *Server {
 // waits long for a request is given up by its goroutine and gets another one when the request comes. scheme is "http" or
 // "https".
 func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string, closed func()) {
+	s.ServeConnFrom(nc, addrPort(nc.RemoteAddr()), port, scheme, closed)
+}
+
+// ServeConnFrom is ServeConn for a connection whose client is not the far end of nc but peer, as a proxy before us has told.
+func (s *Server) ServeConnFrom(nc net.Conn, peer netip.AddrPort, port uint16, scheme string, closed func()) {
 	down := newSock(nc)
-	c := &serverConn{srv: s, down: down, base: down, port: port, scheme: scheme, peer: addrPort(nc.RemoteAddr()), closed: closed}
+	c := &serverConn{srv: s, down: down, base: down, port: port, scheme: scheme, peer: peer, closed: closed}
 	c.body.c = c
 	if !s.watch.add(c) { // Shutdown came first
 		c.down.close()

@@ -10,55 +10,74 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
-// port is a bound port and its accept loop.
+// port is a bound port and what reads from it.
 type port struct {
-	number  uint16
+	id    portID
+	close func() // TCP connections stay open, UDP sessions end
+
+	// of TCP
 	ln      net.Listener
 	metrics *telemetry.Listener
 	stop    chan struct{}
 	closed  func() // a connection has ended
 }
 
-// close ends the accept loop. Connections stay open.
-func (p *port) close() {
-	close(p.stop)
-	_ = p.ln.Close()
-}
-
 // bind opens the ports that st needs and are not open yet, and closes those that it does not need.
 func (s *Server) bind(st *state) error {
-	for number, p := range s.ports {
-		if st.tables[number] == nil {
+	for id, p := range s.ports {
+		if !st.needs(id) {
 			p.close()
-			delete(s.ports, number)
+			delete(s.ports, id)
 		}
 	}
 	var errs []error
-	for number := range st.tables {
-		if s.ports[number] != nil {
+	for _, l := range st.snap.Listeners {
+		id := portOf(l)
+		if s.ports[id] != nil || slices.ContainsFunc(errs, func(err error) bool { return isBindError(err, id) }) {
 			continue
 		}
-		ln, err := s.cfg.Listen(number)
+		p, err := s.bindPort(id)
 		if err != nil {
-			errs = append(errs, &BindError{Port: number, Listeners: listenersOn(st.snap, number), Err: err})
+			errs = append(errs, &BindError{Port: id.number, UDP: id.udp, Listeners: listenersOn(st.snap, id), Err: err})
 			continue
 		}
-		p := &port{number: number, ln: ln, metrics: s.metrics.Listener(number), stop: make(chan struct{})}
-		p.closed = func() {
-			p.metrics.Close()
-			s.open.Add(-1)
-		}
-		s.ports[number] = p
-		s.accept.Add(1)
-		go s.acceptLoop(p)
+		s.ports[id] = p
 	}
 	return errors.Join(errs...)
 }
 
-func listenersOn(snap *proxy.Snapshot, number uint16) []proxy.ListenerID {
+func isBindError(err error, id portID) bool {
+	var b *BindError
+	return errors.As(err, &b) && b.Port == id.number && b.UDP == id.udp
+}
+
+// bindPort opens a port and begins to read from it.
+func (s *Server) bindPort(id portID) (*port, error) {
+	if id.udp {
+		return s.bindPackets(id)
+	}
+	ln, err := s.cfg.Listen(id.number)
+	if err != nil {
+		return nil, err
+	}
+	p := &port{id: id, ln: ln, metrics: s.metrics.Listener(id.number), stop: make(chan struct{})}
+	p.close = func() {
+		close(p.stop)
+		_ = p.ln.Close()
+	}
+	p.closed = func() {
+		p.metrics.Close()
+		s.open.Add(-1)
+	}
+	s.accept.Add(1)
+	go s.acceptLoop(p)
+	return p, nil
+}
+
+func listenersOn(snap *proxy.Snapshot, id portID) []proxy.ListenerID {
 	var ids []proxy.ListenerID
 	for _, l := range snap.Listeners {
-		if l.Port == number && !slices.Contains(ids, l.ID) {
+		if portOf(l) == id && !slices.Contains(ids, l.ID) {
 			ids = append(ids, l.ID)
 		}
 	}
@@ -83,7 +102,7 @@ func (s *Server) acceptLoop(p *port) {
 				return
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			s.cfg.Log.Error("accepting a connection failed", "port", p.number, "error", err, "retryIn", pause)
+			s.cfg.Log.Error("accepting a connection failed", "port", p.id.number, "error", err, "retryIn", pause)
 			select {
 			case <-p.stop:
 				return
@@ -99,6 +118,6 @@ func (s *Server) acceptLoop(p *port) {
 			continue
 		}
 		p.metrics.Open()
-		go s.http1.ServeConn(nc, p.number, "http", p.closed)
+		go s.connection(p, nc)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
@@ -29,7 +30,7 @@ func (st *state) snapshot() *proxy.Snapshot {
 // forget drops the backends and the metrics of what is in gone and not in kept. Routes that were taken over from a Snapshot
 // before point to live backends, so a backend that has left the Snapshot stays for as long as a Route names it.
 func (s *Server) forget(gone, kept *proxy.Snapshot) {
-	l := leftovers{routes: map[proxy.RouteID]struct{}{}, backends: map[proxy.BackendID]struct{}{}}
+	l := leftovers{routes: map[proxy.RouteID]struct{}{}, backends: map[proxy.BackendID]struct{}{}, streams: map[telemetry.StreamID]struct{}{}}
 	for id := range gone.Backends {
 		if _, ok := kept.Backends[id]; !ok {
 			l.backends[id] = struct{}{}
@@ -38,13 +39,18 @@ func (s *Server) forget(gone, kept *proxy.Snapshot) {
 	for r := range changedRoutes(gone, kept) {
 		l.add(r, kept)
 	}
+	l.addStreams(gone, kept)
 	// What has changed mostly has the same names before and after. Only if not are there other Routes to ask.
 	l.removeAll(changedRoutes(kept, gone))
 	l.removeAll(routesOf(kept))
+	l.removeStreams(kept)
 	for id := range l.backends {
 		delete(s.backends, id)
 	}
-	left := telemetry.Kept{Ports: func(port uint16) bool { return s.ports[port] != nil }}
+	left := telemetry.Kept{Ports: func(port uint16) bool { return s.ports[portID{number: port}] != nil }}
+	if len(l.streams) > 0 {
+		left.Streams = func(id telemetry.StreamID) bool { _, ok := l.streams[id]; return !ok }
+	}
 	if len(l.routes) > 0 {
 		left.Routes = func(id proxy.RouteID) bool { _, ok := l.routes[id]; return !ok }
 	}
@@ -58,6 +64,41 @@ func (s *Server) forget(gone, kept *proxy.Snapshot) {
 type leftovers struct {
 	routes   map[proxy.RouteID]struct{} // Match is 0
 	backends map[proxy.BackendID]struct{}
+	streams  map[telemetry.StreamID]struct{}
+}
+
+// addStreams notes the StreamRoutes of a Snapshot, and the backends that they name and kept does not have.
+func (l *leftovers) addStreams(gone, kept *proxy.Snapshot) {
+	for _, listener := range gone.Listeners {
+		id, ok := stream.RouteID(listener)
+		if !ok {
+			continue
+		}
+		l.streams[id] = struct{}{}
+		for i := range listener.Stream.Backends {
+			id := listener.Stream.Backends[i].Backend
+			if _, ok := kept.Backends[id]; !ok {
+				l.backends[id] = struct{}{}
+			}
+		}
+	}
+}
+
+// removeStreams takes out what StreamRoutes use.
+func (l *leftovers) removeStreams(kept *proxy.Snapshot) {
+	if len(l.streams)+len(l.backends) == 0 {
+		return
+	}
+	for _, listener := range kept.Listeners {
+		id, ok := stream.RouteID(listener)
+		if !ok {
+			continue
+		}
+		delete(l.streams, id)
+		for i := range listener.Stream.Backends {
+			delete(l.backends, listener.Stream.Backends[i].Backend)
+		}
+	}
 }
 
 // add notes a Route and the backends that it names; those in kept have a use.

@@ -15,6 +15,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
@@ -33,12 +34,18 @@ type Config struct {
 	Timeouts  http1.Timeouts
 	Upstream  upstream.Config
 	Forwarded Forwarded
+	// Stream configures TCP and UDP; Attempts, AccessLog and Log are taken from here.
+	Stream stream.Config
+	// HeaderTimeout bounds the wait for a PROXY protocol header. 0 is 10 s.
+	HeaderTimeout time.Duration
 
 	Metrics   *telemetry.Metrics   // nil: counted, but shown nowhere
 	AccessLog *telemetry.AccessLog // nil: off
 	Log       *slog.Logger         // nil: slog.Default
 	// Listen opens a listening socket; nil is net.Listen on BindAddress. Tests replace it.
 	Listen func(port uint16) (net.Listener, error)
+	// ListenPacket opens a UDP socket; nil is net.ListenUDP on BindAddress.
+	ListenPacket func(port uint16) (*net.UDPConn, error)
 }
 
 // Server serves Snapshots. Its methods may be called concurrently.
@@ -46,18 +53,20 @@ type Server struct {
 	cfg      Config
 	metrics  *telemetry.Metrics
 	http1    *http1.Server
+	streams  *stream.Server
 	registry *upstream.Registry
 	forward  forwarder
+	greeting greeting
 
 	state    atomic.Pointer[state]
 	draining atomic.Bool
-	open     atomic.Int64    // downstream connections
+	open     atomic.Int64    // downstream TCP connections
 	cut      context.Context // ends when Shutdown has waited long enough
 	cutOff   context.CancelFunc
 
 	mu       sync.Mutex // guards what follows, and makes Apply and Shutdown take turns
 	backends map[proxy.BackendID]*backend
-	ports    map[uint16]*port
+	ports    map[portID]*port
 	unbound  error // why some port is not bound
 	complete bool  // every port of some Snapshot has been bound
 	closed   bool
@@ -81,9 +90,16 @@ func New(cfg Config) *Server {
 	if cfg.Listen == nil {
 		cfg.Listen = listenOn(cfg.BindAddress)
 	}
+	if cfg.ListenPacket == nil {
+		cfg.ListenPacket = listenPacketOn(cfg.BindAddress)
+	}
+	if cfg.HeaderTimeout <= 0 {
+		cfg.HeaderTimeout = 10 * time.Second
+	}
+	cfg.Stream.Attempts, cfg.Stream.AccessLog, cfg.Stream.Log = cfg.Attempts, cfg.AccessLog, cfg.Log
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
-		backends: map[proxy.BackendID]*backend{}, ports: map[uint16]*port{},
+		streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},
 	}
 	s.cut, s.cutOff = context.WithCancel(context.Background())
 	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)
@@ -107,13 +123,14 @@ func listenOn(addr netip.Addr) func(uint16) (net.Listener, error) {
 // BindError is why the Listeners of a port do not serve.
 type BindError struct {
 	Port      uint16
+	UDP       bool // it is a UDP port
 	Listeners []proxy.ListenerID
 	Err       error
 }
 
 // Error names the port and the first Listener.
 func (e *BindError) Error() string {
-	return fmt.Sprintf("bind port %d for listener %s: %v", e.Port, e.Listeners[0], e.Err)
+	return fmt.Sprintf("bind port %s for listener %s: %v", portID{e.Port, e.UDP}, e.Listeners[0], e.Err)
 }
 
 // Unwrap returns the cause.
@@ -187,7 +204,8 @@ func (s *Server) Explain(port uint16, r *proxy.Request) (router.Explanation, err
 // Drain makes the Server report that it is not ready; it goes on serving, so that whoever sends traffic can notice first.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Shutdown closes the listening sockets, lets the requests in flight end and closes everything. When ctx ends first it cuts them off
+// Shutdown closes the listening sockets, lets the requests in flight and the TCP connections end and the UDP sessions fall silent,
+// and closes everything. When ctx ends first it cuts them off
 // and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
@@ -198,13 +216,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.closed = true
 	for _, p := range s.ports {
-		p.close()
+		if !p.id.udp { // its sessions need it for as long as they live
+			p.close()
+		}
 	}
 	s.mu.Unlock()
+	s.greeting.close()
 	s.accept.Wait()
 	defer s.cutOff()
 	defer context.AfterFunc(ctx, s.cutOff)()
+	ended := make(chan error, 1)
+	go func() { ended <- s.streams.Shutdown(ctx) }()
 	err := s.http1.Shutdown(ctx)
+	if streamErr := <-ended; err == nil {
+		err = streamErr
+	}
 	s.registry.Close()
 	return err
 }

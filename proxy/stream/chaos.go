@@ -1,0 +1,37 @@
+package stream
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Place is where a connection or session goes.
+type Place struct {
+	Listener proxy.ListenerID
+	Route    proxy.ObjectID
+	Backend  proxy.BackendID
+	Endpoint proxy.Endpoint
+	Client   netip.AddrPort
+	Protocol proxy.Protocol // TCP or UDP
+	// Attempt counts the Endpoints tried for one connection, from 1.
+	Attempt int
+}
+
+// Chaos says what acts on connections and sessions.
+type Chaos interface {
+	// Open is called before an Endpoint is dialled. It returns nil if nothing can ever act on the connection.
+	Open(p Place) Connection
+}
+
+// Connection is what acts on one connection or session, from before its Endpoint is dialled. It may change at any time.
+type Connection interface {
+	// Slot holds the toxics; never nil.
+	Slot() *toxic.Slot
+	// Dial says what becomes of the dial: it is refused, or it is held up for a time first.
+	Dial() (refused bool, delay time.Duration)
+	// Close is called once, after the end.
+	Close()
+}

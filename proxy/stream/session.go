@@ -1,0 +1,445 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+)
+
+// maxPending bounds the bytes of a session that wait for its Endpoint to be known by address.
+const maxPending = 256 << 10
+
+// session is one client's datagrams. Its goroutine dials and reads what the Endpoint answers; the port's goroutine passes on what the
+// client sends.
+type session struct {
+	p          *Packets
+	key        sessionKey
+	route      *Route
+	generation uint64
+	backend    Backend
+	reply      []byte // control message that makes answers leave from the address the client sent to
+	idle       time.Duration
+	x          *proxy.Exchange // for Pickers
+	entry      telemetry.StreamEntry
+
+	last     atomic.Int64           // when something moved, on the port's clock
+	out      atomic.Pointer[outlet] // nil while there is no Endpoint to send to
+	up, down atomic.Int64           // bytes
+	quiet    atomic.Bool            // the Server shuts down: a short silence is the end
+
+	// of the session's goroutine
+	set    Endpoints
+	target *upstream.Endpoint
+
+	mu      sync.Mutex
+	pending [][]byte           // guarded by mu; what waits for out
+	size    int                // guarded by mu; of pending
+	ended   bool               // guarded by mu
+	aborted bool               // guarded by mu
+	cancel  context.CancelFunc // guarded by mu; of the dial
+}
+
+// outlet is the way to one Endpoint.
+type outlet struct {
+	s        *session
+	endpoint *upstream.Endpoint
+	set      Endpoints // in which the Endpoint was found last; of the port's goroutine
+	conn     *net.UDPConn
+	raw      syscall.RawConn
+	chaos    Connection          // nil: nothing ever acts
+	link     *toxic.DatagramLink // nil with chaos
+	left     atomic.Bool         // another Endpoint is wanted
+
+	mu    sync.Mutex // guards what follows: the arguments and results of put
+	put   func(fd uintptr) bool
+	out   []byte
+	errno error
+}
+
+// pick chooses an Endpoint; nil if there is none.
+func (s *session) pick(tried ...*upstream.Endpoint) (Endpoints, *upstream.Endpoint) {
+	set, ok := s.backend.Endpoints(s.generation)
+	if !ok {
+		return nil, nil
+	}
+	return set, set.Pick(s.x, tried)
+}
+
+// fromClient passes on a datagram of the client. It reports false if the session has ended.
+func (s *session) fromClient(p []byte) bool {
+	s.last.Store(s.p.now())
+	o := s.out.Load()
+	if o == nil {
+		return s.hold(p)
+	}
+	if set, ok := s.backend.Endpoints(s.generation); ok && set != o.set {
+		if !set.Has(o.endpoint) {
+			o.leave()
+			return s.hold(p)
+		}
+		o.set = set
+	}
+	if o.link != nil {
+		o.link.Pass(proxy.Upstreamward, p)
+		return true
+	}
+	return o.send(p)
+}
+
+// hold keeps a datagram until there is an Endpoint. It reports false if the session has ended.
+func (s *session) hold(p []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	if s.size+len(p) > maxPending {
+		s.route.metrics.Drop(telemetry.DropQueue)
+		return true
+	}
+	s.pending = append(s.pending, append([]byte(nil), p...))
+	s.size += len(p)
+	return true
+}
+
+// open makes o the way for what comes, after what has been held.
+func (s *session) open(o *outlet) {
+	for {
+		s.mu.Lock()
+		if len(s.pending) == 0 {
+			s.out.Store(o)
+			s.mu.Unlock()
+			return
+		}
+		held := s.pending
+		s.pending, s.size = nil, 0
+		s.mu.Unlock()
+		for _, p := range held {
+			if o.link != nil {
+				o.link.Pass(proxy.Upstreamward, p)
+			} else {
+				o.send(p)
+			}
+		}
+	}
+}
+
+// run is the session's goroutine.
+func (s *session) run() {
+	defer s.p.srv.ended.Done()
+	defer s.p.srv.sessions.n.Add(-1)
+	defer s.finish()
+	for {
+		o, err := s.dial()
+		if err != nil {
+			s.entry.Outcome, s.entry.Err = telemetry.StreamUnreachable, err
+			return
+		}
+		s.open(o)
+		again := o.read()
+		s.out.CompareAndSwap(o, nil)
+		if again {
+			_, s.target = s.pick(o.endpoint)
+			if s.target == nil { // there is no other one: perhaps it will be back
+				_, s.target = s.pick()
+			}
+		}
+		if !again || s.target == nil {
+			s.end(o)
+			return
+		}
+		o.close(telemetry.Reset)
+	}
+}
+
+// end closes the last outlet, so that no datagram can have been taken by a session that does not pass it on.
+func (s *session) end(o *outlet) {
+	s.markEnded()
+	o.close(telemetry.OK)
+}
+
+// markEnded makes fromClient report false from now on.
+func (s *session) markEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for range s.pending {
+		s.route.metrics.Drop(telemetry.DropNoEndpoint)
+	}
+	s.pending = nil
+}
+
+// finish counts and logs the end.
+func (s *session) finish() {
+	s.markEnded()
+	s.p.forget(s)
+	if s.aborted { // for good: nobody changes it any more
+		s.entry.Outcome, s.entry.Err = telemetry.StreamCut, nil
+	}
+	s.route.metrics.End(s.entry.Outcome)
+	s.entry.End = time.Now()
+	s.entry.Up, s.entry.Down = s.up.Load(), s.down.Load()
+	s.p.srv.log(&s.entry)
+}
+
+// dial connects to s.target, or to another Endpoint if it cannot be reached.
+func (s *session) dial() (*outlet, error) {
+	ctx, cancel := context.WithCancel(s.p.srv.cut)
+	defer cancel()
+	s.mu.Lock()
+	s.cancel = cancel
+	ended := s.ended
+	s.mu.Unlock()
+	if ended {
+		return nil, context.Canceled
+	}
+	var tried []*upstream.Endpoint
+	for {
+		s.entry.Attempts++
+		s.entry.Endpoint = s.target.Endpoint()
+		o, err := s.try(ctx, s.target)
+		if err == nil {
+			return o, nil
+		}
+		tried = append(tried, s.target)
+		if len(tried) >= s.p.srv.cfg.Attempts || ctx.Err() != nil {
+			return nil, err
+		}
+		s.backend.Metrics().Retry()
+		if s.set, s.target = s.pick(tried...); s.target == nil {
+			return nil, err
+		}
+	}
+}
+
+// try connects to one Endpoint.
+func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err error) {
+	m := s.backend.Metrics()
+	m.Begin()
+	e.Begin()
+	o := &outlet{s: s, endpoint: e, set: s.set}
+	o.put = o.write
+	defer func() {
+		if err != nil {
+			o.close(telemetry.ConnectFailure)
+		}
+	}()
+	if c := s.p.srv.cfg.Chaos; c != nil {
+		o.chaos = c.Open(Place{
+			Listener: s.entry.Listener, Route: s.route.cfg.ID, Backend: s.entry.Backend, Endpoint: e.Endpoint(),
+			Client: s.key.client, Protocol: proxy.UDP, Attempt: s.entry.Attempts,
+		})
+	}
+	if o.chaos != nil {
+		if refused, _ := o.chaos.Dial(); refused {
+			return nil, errRefused
+		}
+	}
+	nc, failed := e.DialNet(ctx, "udp")
+	if failed != nil {
+		return nil, failed
+	}
+	m.Connect()
+	o.conn = nc.(*net.UDPConn)
+	if o.raw, err = o.conn.SyscallConn(); err != nil {
+		return nil, err
+	}
+	if o.chaos != nil {
+		o.link = toxic.NewDatagramLink(o.chaos.Slot(), o.deliver, toxic.Options{})
+	}
+	return o, nil
+}
+
+// shorten makes the session end after a short silence.
+func (s *session) shorten() {
+	s.quiet.Store(true)
+	if o := s.out.Load(); o != nil {
+		o.wake()
+	}
+}
+
+// abort ends the session.
+func (s *session) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended, s.aborted = true, true
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if o := s.out.Load(); o != nil {
+		o.wake()
+	}
+}
+
+// limit is how long the session may be silent; 0 if it is to end.
+func (s *session) limit() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return 0
+	case s.quiet.Load():
+		return min(s.idle, drainQuiet)
+	}
+	return s.idle
+}
+
+// deliver is what the DatagramLink lets through.
+func (o *outlet) deliver(d proxy.Direction, p []byte) {
+	if d == proxy.Upstreamward {
+		o.send(p)
+	} else {
+		o.answer(p)
+	}
+}
+
+// send sends a datagram to the Endpoint. It reports false if the session has ended. It does not block: what the kernel does
+// not take is lost.
+func (o *outlet) send(p []byte) bool {
+	o.mu.Lock()
+	o.out = p
+	err := o.raw.Write(o.put)
+	errno := o.errno
+	o.out, o.errno = nil, nil
+	o.mu.Unlock()
+	switch {
+	case err != nil: // closed, for another Endpoint or for good
+		return o.s.hold(p)
+	case errno == nil:
+		o.s.up.Add(int64(len(p)))
+		o.s.route.metrics.Up.Add(uint64(len(p)))
+		o.s.route.metrics.UpDatagrams.Add(1)
+		return true
+	case unreachable(errno): // by what was sent before; this one has not been sent
+		o.endpoint.Failed()
+		o.leave()
+		return o.s.hold(p)
+	}
+	o.s.route.metrics.Drop(telemetry.DropQueue)
+	return true
+}
+
+// write is called by the runtime's poller, once.
+func (o *outlet) write(fd uintptr) bool {
+	_, o.errno = writeNonblock(int(fd), o.out)
+	return true
+}
+
+// answer sends a datagram to the client, from the address that the client knows.
+func (o *outlet) answer(p []byte) {
+	s := o.s
+	if _, _, err := s.p.conn.WriteMsgUDPAddrPort(p, s.reply, s.key.client); err != nil {
+		return
+	}
+	s.down.Add(int64(len(p)))
+	s.route.metrics.Down.Add(uint64(len(p)))
+	s.route.metrics.DownDatagrams.Add(1)
+}
+
+// leave makes the session look for another Endpoint.
+func (o *outlet) leave() {
+	o.s.out.CompareAndSwap(o, nil)
+	o.left.Store(true)
+	o.wake()
+}
+
+// past is a deadline that has always passed.
+var past = time.Unix(1, 0)
+
+// wake makes read look at what has changed.
+func (o *outlet) wake() { _ = o.conn.SetReadDeadline(past) }
+
+// read passes on what the Endpoint answers until the session is silent for too long. It reports true if another Endpoint is to be
+// tried.
+func (o *outlet) read() (again bool) {
+	s := o.s
+	in := reader{o: o}
+	readable := in.readable // bound once
+	for {
+		// The deadline comes first: whoever changes something and then wakes us is not overlooked.
+		silent := time.Duration(s.p.now() - s.last.Load())
+		limit := s.limit()
+		_ = o.conn.SetReadDeadline(time.Now().Add(max(limit-silent, 0)))
+		if limit = s.limit(); limit == 0 || silent >= limit {
+			return false
+		}
+		if o.left.Load() {
+			return true
+		}
+		err := o.raw.Read(readable)
+		if err == nil {
+			err = in.err
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case unreachable(err):
+			o.endpoint.Failed()
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// reader reads all that an Endpoint has sent, with a buffer that is borrowed only while there is something.
+type reader struct {
+	o   *outlet
+	err error
+}
+
+var datagrams = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+
+// readable is called by the runtime's poller: at once, and each time the descriptor may have become readable.
+func (r *reader) readable(fd uintptr) bool {
+	buf := datagrams.Get().(*[maxDatagram]byte)
+	defer datagrams.Put(buf)
+	o := r.o
+	for {
+		n, err := readNonblock(int(fd), buf[:])
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			r.err = err
+			return true
+		}
+		o.s.last.Store(o.s.p.now())
+		o.endpoint.Succeeded()
+		if o.link != nil {
+			o.link.Pass(proxy.Downstreamward, buf[:n])
+		} else {
+			o.answer(buf[:n])
+		}
+	}
+}
+
+// unreachable reports whether err is what ICMP makes of a datagram that nobody takes.
+func unreachable(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
+		errors.Is(err, syscall.EPERM)
+}
+
+// close ends the attempt.
+func (o *outlet) close(end telemetry.Outcome) {
+	if o.link != nil {
+		o.link.Close()
+	}
+	if o.conn != nil {
+		_ = o.conn.Close()
+	}
+	if o.chaos != nil {
+		o.chaos.Close()
+	}
+	o.endpoint.End()
+	o.s.backend.Metrics().End(end)
+}

@@ -1,0 +1,308 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+)
+
+// Incoming is a TCP connection that a client has opened.
+type Incoming struct {
+	Conn       net.Conn
+	Told       Header // by the PROXY protocol; zero without
+	Route      *Route
+	Generation uint64 // of the configuration in which the Route was found
+}
+
+// conn is a connection from accept to its end.
+type conn struct {
+	srv        *Server
+	client     net.Conn
+	source     netip.AddrPort // the client, as far as the PROXY protocol tells
+	target     netip.AddrPort // what it connected to
+	route      *Route
+	generation uint64
+	entry      telemetry.StreamEntry
+
+	mu       sync.Mutex
+	endpoint net.Conn // guarded by mu; nil until dialled
+	cut      bool     // guarded by mu
+}
+
+// ServeConn passes a connection on to an Endpoint of its Route and returns when it has ended and is closed. A connection that nobody
+// can serve is reset.
+func (s *Server) ServeConn(in Incoming) {
+	c := &conn{srv: s, client: in.Conn, route: in.Route, generation: in.Generation}
+	c.source, c.target = in.Told.Source, in.Told.Destination
+	if !c.source.IsValid() {
+		c.source, c.target = AddrPort(in.Conn.RemoteAddr()), AddrPort(in.Conn.LocalAddr())
+	}
+	if !s.add(c) {
+		reset(in.Conn)
+		return
+	}
+	defer s.remove(c)
+	c.entry = telemetry.StreamEntry{Start: time.Now(), Protocol: proxy.TCP, Client: c.source, Listener: in.Route.listener.ID, Route: in.Route.id()}
+	in.Route.metrics.Open()
+	defer c.finish()
+	c.serve()
+}
+
+// finish counts and logs the end.
+func (c *conn) finish() {
+	if v := recover(); v != nil {
+		c.abort()
+		c.entry.Err = fmt.Errorf("panicked: %v", v)
+		c.entry.Outcome = telemetry.StreamReset
+		c.srv.cfg.Log.Error("connection handling panicked", "panic", v, "stack", string(debug.Stack()))
+	}
+	c.mu.Lock()
+	if c.cut && c.entry.Outcome != telemetry.StreamDone {
+		c.entry.Outcome, c.entry.Err = telemetry.StreamCut, nil
+	}
+	c.mu.Unlock()
+	c.route.metrics.End(c.entry.Outcome)
+	c.entry.End = time.Now()
+	c.srv.log(&c.entry)
+}
+
+// abort resets both sides. It may be called by any goroutine.
+func (c *conn) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = true
+	reset(c.client)
+	if c.endpoint != nil {
+		reset(c.endpoint)
+	}
+}
+
+// refuse resets the client's connection.
+func (c *conn) refuse(end telemetry.StreamEnd, err error) {
+	reset(c.client)
+	c.entry.Outcome, c.entry.Err = end, err
+}
+
+func (c *conn) serve() {
+	sh, err := c.route.share(rand.Uint64())
+	if sh != nil {
+		c.entry.Backend = sh.cfg.Backend
+	}
+	if err != nil {
+		c.refuse(telemetry.StreamRefused, err)
+		return
+	}
+	d := dial{c: c, backend: sh.backend}
+	if end, err := d.run(); err != nil {
+		c.refuse(end, err)
+		return
+	}
+	defer d.close()
+	c.link(&d)
+}
+
+// link passes the bytes.
+func (c *conn) link(d *dial) {
+	idle := c.route.cfg.Idle
+	if idle <= 0 {
+		idle = c.srv.cfg.Idle
+	}
+	slot := d.slot()
+	r := toxic.Link(c.client, d.nc, slot, toxic.Options{Idle: idle})
+	c.entry.Up, c.entry.Down = r.Upstream, r.Downstream
+	c.route.metrics.Up.Add(uint64(r.Upstream))
+	c.route.metrics.Down.Add(uint64(r.Downstream))
+	c.entry.Err = r.Err
+	switch r.Cause {
+	case toxic.ByPeers:
+		c.entry.Outcome = telemetry.StreamDone
+	case toxic.ByIdle:
+		c.entry.Outcome = telemetry.StreamIdle
+	case toxic.ByToxic:
+		c.entry.Outcome = telemetry.StreamFault
+		c.entry.Err = fmt.Errorf("toxic %q", r.Toxic.Name)
+	case toxic.ByPanic:
+		c.srv.cfg.Log.Error("connection handling panicked", "error", r.Err)
+		c.entry.Outcome, c.entry.Err = telemetry.StreamReset, errors.New("panicked")
+	default:
+		c.entry.Outcome = telemetry.StreamReset
+	}
+	d.outcome(c.entry.Outcome)
+}
+
+// opened notes the endpoint's connection. It reports false if the connection has been cut off meanwhile.
+func (c *conn) opened(nc net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endpoint = nc
+	return !c.cut
+}
+
+// dial is the way to an Endpoint of a Backend.
+type dial struct {
+	c       *conn
+	backend Backend
+	ctx     context.Context // ends when the client has left or the Server cuts off
+	tried   []*upstream.Endpoint
+
+	// once it has succeeded:
+	nc       net.Conn
+	endpoint *upstream.Endpoint
+	chaos    Connection
+	end      telemetry.Outcome
+}
+
+var (
+	errLeft    = errors.New("the client left before an endpoint was reached")
+	errRefused = errors.New("refused by an experiment")
+)
+
+// run dials until an Endpoint is reached. If there is none it returns why.
+func (d *dial) run() (telemetry.StreamEnd, error) {
+	ctx, cancel := context.WithCancelCause(d.c.srv.cut)
+	defer cancel(nil)
+	d.ctx = ctx
+	defer watchClient(d.c.client, func() { cancel(errLeft) })()
+	x := &proxy.Exchange{}
+	x.Request.Peer, x.Request.ClientIP = d.c.source, d.c.source.Addr()
+	var last error
+	for d.c.entry.Attempts < d.c.srv.cfg.Attempts {
+		set, ok := d.backend.Endpoints(d.c.generation)
+		if !ok {
+			return telemetry.StreamRefused, errUnknown
+		}
+		e := set.Pick(x, d.tried)
+		if e == nil {
+			break
+		}
+		if last != nil {
+			d.backend.Metrics().Retry()
+		}
+		d.c.entry.Attempts++
+		d.c.entry.Endpoint = e.Endpoint()
+		err := d.try(e, set.Config())
+		if err == nil {
+			return 0, nil
+		}
+		if why := context.Cause(ctx); errors.Is(why, errLeft) {
+			return telemetry.StreamCanceled, errLeft
+		} else if why != nil {
+			return telemetry.StreamCut, why
+		}
+		last = err
+		d.tried = append(d.tried, e)
+	}
+	if last == nil {
+		return telemetry.StreamRefused, errNoEndpoint
+	}
+	return telemetry.StreamUnreachable, last
+}
+
+// try dials one Endpoint and says who the client is, if the Backend wants to know.
+func (d *dial) try(e *upstream.Endpoint, cfg *proxy.Backend) (err error) {
+	m := d.backend.Metrics()
+	m.Begin()
+	e.Begin()
+	d.endpoint, d.end = e, telemetry.ConnectFailure
+	defer func() {
+		if err != nil {
+			if d.ctx.Err() != nil {
+				d.end = telemetry.Canceled
+			}
+			d.close()
+		}
+	}()
+	if c := d.c.srv.cfg.Chaos; c != nil {
+		d.chaos = c.Open(Place{
+			Listener: d.c.entry.Listener, Route: d.c.route.cfg.ID, Backend: cfg.ID, Endpoint: e.Endpoint(),
+			Client: d.c.source, Protocol: proxy.TCP, Attempt: d.c.entry.Attempts,
+		})
+		if err := d.hold(); err != nil {
+			return err
+		}
+	}
+	nc, failed := e.DialNet(d.ctx, "tcp")
+	if failed != nil {
+		return failed
+	}
+	d.nc = nc
+	m.Connect()
+	if !d.c.opened(nc) {
+		return context.Canceled
+	}
+	if cfg.ProxyProtocol == 0 {
+		return nil
+	}
+	header, err := FormatHeader(cfg.ProxyProtocol, Header{d.c.source, d.c.target})
+	if err != nil {
+		return err
+	}
+	_, err = nc.Write(header) // into an empty buffer
+	return err
+}
+
+// hold does to the dial what Chaos says.
+func (d *dial) hold() error {
+	if d.chaos == nil {
+		return nil
+	}
+	refused, delay := d.chaos.Dial()
+	if delay > 0 {
+		t := time.NewTimer(delay)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-d.ctx.Done():
+			return d.ctx.Err()
+		}
+	}
+	if refused {
+		return errRefused
+	}
+	return nil
+}
+
+// slot is what acts on the connection.
+func (d *dial) slot() *toxic.Slot {
+	if d.chaos == nil {
+		return toxic.NewSlot()
+	}
+	return d.chaos.Slot()
+}
+
+// outcome notes how the connection ended, for the Backend's metrics.
+func (d *dial) outcome(end telemetry.StreamEnd) {
+	switch end {
+	case telemetry.StreamDone, telemetry.StreamFault:
+		d.end = telemetry.OK
+	case telemetry.StreamIdle:
+		d.end = telemetry.Timeout
+	default:
+		d.end = telemetry.Reset
+	}
+}
+
+// close ends the attempt: the Endpoint's connection, what acts on it and what is counted.
+func (d *dial) close() {
+	if d.nc != nil {
+		_ = d.nc.Close()
+		d.nc = nil
+	}
+	if d.chaos != nil {
+		d.chaos.Close()
+		d.chaos = nil
+	}
+	d.endpoint.End()
+	d.backend.Metrics().End(d.end)
+}
