@@ -24,12 +24,3 @@ func (c *Conn) CloseWrite() error {
 
 // Reset closes the connection so that the peer sees RST.
 func (c *Conn) Reset() { reset(c.Conn) }
-
-// reset closes nc with RST, where it can.
-func reset(nc net.Conn) {
-	switch c := nc.(type) {
-	case interface{ SetLinger(int) error }:
-		_ = c.SetLinger(0)
-	}
-	_ = nc.Close()
-}

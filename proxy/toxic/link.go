@@ -1,10 +1,14 @@
 package toxic
 
 import (
-	"io"
+	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
 // Side is one of the two peers of a connection through the proxy.
@@ -65,22 +69,155 @@ type Result struct {
 // Link passes bytes between client and endpoint, through the toxics of slot, until both directions have ended, and closes both
 // connections. A half-close is passed on. Who calls it lends it its goroutine; it uses one more while it runs.
 func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
-	var r Result
+	if o.Buffer <= 0 {
+		o.Buffer = DefaultBuffer
+	}
+	l := &link{slot: slot, options: o, began: time.Now()}
+	up := l.newDirection(proxy.Upstreamward, client, endpoint)
+	down := l.newDirection(proxy.Downstreamward, endpoint, client)
+	l.directions = [2]*direction{down, up}
+	stop := slot.watch(l.kick)
 	var w sync.WaitGroup
-	w.Go(func() { r.Upstream = carry(endpoint, client) })
-	r.Downstream = carry(client, endpoint)
+	w.Go(up.run)
+	down.run()
 	w.Wait()
+	stop()
+	up.chain.close()
+	down.chain.close()
 	_ = client.Close()
 	_ = endpoint.Close()
-	return r
+	l.result.Upstream, l.result.Downstream = up.written, down.written
+	return l.result
 }
 
-func carry(dst, src net.Conn) int64 {
-	n, _ := io.Copy(dst, src)
-	if cw, ok := dst.(interface{ CloseWrite() error }); ok {
-		_ = cw.CloseWrite()
-	} else {
-		_ = dst.Close()
+// link is a running Link.
+type link struct {
+	slot       *Slot
+	options    Options
+	began      time.Time
+	directions [2]*direction // by proxy.Direction
+
+	state   atomic.Int32 // carrying, closing or over
+	touched atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
+
+	mu        sync.Mutex // guards what follows
+	result    Result
+	hasResult bool // how it began to end is known
+	shutCount int
+	resetBy   [2]bool // by Side: the connection was reset
+}
+
+// The states of a link.
+const (
+	carrying int32 = iota
+	closing        // in an orderly way
+	over
+)
+
+func (l *link) newDirection(which proxy.Direction, src, dst net.Conn) *direction {
+	d := &direction{link: l, which: which, src: newReader(src), dst: newWriter(dst), wake: make(chan struct{}, 1)}
+	d.chain.direction, d.chain.began = which, l.began
+	return d
+}
+
+func (l *link) now() time.Duration { return time.Since(l.began) }
+
+func (l *link) isClosing() bool { return l.state.Load() == closing }
+
+func (l *link) kick() {
+	for _, d := range l.directions {
+		d.kick()
 	}
-	return n
+}
+
+// deadline returns when to give up waiting for something that is due; zero is never.
+func (l *link) deadline(due time.Duration) time.Time {
+	if l.options.Idle > 0 {
+		due = min(due, time.Duration(l.touched.Load())+l.options.Idle)
+	}
+	if due == Never {
+		return time.Time{}
+	}
+	return l.began.Add(due)
+}
+
+// touch notes that bytes have moved.
+func (l *link) touch() {
+	if l.options.Idle > 0 {
+		l.touched.Store(int64(l.now()))
+	}
+}
+
+// checkIdle ends the link if nothing has moved for too long.
+func (l *link) checkIdle() {
+	if l.options.Idle <= 0 || l.now() < time.Duration(l.touched.Load())+l.options.Idle {
+		return
+	}
+	for _, d := range l.directions {
+		if d.isBusy.Load() {
+			l.touch()
+			return
+		}
+	}
+	l.end(Close, Result{Cause: ByIdle})
+}
+
+// end ends both directions, with RST or in an orderly way. The first call counts.
+func (l *link) end(how End, r Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Load() != carrying {
+		return
+	}
+	if !l.hasResult || r.Cause != ByReset {
+		l.result, l.hasResult = r, true
+	}
+	if how != RST {
+		l.state.Store(closing)
+		l.kick()
+		return
+	}
+	l.state.Store(over)
+	for _, d := range l.directions {
+		reset(d.src.nc)
+	}
+	l.kick()
+}
+
+// shut counts the directions that have ended.
+func (l *link) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shutCount++; l.shutCount == len(l.directions) && l.state.CompareAndSwap(carrying, over) {
+		l.kick()
+	}
+}
+
+// firstEnd notes that the peer on a side has ended what it sends.
+func (l *link) firstEnd(side Side) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasResult {
+		l.result, l.hasResult = Result{Cause: ByPeers, Side: side}, true
+	}
+}
+
+// broken notes that the connection to a side has failed.
+func (l *link) broken(side Side, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(err, syscall.ECONNRESET) {
+		l.resetBy[side] = true
+	}
+	if !l.hasResult || l.result.Cause == ByPeers {
+		l.result, l.hasResult = Result{Cause: ByReset, Side: side, Err: err}, true
+	}
+}
+
+// wasReset reports whether a failed write has shown that a peer has reset its connection, so that what looks like the end of
+// what it sends is not one.
+func (l *link) wasReset(side Side) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.resetBy[side]
 }

@@ -1,14 +1,31 @@
 package toxic
 
-import (
-	"encoding/json"
-	"fmt"
+import "github.com/breakwater-gateway/breakwater/proxy"
 
-	"github.com/breakwater-gateway/breakwater/proxy"
-)
+// definitions is the list of toxics.
+func definitions() []definition {
+	return []definition{
+		define((*Latency).fields),
+		define((*Bandwidth).fields),
+		define((*SlowClose).fields),
+		define((*Timeout).fields),
+		define((*ResetPeer).fields),
+		define((*Slicer).fields),
+		define((*LimitData).fields),
+		define((*Noop).fields),
+		define((*Down).fields),
+		define((*Stall).fields),
+	}
+}
 
 // Types returns the toxics there are, each in its zero value.
-func Types() []proxy.Toxic { return []proxy.Toxic{Noop{}} }
+func Types() []proxy.Toxic {
+	var all []proxy.Toxic
+	for _, d := range definitions() {
+		all = append(all, d.zero)
+	}
+	return all
+}
 
 // Find returns the toxic of a type in its zero value, nil if there is none.
 func Find(typ string) proxy.Toxic {
@@ -19,16 +36,3 @@ func Find(typ string) proxy.Toxic {
 	}
 	return nil
 }
-
-// Parse reads a toxic of a type from its JSON attributes, in Toxiproxy's names and units. Attributes that are absent keep their
-// values in prev, or are 0 if prev is nil; unknown ones are ignored. Errors name the attribute.
-func Parse(typ string, attributes json.RawMessage, prev proxy.Toxic) (proxy.Toxic, error) {
-	t := Find(typ)
-	if t == nil {
-		return nil, fmt.Errorf("unknown toxic type %q", typ)
-	}
-	return t, nil
-}
-
-// Attributes returns the parameters of a toxic as Parse reads them.
-func Attributes(t proxy.Toxic) map[string]any { return map[string]any{} }

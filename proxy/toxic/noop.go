@@ -13,3 +13,5 @@ func (Noop) Validate() error { return nil }
 
 // New implements Stream.
 func (Noop) New(Site) Shaper { return ShaperFunc(func(c Chunk, emit func(Chunk)) { emit(c) }) }
+
+func (*Noop) fields() []Field { return nil }

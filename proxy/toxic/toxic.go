@@ -77,14 +77,21 @@ type Chunk struct {
 	// Open marks the first, empty chunk of every stream, which lets a toxic schedule an end before any byte has come. When a
 	// toxic comes into force on a live stream it sees an Open chunk first, too, at that time.
 	Open bool
-	// Injected marks an End that a toxic has added. It is cancelled when the toxic is removed or changed.
+	// Injected marks an End that a toxic has added. It acts at its Due, whatever the toxic withholds; another one replaces it. It is
+	// cancelled when the toxic is removed or changed. What the toxic emits after it is withheld.
 	Injected bool
+	// Urgent marks an injected End for which bytes that were let through before it, but which the peer does not take, are not waited
+	// for. RST is always urgent.
+	Urgent bool
+	// Apart marks Data that is to be sent by a write of its own.
+	Apart bool
 }
 
 // Shaper is the running form of a Stream toxic. One goroutine uses it.
 type Shaper interface {
-	// Shape passes c on, as none, one or several chunks, by calling emit. The bytes emitted, over all calls, are a prefix of those
-	// that came in (corrupt excepted), and equal to them unless an End was emitted too.
+	// Shape passes c on, as none, one or several chunks, by calling emit. What it emits of c.Data are slices of it, from its
+	// beginning on and in order; what it does not emit is withheld. It cannot emit bytes of earlier calls. The engine passes data
+	// and ends in chunks of their own; a shaper may emit both in one.
 	Shape(c Chunk, emit func(Chunk))
 }
 

@@ -1,0 +1,284 @@
+package toxic
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// direction is one half of a Link: it reads from one peer and writes to the other, in one goroutine. What it waits for (bytes,
+// room to write, the time at which something is due, a change) it waits for in one place, under a deadline; who changes
+// something sets a deadline that has passed.
+type direction struct {
+	link  *link
+	which proxy.Direction
+	src   *reader
+	dst   *writer
+	chain chain
+
+	seen    *[]decided // the toxics that the chain has
+	written int64
+	atEOF   bool // the source has ended, or is not to be read any more
+	isShut  bool // the end has been passed on, or nobody is there to take it
+	isGone  bool // nobody is there to take anything
+	wake    chan struct{}
+	timer   *time.Timer // of sleep
+	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
+	isBusy atomic.Bool
+}
+
+// from returns the side that the direction reads from.
+func (d *direction) from() Side {
+	if d.which == proxy.Upstreamward {
+		return ClientSide
+	}
+	return EndpointSide
+}
+
+// kick makes whatever the direction waits for return. It does not block.
+func (d *direction) kick() {
+	_ = d.src.nc.SetReadDeadline(past)
+	_ = d.dst.nc.SetWriteDeadline(past)
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run carries bytes until the link ends.
+func (d *direction) run() {
+	defer func() {
+		if p := recover(); p != nil {
+			d.link.end(RST, Result{Cause: ByPanic, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+		}
+	}()
+	for d.step() {
+	}
+	if d.link.isClosing() {
+		d.linger()
+	}
+}
+
+// step does one thing, and waits at most once. It returns false when the link has ended.
+func (d *direction) step() bool {
+	if d.link.state.Load() != carrying {
+		return false
+	}
+	d.advance()
+	c := &d.chain
+	if c.end.end != None && (c.end.urgent || c.out.n == 0) {
+		c.end.by.by = c.end.end
+		d.link.end(c.end.end, Result{Cause: ByToxic, Toxic: c.end.by.Active})
+		return false
+	}
+	switch {
+	case c.out.n > 0:
+		d.write()
+	case c.outEnd != None && !d.isShut:
+		d.passEnd(c.outEnd)
+	default:
+		d.fill()
+	}
+	return true
+}
+
+// advance moves what is due, through the toxics of this moment.
+func (d *direction) advance() {
+	list := d.link.slot.current.Load()
+	if list == d.seen || d.isGone {
+		d.seen = list
+		if len(d.chain.stages) > 0 {
+			d.chain.advance(d.link.now())
+		}
+		return
+	}
+	d.seen = list
+	d.src.armed.known, d.dst.armed.known = false, false
+	d.chain.set(*list, d.link.now())
+}
+
+// isStale reports whether the toxics have changed, or the link has ended. It is asked after a deadline has been set and before
+// waiting, so that no kick is missed.
+func (d *direction) isStale() bool {
+	return d.link.slot.current.Load() != d.seen || d.link.state.Load() != carrying
+}
+
+// write sends what is ready.
+func (d *direction) write() {
+	p := d.chain.ready()
+	n, err := d.dst.write(p, false)
+	if n < len(p) && err == nil {
+		d.sent(n)
+		p = p[n:]
+		due := Never
+		if d.chain.hasPending() {
+			due = d.chain.next()
+		}
+		d.dst.arm(d.link.deadline(due))
+		if d.isStale() {
+			return
+		}
+		n, err = d.dst.write(p, true)
+	}
+	d.sent(n)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		d.giveUp(err)
+	} else if n < len(p) {
+		d.link.checkIdle()
+	}
+}
+
+func (d *direction) sent(n int) {
+	if n > 0 {
+		d.written += int64(n)
+		d.chain.take(n)
+		d.link.touch()
+	}
+}
+
+// giveUp stops the direction: its receiver is gone. The other direction, which reads from the same peer, ends by itself.
+func (d *direction) giveUp(err error) {
+	d.link.broken(1-d.from(), err)
+	d.isShut, d.atEOF, d.isGone = true, true, true
+	d.chain.close()
+	d.link.shut()
+}
+
+// passEnd passes on the end of the source.
+func (d *direction) passEnd(end End) {
+	d.isShut = true
+	if end == RST {
+		d.link.end(RST, Result{Cause: ByReset, Side: d.from(), Err: syscall.ECONNRESET})
+		return
+	}
+	_ = d.dst.closeWrite()
+	d.link.shut()
+}
+
+// fill waits for bytes, for the time at which something is due, or for a change.
+func (d *direction) fill() {
+	c := &d.chain
+	due := c.next()
+	room := c.room(d.link.options.Buffer)
+	d.isBusy.Store(due != Never)
+	if d.atEOF || room <= 0 {
+		d.sleep(due)
+		return
+	}
+	if len(c.stages) == 0 && c.idle() && d.pass() {
+		return
+	}
+	b, err := (*block)(nil), error(nil)
+	if due != Never {
+		b, err = d.src.tryRead(room)
+	}
+	if b == nil && err == nil {
+		d.src.arm(d.link.deadline(due))
+		if d.isStale() {
+			return
+		}
+		b, err = d.src.read(room)
+	}
+	switch {
+	case err == nil:
+		d.link.touch()
+		d.arrive(b)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		d.link.checkIdle()
+	default:
+		d.sourceEnded(err)
+	}
+}
+
+// arrive puts b through the toxics and writes what comes out at once.
+func (d *direction) arrive(b *block) {
+	c := &d.chain
+	if len(c.stages) > 0 {
+		c.advance(d.link.now())
+	}
+	c.arrive(b)
+	if len(c.stages) == 0 {
+		return
+	}
+	c.advance(c.now)
+	for c.out.n > 0 && c.end.end == None {
+		before := c.out.n
+		p := c.ready()
+		n, err := d.dst.write(p, false)
+		d.sent(n)
+		if err != nil || n < len(p) || c.out.n >= before {
+			break // the next step sees to it
+		}
+	}
+	c.shrink()
+}
+
+// sourceEnded passes the end of the source into the toxics.
+func (d *direction) sourceEnded(err error) {
+	d.atEOF = true
+	if len(d.chain.stages) > 0 {
+		d.chain.advance(d.link.now())
+	}
+	if errors.Is(err, io.EOF) && !d.link.wasReset(d.from()) {
+		d.link.firstEnd(d.from())
+		d.chain.finish(FIN)
+		return
+	}
+	d.link.broken(d.from(), err)
+	d.chain.finish(RST)
+}
+
+// sleep waits without reading.
+func (d *direction) sleep(due time.Duration) {
+	var expired <-chan time.Time
+	if t := d.link.deadline(due); !t.IsZero() {
+		if d.timer == nil {
+			d.timer = time.NewTimer(time.Until(t))
+		} else {
+			d.timer.Reset(time.Until(t))
+		}
+		defer d.timer.Stop()
+		expired = d.timer.C
+	}
+	if d.isStale() {
+		return
+	}
+	select {
+	case <-d.wake:
+	case <-expired:
+		d.link.checkIdle()
+	}
+}
+
+// linger ends both directions in an orderly way: it sends FIN, and takes what the peer still sends for a moment, since closing a
+// socket with unread bytes sends RST (RFC 2525 section 2.17), which destroys what the peer has not read yet.
+func (d *direction) linger() {
+	half, ok := d.dst.nc.(interface{ CloseWrite() error })
+	if !ok {
+		_ = d.dst.nc.Close()
+		return
+	}
+	_ = half.CloseWrite()
+	if d.atEOF {
+		return
+	}
+	until := time.Now().Add(lingering)
+	b := newBlock(largestClass)
+	defer b.free()
+	for time.Now().Before(until) {
+		_ = d.src.nc.SetReadDeadline(until)
+		if _, err := d.src.nc.Read(b.data); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// lingering is how long linger takes what comes.
+const lingering = 500 * time.Millisecond

@@ -1,0 +1,65 @@
+package toxic
+
+import (
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
+
+// LimitData lets exactly Bytes bytes of its direction through and then ends the connection. Changing it does not begin to count
+// anew; removing it does.
+type LimitData struct{ Bytes shape.Value }
+
+var _ Stream = LimitData{}
+
+// Type implements proxy.Toxic.
+func (LimitData) Type() string { return "limit_data" }
+
+// Validate implements Stream.
+func (t LimitData) Validate() error { return within("bytes", t.Bytes, 0, 1<<53) }
+
+// New implements Stream.
+func (t LimitData) New(s Site) Shaper { return &limiter{limit: t.Bytes, began: s.Began} }
+
+func (t *LimitData) fields() []Field { return []Field{{"bytes", &t.Bytes, 1}} }
+
+// limiter is the running form of LimitData.
+type limiter struct {
+	limit  shape.Value
+	began  time.Duration
+	passed int64 // bytes
+	over   int   // bytes that came when the limit was reached
+	isOver bool
+}
+
+// Inherit implements Heir.
+func (l *limiter) Inherit(old Shaper, held int) {
+	if o, ok := old.(*limiter); ok {
+		l.passed = o.passed - int64(held-o.over)
+	}
+}
+
+// Shape implements Shaper.
+func (l *limiter) Shape(c Chunk, emit func(Chunk)) {
+	if c.Injected {
+		emit(c)
+		return
+	}
+	if l.isOver {
+		l.over += len(c.Data)
+		withhold(c, emit)
+		return
+	}
+	left := max(0, int64(l.limit.At(c.Due-l.began))-l.passed)
+	n := min(left, int64(len(c.Data)))
+	l.passed += n
+	if n == left {
+		l.isOver = true
+		emit(Chunk{Data: c.Data[:n], Due: c.Due, End: Close, Injected: true})
+		c.Data = c.Data[n:]
+		l.over += len(c.Data)
+		withhold(c, emit)
+		return
+	}
+	emit(c)
+}

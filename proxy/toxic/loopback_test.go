@@ -1,0 +1,177 @@
+package toxic
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
+
+// rig is a Link between two real connections.
+type rig struct {
+	client, endpoint *net.TCPConn // the peers' ends
+	slot             *Slot
+	result           chan Result
+}
+
+// tcpPair returns the two ends of a connection over the loopback.
+func tcpPair(t testing.TB) (a, b *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+func newRig(t testing.TB, o Options, as ...Active) *rig {
+	t.Helper()
+	r := &rig{slot: NewSlot(as...), result: make(chan Result, 1)}
+	var near, far *net.TCPConn
+	r.client, near = tcpPair(t)
+	far, r.endpoint = tcpPair(t)
+	go func() { r.result <- Link(near, far, r.slot, o) }()
+	t.Cleanup(func() {
+		r.client.Close()
+		r.endpoint.Close()
+		near.Close()
+		far.Close()
+		select {
+		case <-r.result:
+		case <-time.After(10 * time.Second):
+			t.Error("the link does not end")
+		}
+	})
+	return r
+}
+
+// wait returns the link's Result.
+func (r *rig) wait(t testing.TB) Result {
+	t.Helper()
+	select {
+	case result := <-r.result:
+		r.result <- result
+		return result
+	case <-time.After(10 * time.Second):
+		t.Fatal("the link does not end")
+	}
+	return Result{}
+}
+
+// act returns a toxic in force, on every connection.
+func act(name string, d proxy.Direction, toxic proxy.Toxic) Active {
+	e := &Entry{Name: name, Direction: d, Toxicity: 1, Toxic: toxic, Key: chance.NewKey(1, name), Began: time.Now()}
+	if s, ok := toxic.(Sharer); ok {
+		e.Shared = s.NewShared()
+	}
+	return Active{Entry: e}
+}
+
+func ms(n float64) shape.Value { return shape.Const(n) }
+
+func read(t testing.TB, c net.Conn, n int) []byte {
+	t.Helper()
+	p := make([]byte, n)
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadFull(c, p); err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	return p
+}
+
+// readEnd reads until the connection ends.
+func readEnd(c net.Conn) ([]byte, error) {
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	return io.ReadAll(c)
+}
+
+func write(t testing.TB, c net.Conn, p []byte) {
+	t.Helper()
+	if _, err := c.Write(p); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+}
+
+func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
+
+func TestLinkCarriesBothWays(t *testing.T) {
+	for _, as := range [][]Active{nil, {act("n", proxy.Downstreamward, Noop{}), act("u", proxy.Upstreamward, Noop{})}} {
+		r := newRig(t, Options{}, as...)
+		write(t, r.client, []byte("ping"))
+		if got := read(t, r.endpoint, 4); string(got) != "ping" {
+			t.Errorf("endpoint got %q", got)
+		}
+		write(t, r.endpoint, []byte("pong!"))
+		if got := read(t, r.client, 5); string(got) != "pong!" {
+			t.Errorf("client got %q", got)
+		}
+		r.client.CloseWrite()
+		if rest, err := readEnd(r.endpoint); len(rest) > 0 || err != nil {
+			t.Errorf("endpoint: %q, %v", rest, err)
+		}
+		r.endpoint.CloseWrite()
+		if rest, err := readEnd(r.client); len(rest) > 0 || err != nil {
+			t.Errorf("client: %q, %v", rest, err)
+		}
+		if got := r.wait(t); got.Cause != ByPeers || got.Side != ClientSide || got.Upstream != 4 || got.Downstream != 5 {
+			t.Errorf("result: %+v", got)
+		}
+	}
+}
+
+func TestLinkCarriesMuch(t *testing.T) {
+	data := make([]byte, 32<<20)
+	for i := range data {
+		data[i] = byte(i * 7 / 3)
+	}
+	for name, as := range map[string][]Active{
+		"nothing": nil, "noop": {act("n", proxy.Downstreamward, Noop{})},
+		"latency": {act("n", proxy.Downstreamward, Latency{Latency: ms(50)})},
+		"slicer":  {act("n", proxy.Downstreamward, Slicer{AverageSize: ms(9000), SizeVariation: ms(500)})},
+		"rate":    {act("n", proxy.Downstreamward, Bandwidth{Rate: ms(100e6)})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{}, as...)
+			go func() {
+				r.endpoint.Write(data)
+				r.endpoint.CloseWrite()
+			}()
+			began := time.Now()
+			got, err := readEnd(r.client)
+			t.Logf("%.0f MB/s", float64(len(got))/time.Since(began).Seconds()/1e6)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("got %d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
+
+func TestLatencyOnLoopback(t *testing.T) {
+	r := newRig(t, Options{}, act("l", proxy.Downstreamward, Latency{Latency: ms(50)}))
+	for range 5 {
+		began := time.Now()
+		write(t, r.endpoint, []byte("x"))
+		read(t, r.client, 1)
+		if d := time.Since(began); d < 50*time.Millisecond {
+			t.Errorf("took %v", d)
+		} else {
+			t.Log(d)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+package toxic
+
+// pass carries bytes while no toxic acts. It returns false if it can do no better than the engine does.
+func (d *direction) pass() bool { return false }

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package toxic
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn returns nil: connections are read and written in the usual way.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+func readNonblock(int, []byte) (int, error)  { return 0, syscall.ENOSYS }
+func writeNonblock(int, []byte) (int, error) { return 0, syscall.ENOSYS }
