@@ -26,16 +26,16 @@ const (
 	editPause = 120 * time.Millisecond
 )
 
-// scaled is one breakwater with one number of routes.
+// scaled is one proxy with one number of routes.
 type scaled struct {
-	set     *scale.Set
+	set     *scale.Set // nil if it is no breakwater: it is not edited
 	site    peer.Site
 	process *peer.Process
 	report.Scale
 }
 
 // measureScale measures every breakwater with every number of routes: start, memory and edits one after the other, then
-// the cost of requests in interleaved rounds.
+// the cost of requests in interleaved rounds. Beside it stands nginx with as many servers and upstreams, without edits.
 func (s *session) measureScale(ctx context.Context) error {
 	if !s.wantsPart(partScale) {
 		return nil
@@ -52,14 +52,14 @@ func (s *session) measureScale(ctx context.Context) error {
 	}()
 	for _, p := range s.peers {
 		for _, hosts := range s.scales {
-			if p.CommandLine == "" {
+			if p.CommandLine == "" && p.PrepareMany == nil {
 				continue
 			}
 			one, err := s.startScaled(ctx, p, hosts, second)
 			if one != nil && one.process != nil {
 				all = append(all, one)
 			}
-			if err == nil {
+			if err == nil && one.set != nil {
 				err = s.measureEdits(ctx, one)
 			}
 			if err != nil {
@@ -78,8 +78,8 @@ func (s *session) measureScale(ctx context.Context) error {
 	return nil
 }
 
-// startScaled writes manifests, starts a breakwater on them and waits until its last host answers. It returns the
-// process even with an error.
+// startScaled writes a configuration, starts a proxy on it and waits until its last host answers. It returns the process
+// even with an error.
 func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, second string) (*scaled, error) {
 	name := p.Name + "-" + strconv.Itoa(hosts)
 	site, err := s.site(name)
@@ -87,16 +87,12 @@ func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, secon
 		return nil, err
 	}
 	layout := scale.Layout{Hosts: hosts, PerService: s.perService, PerFile: s.perFile, Endpoints: [2]string{s.backend, second}}
-	set, err := scale.Write(layout, filepath.Join(site.Dir, "manifests"))
+	one := &scaled{site: site}
+	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Requests: report.Row{Peer: name}, Few: report.Row{Peer: name}}
+	command, err := one.prepare(p, layout)
 	if err != nil {
 		return nil, err
 	}
-	command, err := peer.Serve(p.CommandLine, set.Dir(), site)
-	if err != nil {
-		return nil, err
-	}
-	one := &scaled{set: set, site: site}
-	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Files: layout.Files(), Requests: report.Row{Peer: name}, Few: report.Row{Peer: name}}
 	begin := time.Now()
 	if one.process, err = s.start(name, command); err != nil {
 		return one, err
@@ -120,6 +116,22 @@ func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, secon
 	one.Start = inMillis(exported(ctx, one.site).Since(nil))
 	s.progress("%s: live after %.0f ms, %.0f KiB", name, one.Live, one.Memory)
 	return one, nil
+}
+
+// prepare writes the configuration of a layout and says how to start on it.
+func (o *scaled) prepare(p peer.Peer, layout scale.Layout) (command peer.Command, err error) {
+	if p.CommandLine == "" {
+		many := peer.Hosts{Path: scale.Path, PerBackend: layout.PerService}
+		for i := range layout.Hosts {
+			many.Names = append(many.Names, scale.Host(i))
+		}
+		return p.PrepareMany(o.site, many)
+	}
+	o.Files = layout.Files()
+	if o.set, err = scale.Write(layout, filepath.Join(o.site.Dir, "manifests")); err != nil {
+		return command, err
+	}
+	return peer.Serve(p.CommandLine, o.set.Dir(), o.site)
 }
 
 // exported reads what the process of a site exports about its work; nothing if it exports nothing.

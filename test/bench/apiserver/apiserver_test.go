@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -249,5 +250,43 @@ func TestFailedWriteEndsTheWait(t *testing.T) {
 	question := scale.Question{Host: "h", Path: "/", Live: func(status int, _ string) bool { return status == 200 }}
 	if _, err := TimeEdit(t.Context(), client, func(context.Context) error { return refused }, question); !errors.Is(err, refused) {
 		t.Errorf("error %v, want that of the write", err)
+	}
+}
+
+// TestEditIsLiveWhenItsRequestReachesTheBackend has a proxy whose answers take much longer than the way to the backend.
+func TestEditIsLiveWhenItsRequestReachesTheBackend(t *testing.T) {
+	const late = 200 * time.Millisecond
+	var written atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(scale.Received, strconv.FormatInt(time.Now().UnixNano(), 10))
+		if written.Load() {
+			time.Sleep(late)
+			fmt.Fprint(w, "new")
+		}
+	}))
+	defer proxy.Close()
+	client := scale.NewClient(strings.TrimPrefix(proxy.URL, "http://"))
+	defer client.Close()
+	begin := time.Now()
+	edit, err := TimeEdit(t.Context(), client, func(context.Context) error {
+		written.Store(true)
+		return nil
+	}, scale.Question{Host: "h", Path: "/", Live: func(_ int, body string) bool { return body == "new" }})
+	if took := time.Since(begin); err != nil || edit.Live > took-late+time.Millisecond {
+		t.Errorf("live after %v, %v; the answer took %v more of %v", edit.Live, err, late, took)
+	}
+}
+
+// TestUnsureIsTheTimeSinceTheLastOldAnswer is about questions whose answers come in another order.
+func TestUnsureIsTheTimeSinceTheLastOldAnswer(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+	s := sight{old: at(0)}
+	s.add(at(5), scale.Answer{Received: at(6)}, false)
+	s.add(at(8), scale.Answer{Received: at(20)}, true)
+	s.add(at(9), scale.Answer{Received: at(11)}, true)
+	s.add(at(7), scale.Answer{Received: at(30)}, false)
+	s.add(at(3), scale.Answer{Received: at(31)}, false)
+	if s.old != at(7) || s.live != at(11) {
+		t.Errorf("old until %v, live at %v; want 7 ms and 11 ms", s.old, s.live)
 	}
 }

@@ -31,26 +31,33 @@ http {
   tcp_nodelay on;
   keepalive_timeout 3600s;
   keepalive_requests 1000000000;
-  upstream backend {
-    server {{.Backend}};
-    keepalive 1024;
+{{if .Many}}  server_names_hash_max_size 1048576;
+  server_names_hash_bucket_size 128;
+{{end}}  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $http_host;
+  proxy_set_header X-Real-IP $remote_addr;
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $http_host;
+  proxy_set_header X-Request-Id $request_id;
+{{- range .Backends}}
+  upstream {{.Name}} {
+    server {{$.Backend}};
+    keepalive {{.KeepAlive}};
     keepalive_timeout 3600s;
     keepalive_requests 1000000000;
   }
+{{- end}}
+{{- range $i, $server := .Servers}}
   server {
-    listen {{.Listen}} backlog=8192;
-    location / {
-      proxy_pass http://backend;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Real-IP $remote_addr;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Request-Id $request_id;
-    }
+    listen {{$.Listen}}{{if eq $i 0}} backlog=8192{{end}};
+{{- with .Host}}
+    server_name {{.}};
+{{- end}}
+    location {{.Path}} { proxy_pass http://{{.Backend}}; }
   }
+{{- end}}
 }
 `
 	haproxyText = `global
@@ -78,8 +85,39 @@ backend bench
 `
 )
 
+// nginxConfig is what nginx serves.
+type nginxConfig struct {
+	Many     bool
+	Backends []nginxBackend
+	Servers  []nginxServer
+}
+
+type nginxBackend struct {
+	Name      string
+	KeepAlive int // idle connections of each worker
+}
+
+type nginxServer struct{ Host, Path, Backend string }
+
 func prepareNginx(s Site) (Command, error) {
-	path, err := render(s, "nginx.conf", nginxText)
+	return startNginx(s, nginxConfig{Backends: []nginxBackend{{"backend", 1024}}, Servers: []nginxServer{{"", "/", "backend"}}})
+}
+
+func prepareNginxMany(s Site, hosts Hosts) (Command, error) {
+	config := nginxConfig{Many: true}
+	for i, host := range hosts.Names {
+		name := fmt.Sprintf("s%d", i/hosts.PerBackend)
+		if i%hosts.PerBackend == 0 {
+			// Each of them holds memory from the start; the load has 64 connections.
+			config.Backends = append(config.Backends, nginxBackend{name, 64})
+		}
+		config.Servers = append(config.Servers, nginxServer{host, hosts.Path, name})
+	}
+	return startNginx(s, config)
+}
+
+func startNginx(s Site, config nginxConfig) (Command, error) {
+	path, err := render(s, "nginx.conf", nginxText, config)
 	if err != nil {
 		return Command{}, err
 	}
@@ -88,7 +126,7 @@ func prepareNginx(s Site) (Command, error) {
 }
 
 func prepareHAProxy(s Site) (Command, error) {
-	path, err := render(s, "haproxy.cfg", haproxyText)
+	path, err := render(s, "haproxy.cfg", haproxyText, nginxConfig{})
 	if err != nil {
 		return Command{}, err
 	}
@@ -97,17 +135,18 @@ func prepareHAProxy(s Site) (Command, error) {
 }
 
 // render fills a configuration text and writes it into the site's folder.
-func render(s Site, name, text string) (string, error) {
+func render(s Site, name, text string, nginx nginxConfig) (string, error) {
 	parsed, err := template.New(name).Parse(text)
 	if err != nil {
 		return "", err
 	}
 	values := struct {
 		Site
+		nginxConfig
 		Workers     int
 		Connections uint64 // each needs a descriptor on either side
 		Root        bool
-	}{s, Workers, min(16384, (s.Files-256)/2), os.Geteuid() == 0}
+	}{s, nginx, Workers, min(16384, (s.Files-256)/2), os.Geteuid() == 0}
 	var out bytes.Buffer
 	if err := parsed.Execute(&out, values); err != nil {
 		return "", fmt.Errorf("write %s: %w", name, err)

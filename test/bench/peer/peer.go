@@ -43,11 +43,20 @@ type Peer struct {
 	Missing string // why it cannot run, empty if it can
 	// GC is true for Go programs: their memory figures include the state of the garbage collector.
 	GC bool
-	// CommandLine is what the arguments of `serve` are added to, for a breakwater: its route scale is measured too. Empty
-	// for every other peer.
+	// CommandLine is what the arguments of `serve` are added to, for a breakwater: start and edits of its route scale are
+	// measured too. Empty for every other peer.
 	CommandLine string
 	// Prepare writes the configuration into the site's folder and says how to start.
 	Prepare func(Site) (Command, error)
+	// PrepareMany is Prepare for many hosts; nil if the peer takes no part in the measurement of route scale.
+	PrepareMany func(Site, Hosts) (Command, error)
+}
+
+// Hosts are many hosts, each with one route.
+type Hosts struct {
+	Names      []string
+	Path       string // the prefix that each has a route for
+	PerBackend int    // how many hosts in a row share a backend with connections of its own
 }
 
 // Go returns the peers that are programs of this module, found in the folder bin after a build.
@@ -67,7 +76,7 @@ func Go(bin string) []Peer {
 // Debian returns the peers that are Debian packages, found in PATH.
 func Debian() []Peer {
 	return []Peer{
-		debian(Peer{Name: "nginx", Note: "upstream keepalive, no temporary files", Prepare: prepareNginx}, "-v"),
+		debian(Peer{Name: "nginx", Note: "upstream keepalive, no temporary files", Prepare: prepareNginx, PrepareMany: prepareNginxMany}, "-v"),
 		debian(Peer{Name: "haproxy", Note: "http-reuse always", Prepare: prepareHAProxy}, "-v"),
 	}
 }

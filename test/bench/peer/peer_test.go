@@ -29,21 +29,28 @@ func site(t *testing.T) Site {
 
 func TestNginxAndHAProxyAcceptTheirConfiguration(t *testing.T) {
 	check := map[string][]string{"nginx": {"-t"}, "haproxy": {"-c"}}
+	many := Hosts{Names: []string{"a.example.com", "b.example.com", "c.example.com"}, Path: "/small", PerBackend: 2}
 	for _, p := range Debian() {
 		t.Run(p.Name, func(t *testing.T) {
 			if p.Missing != "" {
 				t.Skip(p.Missing)
 			}
-			command, err := p.Prepare(site(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			args := append(command.Args[1:], check[p.Name]...)
-			if out, err := exec.Command(command.Args[0], args...).CombinedOutput(); err != nil {
-				t.Errorf("%v: %v\n%s", args, err, out)
-			}
 			if p.Version == "" {
 				t.Error("no version found")
+			}
+			prepared := []func(Site) (Command, error){p.Prepare}
+			if p.PrepareMany != nil {
+				prepared = append(prepared, func(s Site) (Command, error) { return p.PrepareMany(s, many) })
+			}
+			for _, prepare := range prepared {
+				command, err := prepare(site(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				args := append(command.Args[1:], check[p.Name]...)
+				if out, err := exec.Command(command.Args[0], args...).CombinedOutput(); err != nil {
+					t.Errorf("%v: %v\n%s", args, err, out)
+				}
 			}
 		})
 	}

@@ -26,10 +26,10 @@ type API struct {
 
 // APIEdits are the edits of one kind, in order.
 type APIEdits struct {
-	Live       []float64 `json:"live"`       // from the beginning of the write to the first answer that shows it
+	Live       []float64 `json:"live"`       // from the beginning of the write to the first request routed by it, at the backend
 	AfterWrite []float64 `json:"afterWrite"` // from the API server's answer on; negative if the proxy was faster
 	Write      []float64 `json:"write"`      // until the API server had answered
-	Unsure     []float64 `json:"unsure"`     // time between the last two looks: the resolution of Live and AfterWrite
+	Unsure     []float64 `json:"unsure"`     // since the last question with an old answer: the resolution of Live and AfterWrite
 	// Exported are the durations that the process itself exported about them, on average.
 	Exported map[string]float64 `json:"exported"`
 }
@@ -40,8 +40,18 @@ func (e *APIEdits) series() []namedSeries {
 		{"API server's answer to live", e.AfterWrite},
 		{"beginning of the write to live", e.Live},
 		{"(the write itself)", e.Write},
+		{"(that, at the earliest)", e.earliest()},
 		{"(resolution)", e.Unsure},
 	}
+}
+
+// earliest is AfterWrite if each edit went live right after the last question with an old answer.
+func (e *APIEdits) earliest() []float64 {
+	all := make([]float64, min(len(e.AfterWrite), len(e.Unsure)))
+	for i := range all {
+		all[i] = e.AfterWrite[i] - e.Unsure[i]
+	}
+	return all
 }
 
 type namedSeries struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/test/bench/measure"
 )
 
-// Scale is what a number of routes costs one Breakwater. Durations are milliseconds, memory is KiB of proportional set
+// Scale is what a number of routes costs one proxy. Durations are milliseconds, memory is KiB of proportional set
 // size.
 type Scale struct {
 	Peer     string `json:"peer"`

@@ -5,7 +5,7 @@
 //	GET  /small   43 bytes          POST /post  reads the body, answers 2 bytes
 //	GET  /100k    100 KiB           GET  /head  the request's own head, as it arrived
 //	GET  /10m     10 MiB            GET  /stats connections accepted since the start
-//	any other     the value of --name (so that two backends can be told apart)
+//	any other     the value of --name (so that two backends can be told apart), and in X-Received when the request was here
 package main
 
 import (
@@ -70,7 +70,7 @@ func newBackend(name string) *backend {
 		"/100k": {b.head(100 << 10), 100 << 10},
 		"/10m":  {b.head(10 << 20), 10 << 20},
 	}
-	b.other = b.response([]byte(name))
+	b.other = []byte(name)
 	return b
 }
 
@@ -107,12 +107,14 @@ func (b *backend) answer(conn net.Conn, request request) error {
 	if long, ok := b.long[string(request.path)]; ok {
 		return b.writeLong(conn, long)
 	}
-	whole := b.other
+	var whole []byte
 	switch string(request.path) {
 	case "/head":
 		whole = b.response(request.head)
 	case "/stats":
 		whole = b.response(strconv.AppendInt(nil, b.accepted.Load(), 10))
+	default:
+		whole = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nX-Received: %d\r\nContent-Length: %d\r\n\r\n%s", time.Now().UnixNano(), len(b.other), b.other)
 	}
 	_, err := conn.Write(whole)
 	return err
