@@ -31,18 +31,28 @@ func (b *bell) SetWriteDeadline(time.Time) error { return b.ring() }
 // Pause waits for d, exactly, on behalf of w's Exchange, as it would wait for an endpoint. It returns nil after d, and earlier an
 // error that tells why: the client has left (its Status is 0), a Limit has been reached (504) or the Server stops (503). Only the
 // goroutine that owns the Exchange may call it, before or during Deliver.
-func Pause(w proxy.Responder, d time.Duration) *proxy.Error {
+func Pause(w proxy.Responder, d time.Duration) *proxy.Error { return PauseUntil(w, d, nil) }
+
+// PauseUntil is Pause, but also returns nil as soon as gone is closed.
+func PauseUntil(w proxy.Responder, d time.Duration, gone <-chan struct{}) *proxy.Error {
 	c, ok := w.(*serverConn)
-	if !ok {
-		if d > 0 {
-			time.Sleep(d)
-		}
-		return nil
+	if ok {
+		return c.pauseUntil(d, gone)
 	}
-	return c.pause(d)
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-gone:
+		}
+	}
+	return nil
 }
 
-func (c *serverConn) pause(d time.Duration) *proxy.Error {
+func (c *serverConn) pause(d time.Duration) *proxy.Error { return c.pauseUntil(d, nil) }
+
+func (c *serverConn) pauseUntil(d time.Duration, gone <-chan struct{}) *proxy.Error {
 	if c.bell == nil {
 		c.bell = newBell()
 	}
@@ -55,6 +65,7 @@ func (c *serverConn) pause(d time.Duration) *proxy.Error {
 		defer t.Stop()
 		select {
 		case <-t.C:
+		case <-gone:
 		case <-b.rung:
 		}
 	}

@@ -1,0 +1,251 @@
+package chaos
+
+import (
+	"container/list"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Place is where a connection or session is.
+type Place struct {
+	Route    proxy.ObjectID
+	Listener proxy.ListenerID
+	Backend  proxy.BackendID // the zero BackendID and Endpoint: none has been picked yet
+	Endpoint proxy.Endpoint
+	Client   netip.Addr
+	Datagram bool // a UDP session
+}
+
+// Connection is a live connection, or session of datagrams, that is passed on as it is. What Experiments decide for it is in Slot,
+// and stays so for as long as it lives: changes of Experiments reach it by themselves, and what has been decided once is not
+// decided again.
+type Connection struct {
+	Slot *toxic.Slot
+
+	engine *Engine
+	fixed  bool // no Experiment is added: it belongs to a request
+
+	mu        sync.Mutex // guards what follows
+	place     Place
+	concern   *concern
+	decisions []decision // one for each Experiment that has looked at it
+	credited  []*budget
+	admission admission
+	actives   []toxic.Active
+	touched   bool
+	ended     bool
+
+	at *list.Element // guarded by connections.mu
+}
+
+// Outcome is what has become of a connection.
+type Outcome struct {
+	// Failed: no Endpoint could be reached, or the connection to it broke.
+	Failed bool
+	// Latency is the time from accepting the connection to having reached an Endpoint; 0 if none was.
+	Latency              time.Duration
+	Upstream, Downstream int64 // bytes delivered
+	Retries              int   // Endpoints tried beyond the first
+}
+
+// Open registers a connection. It must be closed. It must not be called on a nil Engine; see New.
+func (e *Engine) Open(p Place) *Connection {
+	c := &Connection{engine: e, place: p}
+	e.conns.open(c)
+	return c
+}
+
+// Move says to which Endpoint the connection goes, before it is dialled; again for each retry.
+func (c *Connection) Move(b proxy.BackendID, ep proxy.Endpoint) {
+	c.mu.Lock()
+	c.place.Backend, c.place.Endpoint = b, ep
+	c.mu.Unlock()
+	c.update()
+}
+
+// Close says what has become of the connection, and takes its toxics out of the Slot.
+func (c *Connection) Close(o Outcome) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	concern, touched := c.concern, c.touched
+	c.mu.Unlock()
+	c.end()
+	if concern == nil {
+		return
+	}
+	done := outcome{
+		failed: o.Failed, latency: o.Latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries, stream: true,
+	}
+	for i := range concern.interests {
+		a := concern.interests[i].action
+		a.clients[index(touched)].done(&done)
+		a.guard.end(nil, &done, touched)
+	}
+}
+
+// end takes the connection out of the registry and the toxics out of its Slot.
+func (c *Connection) end() {
+	c.engine.conns.remove(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	c.actives = nil
+	c.Slot.Set()
+}
+
+// update brings the Slot up to date.
+func (c *Connection) update() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	p := c.engine.plan.Load() // under the lock: who comes last has the latest
+	c.concern = nil
+	if p != nil {
+		c.concern = p.find(c.place.Route, c.place.Listener, c.place.Backend)
+	}
+	var actives []toxic.Active
+	if c.concern != nil {
+		c.credit()
+		for i := range c.concern.interests {
+			actives = c.decide(&c.concern.interests[i], actives)
+		}
+	}
+	c.touched = c.touched || len(actives) > 0
+	if !slices.Equal(actives, c.actives) {
+		c.actives = actives
+		c.Slot.Set(actives...)
+	}
+}
+
+// credit counts the connection for the budgets that it has not been counted for yet. A connection that is touched must be allowed
+// to be by each of them. c.mu is held.
+func (c *Connection) credit() {
+	if c.fixed {
+		return
+	}
+	var fresh []share
+	for _, s := range c.concern.shares {
+		if !slices.Contains(c.credited, s.budget) {
+			s.request(s.rate)
+			fresh = append(fresh, s)
+			c.credited = append(c.credited, s.budget)
+		}
+	}
+	for i := range c.concern.interests {
+		for _, s := range c.concern.interests[i].dry {
+			if !slices.Contains(c.credited, s.budget) {
+				s.request(s.rate)
+				c.credited = append(c.credited, s.budget)
+			}
+		}
+	}
+	switch {
+	case c.admission == admitted && !takeAll(fresh):
+		c.admission = denied
+	case c.admission == denied && len(c.concern.shares) == 0:
+		c.admission = undecided
+	}
+}
+
+// decide adds what one Experiment lets act. c.mu is held.
+func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active {
+	a := i.action
+	if a.halted.Load() {
+		return actives
+	}
+	d := c.decision(i)
+	if d == nil {
+		return actives
+	}
+	if a.cfg.At == proxy.AtBackend {
+		b := (*c.engine.backends.Load())[c.place.Backend]
+		if !a.endpoints.has(b, c.place.Endpoint.ID()) || c.place.Backend == (proxy.BackendID{}) {
+			return actives
+		}
+	}
+	if !d.any() || !d.admit(c.concern.shares, &c.admission, c.place.target()) {
+		return actives
+	}
+	d.each(func(t *armed) {
+		if t.fault == nil && t.inForce() {
+			actives = append(actives, t.active(d.ordinal, c.place.target()))
+		}
+	})
+	return actives
+}
+
+// decision returns what the Experiment has decided for the connection, now if it has not before; nil is nothing. c.mu is held.
+func (c *Connection) decision(i *interest) *decision {
+	a := i.action
+	for n := range c.decisions {
+		if d := &c.decisions[n]; d.experiment == a.experiment {
+			d.interest = i
+			return d
+		}
+	}
+	if c.fixed || a.cfg.Token != nil { // a connection cannot bear a token
+		return nil
+	}
+	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client))}
+	if c.place.Datagram {
+		d.kind = datagrams
+	}
+	d.client = streamKey(a.cfg.SequenceKey, c.place.Client)
+	d.choose()
+	c.decisions = append(c.decisions, d)
+	return &c.decisions[len(c.decisions)-1]
+}
+
+func (p *Place) target() string {
+	if p.Endpoint == (proxy.Endpoint{}) {
+		return p.Route.String()
+	}
+	return p.Endpoint.String()
+}
+
+// connections is the registry of live ones, in the order in which they came.
+type connections struct {
+	mu   sync.Mutex
+	list list.List // guarded by mu
+}
+
+// open adds c, and then decides: a change of Experiments either comes before that or finds c here.
+func (r *connections) open(c *Connection) {
+	c.Slot = toxic.NewSlot()
+	r.mu.Lock()
+	c.at = r.list.PushBack(c)
+	r.mu.Unlock()
+	c.update()
+}
+
+func (r *connections) remove(c *Connection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.at != nil {
+		r.list.Remove(c.at)
+		c.at = nil
+	}
+}
+
+// update lets every connection follow a change. It never waits for a peer.
+func (r *connections) update() {
+	r.mu.Lock()
+	all := make([]*Connection, 0, r.list.Len())
+	for at := r.list.Front(); at != nil; at = at.Next() {
+		all = append(all, at.Value.(*Connection))
+	}
+	r.mu.Unlock()
+	for _, c := range all {
+		c.update()
+	}
+}

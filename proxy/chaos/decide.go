@@ -1,0 +1,169 @@
+package chaos
+
+import (
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+)
+
+// kind tells apart what toxics may act on.
+type kind uint8
+
+const (
+	requests  kind = 1 << iota // of HTTP, and their connections
+	streams                    // TCP connections that are passed on as they are
+	datagrams                  // UDP sessions
+)
+
+// decision is what one Experiment has decided for one request, attempt or connection.
+type decision struct {
+	*interest
+	ordinal uint64
+	attempt int    // 1 for the first, and for what has no attempts
+	place   uint64 // in the Sequence
+	chosen  bool   // by Percent or Sequence; then the toxics decide, each for itself
+	counted bool   // as injected, skipped or dry-run
+	client  string // what SequenceKey has found
+	kind    kind
+}
+
+// number decides what depends on the place in the order, for something that has been matched.
+func (a *action) number(key string) (ordinal uint64) {
+	a.matched.Add(1)
+	n := a.ordinals.Add(1) - 1
+	if a.cfg.OrdinalKey.Type != proxy.NoKey {
+		return hashed(a.ordinal, key)
+	}
+	return n
+}
+
+// hashed makes an ordinal of a value.
+func hashed(k chance.Key, value string) uint64 {
+	return chance.NewKey(k.Bits(0), value).Bits(0) &^ attemptBits
+}
+
+// The ordinal of an attempt after the first is the request's with the attempt's number in the uppermost bits, which no count
+// of requests reaches: whether one request is tried again never changes what another meets.
+const (
+	attemptShift = 56
+	attemptBits  = uint64(0xff) << attemptShift
+)
+
+func attemptOrdinal(ordinal uint64, attempt int) uint64 {
+	return ordinal | uint64(min(attempt-1, 255))<<attemptShift
+}
+
+// choose decides by Percent or Sequence.
+func (d *decision) choose() {
+	a := d.action
+	if a.engine.cfg.Replay.knows(a.name) {
+		d.chosen = true // each toxic has its own lines
+		return
+	}
+	if len(a.sequence) > 0 {
+		d.place = a.sequences.take(d.client)
+		d.chosen = d.place < a.sequence[len(a.sequence)-1].upTo
+		return
+	}
+	d.chosen = a.percent.Float(d.ordinal)*100 < a.cfg.Percent
+}
+
+// each calls f with those of the toxics that act, in order.
+func (d *decision) each(f func(*armed)) {
+	if !d.chosen {
+		return
+	}
+	for _, t := range d.candidates() {
+		if t.acts&d.kind != 0 && t.decides(d.ordinal) {
+			f(t)
+		}
+	}
+}
+
+// any reports whether some toxic acts.
+func (d *decision) any() bool {
+	if !d.chosen {
+		return false
+	}
+	for _, t := range d.candidates() {
+		if t.acts&d.kind != 0 && t.decides(d.ordinal) {
+			return true
+		}
+	}
+	return false
+}
+
+// candidates are the toxics that the Sequence names at this place; all, without one.
+func (d *decision) candidates() []*armed {
+	a := d.action
+	if len(a.sequence) == 0 || a.engine.cfg.Replay.knows(a.name) {
+		return a.toxics
+	}
+	for i := range a.sequence {
+		if d.place < a.sequence[i].upTo {
+			return a.sequence[i].toxics
+		}
+	}
+	return nil
+}
+
+// decides is the same function of the ordinal that package toxic uses.
+func (t *armed) decides(ordinal uint64) bool {
+	if t.Decide != nil {
+		return t.Decide(ordinal)
+	}
+	return t.Key.Float(ordinal) < t.Toxicity
+}
+
+// inForce reports whether the toxic is still in force.
+func (t *armed) inForce() bool {
+	select {
+	case <-t.gone:
+		return false
+	default:
+		return !t.of.halted.Load()
+	}
+}
+
+// admission is whether a request may be touched at all.
+type admission uint8
+
+const (
+	undecided admission = iota
+	admitted
+	denied
+)
+
+// admit decides whether what wants to touch a request may, and counts it. all are the budgets that the request counts for,
+// target is what the log says of it. It returns true if the faults are to act.
+func (d *decision) admit(all []share, state *admission, target string) bool {
+	a := d.action
+	if a.cfg.DryRun {
+		if !d.counted {
+			d.counted = true
+			if !takeAll(d.dry) {
+				a.skipped.Add(1)
+				d.log(decidedCap, target)
+				return false
+			}
+			a.dry.Add(1)
+			d.log(decidedDryRun, target)
+		}
+		return false
+	}
+	if *state == undecided {
+		*state = denied
+		if takeAll(all) {
+			*state = admitted
+		}
+	}
+	if !d.counted {
+		d.counted = true
+		if *state == admitted {
+			a.injected.Add(1)
+		} else {
+			a.skipped.Add(1)
+			d.log(decidedCap, target)
+		}
+	}
+	return *state == admitted
+}

@@ -1,0 +1,225 @@
+package chaos
+
+import (
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Config of an Engine. The zero value is usable.
+type Config struct {
+	Log *slog.Logger // nil is slog.Default
+	// FaultLog gets a line of JSON for every fault; nil: only the latest are kept, see Engine.Faults. A slow writer loses lines,
+	// which are counted, and never holds up traffic.
+	FaultLog io.Writer
+	// Replay, if not nil, decides in the place of chance for the Experiments that it names.
+	Replay *Replay
+	// Now is the wall clock, which Windows are given in; nil is time.Now. It is asked when a window is armed; what has been armed
+	// runs on the monotonic clock.
+	Now func() time.Time
+	// Halted, if not nil, is told of each halt by a Guard. It must not block, nor call the Engine.
+	Halted func(id proxy.ObjectID, reason string)
+	// Disabled keeps every Experiment from acting, for the life of the process.
+	Disabled bool
+}
+
+// Engine holds the live state of Experiments. A nil *Engine has none and touches nothing.
+type Engine struct {
+	cfg      Config
+	log      *faultLog
+	plan     atomic.Pointer[plan] // nil while nothing is to be done for any request
+	backends atomic.Pointer[map[proxy.BackendID]*proxy.Backend]
+	changed  chan struct{}
+	requests sync.Pool
+	conns    connections
+
+	mu          sync.Mutex // guards what follows
+	live        map[identity]*experiment
+	order       []*experiment // as in the Snapshot
+	retired     []*experiment // have left it; the oldest first
+	listeners   []*proxy.Listener
+	snapshotOff bool
+	switchedOff bool
+	timer       *time.Timer
+	closed      bool
+}
+
+// identity is what live state is kept under.
+type identity struct {
+	id  proxy.ObjectID
+	uid string
+}
+
+// maxRetired bounds the Experiments that are still reported after they have left the Snapshot.
+const maxRetired = 100
+
+// New returns an Engine without Experiments. It must be closed.
+func New(cfg Config) *Engine {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	e := &Engine{cfg: cfg, log: newFaultLog(cfg.FaultLog), changed: make(chan struct{}, 1), live: map[identity]*experiment{}}
+	e.requests.New = func() any { return &Request{engine: e} }
+	e.backends.Store(&map[proxy.BackendID]*proxy.Backend{})
+	return e
+}
+
+// Apply makes the Experiments of a Snapshot those that are in force. It does not keep the Snapshot from being served: what
+// is wrong with an Experiment is said by Status.
+func (e *Engine) Apply(snap *proxy.Snapshot) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.backends.Store(&snap.Backends)
+	e.snapshotOff = snap.ChaosOff
+	order := make([]*experiment, 0, len(snap.Experiments))
+	for _, cfg := range snap.Experiments {
+		key := identity{cfg.ID, cfg.UID}
+		x := e.live[key]
+		if x == nil {
+			x = newExperiment(e, key)
+			e.live[key] = x
+		}
+		x.configure(cfg)
+		order = append(order, x)
+	}
+	for _, x := range e.order {
+		if !slices.Contains(order, x) {
+			e.retire(x)
+		}
+	}
+	e.order = order
+	fresh := !slices.Equal(e.listeners, snap.Listeners)
+	e.listeners = snap.Listeners
+	e.refresh(fresh)
+}
+
+// retire forgets an Experiment that has left the Snapshot, but for what is to be reported of it.
+func (e *Engine) retire(x *experiment) {
+	delete(e.live, x.key)
+	x.deleted = true
+	e.retired = append(e.retired, x)
+	if len(e.retired) > maxRetired {
+		e.retired = slices.Delete(e.retired, 0, len(e.retired)-maxRetired)
+	}
+}
+
+// refresh brings everything up to date with configuration, clock and switches. fresh is true if Routes may have gone, so that
+// what is cached for them must go too. e.mu is held.
+func (e *Engine) refresh(fresh bool) {
+	if e.closed {
+		return
+	}
+	now := time.Now()
+	wake := time.Duration(-1)
+	for _, x := range e.order {
+		if d := x.advance(now, e.cfg.Now()); d >= 0 && (wake < 0 || d < wake) {
+			wake = d
+		}
+	}
+	e.wakeIn(wake)
+	e.rebuild(fresh)
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// wakeIn has refresh called again after d; never, if d is negative. e.mu is held.
+func (e *Engine) wakeIn(d time.Duration) {
+	if e.timer != nil {
+		e.timer.Stop()
+		e.timer = nil
+	}
+	if d < 0 {
+		return
+	}
+	e.timer = time.AfterFunc(d, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.refresh(false)
+	})
+}
+
+// off reports whether a kill switch is used. e.mu is held.
+func (e *Engine) off() bool { return e.cfg.Disabled || e.snapshotOff || e.switchedOff }
+
+// SetEnabled is the kill switch: with false no Experiment acts until it is called with true. Windows go on meanwhile. Other
+// switches stay as they are: any one suffices.
+func (e *Engine) SetEnabled(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.switchedOff = !on
+	e.refresh(false)
+}
+
+// Enabled reports whether no kill switch is used.
+func (e *Engine) Enabled() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return !e.off()
+}
+
+// Rearm lifts the halt of an Experiment, wherever it arose, and reports whether there was one.
+func (e *Engine) Rearm(id proxy.ObjectID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found := false
+	for _, x := range e.order {
+		if x.key.id == id && x.rearm() {
+			found = true
+		}
+	}
+	if found {
+		e.refresh(false)
+	}
+	return found
+}
+
+// Status says what has become of every Experiment of the Snapshot, in its order.
+func (e *Engine) Status() []proxy.ExperimentStatus {
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]proxy.ExperimentStatus, len(e.order))
+	for i, x := range e.order {
+		all[i] = x.status()
+	}
+	return all
+}
+
+// Changed returns a channel that gets a value when the phase of an Experiment may have changed. It is for one reader. Counts change
+// without it.
+func (e *Engine) Changed() <-chan struct{} { return e.changed }
+
+// Close ends every fault, the timers and the fault log, whose last lines it writes. Nothing acts afterwards.
+func (e *Engine) Close() {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return
+	}
+	e.order = nil
+	e.refresh(true)
+	e.closed = true
+	e.mu.Unlock()
+	e.log.close()
+}

@@ -1,0 +1,346 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// experiment is the live state of one Experiment: what outlives its configuration.
+type experiment struct {
+	engine *Engine
+	key    identity
+	name   string // as faults' keys and the log have it
+
+	ordinals                        atomic.Uint64 // handed out so far
+	matched, injected, skipped, dry atomic.Uint64
+	halted                          atomic.Bool // ahead of the plan, so that a halt acts at once
+	sequences                       sequences
+	guard                           guard
+	clients                         [2]clientStats // not touched, touched
+	toxics                          toxicTable
+
+	// Guarded by Engine.mu.
+	cfg     *proxy.Experiment
+	problem string
+	act     *action // what it does when it acts; nil if there is a problem
+	acting  bool
+	deleted bool
+	window  window
+	halt    halt
+	budgets map[proxy.ExperimentTarget]*budget
+}
+
+// halt is why an experiment is halted, and how often it has been.
+type halt struct {
+	here     bool // by its own Guard
+	at       time.Time
+	reason   string
+	rearm    string // Experiment.Rearm at that time
+	count    uint64
+	override bool // somebody has lifted another replica's halt here
+}
+
+// action is the compiled form of an Experiment. It is immutable.
+type action struct {
+	*experiment
+	cfg       *proxy.Experiment
+	matchers  []*router.Matcher
+	percent   chance.Key
+	ordinal   chance.Key // of OrdinalKey's values
+	toxics    []*armed
+	sequence  []step
+	endpoints *endpoints
+	budgets   []*budget // of the targets; empty without a MaxPercent
+}
+
+// step is the compiled form of a SequenceStep.
+type step struct {
+	upTo   uint64 // the place, from 0, at which the next one begins
+	toxics []*armed
+}
+
+// armed is one toxic of an action.
+type armed struct {
+	*toxic.Entry
+	of    *experiment
+	cfg   proxy.ExperimentToxic
+	fault fault.Fault // nil if it is for bytes or datagrams
+	acts  kind
+	gone  chan struct{}
+	stats *toxicStats
+	// targets are where it acts on connections.
+	targets *targets
+}
+
+func newExperiment(e *Engine, key identity) *experiment {
+	x := &experiment{engine: e, key: key, name: key.id.String(), budgets: map[proxy.ExperimentTarget]*budget{}}
+	x.guard.of = x
+	return x
+}
+
+// configure makes cfg the configuration. Engine.mu is held.
+func (x *experiment) configure(cfg *proxy.Experiment) {
+	old := x.cfg
+	if old == cfg {
+		return
+	}
+	x.cfg = cfg
+	if x.halt.here && x.halt.rearm != cfg.Rearm {
+		x.halt.here = false
+		x.guard.reset()
+	}
+	if !cfg.Halted {
+		x.halt.override = false
+	}
+	x.halted.Store(x.isHalted())
+	x.guard.configure(cfg.Guard)
+	act, err := compile(x, cfg)
+	x.problem = ""
+	if err == nil {
+		err = checkWindow(&cfg.Window)
+	}
+	if err != nil {
+		act, x.problem = nil, err.Error()
+	}
+	x.act = act
+	for target := range x.budgets {
+		if cfg.MaxPercent <= 0 || !slices.Contains(cfg.Targets, target) {
+			delete(x.budgets, target)
+		}
+	}
+}
+
+// isHalted reports whether the experiment is halted, here or elsewhere. Engine.mu is held.
+func (x *experiment) isHalted() bool { return x.halt.here || x.cfg.Halted && !x.halt.override }
+
+// rearm lifts a halt. Engine.mu is held.
+func (x *experiment) rearm() bool {
+	was := x.isHalted()
+	x.halt.here, x.halt.override = false, x.cfg.Halted
+	x.guard.reset()
+	x.halted.Store(false)
+	return was
+}
+
+// stop is called by the Guard, from whoever has brought the traffic that broke a bound.
+func (x *experiment) stop(reason string) {
+	if x.halted.Swap(true) {
+		return
+	}
+	e := x.engine
+	e.mu.Lock()
+	x.halt = halt{here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, count: x.halt.count + 1}
+	x.guard.reset()
+	e.refresh(false)
+	e.mu.Unlock()
+	e.cfg.Log.Warn("experiment halted by its guard", "experiment", x.name, "reason", reason)
+	if e.cfg.Halted != nil {
+		e.cfg.Halted(x.key.id, reason)
+	}
+}
+
+// advance brings the window up to date and decides whether the experiment acts. It returns in how long that has to be done
+// again; negative is never. Engine.mu is held.
+func (x *experiment) advance(now, wall time.Time) time.Duration {
+	if x.problem != "" {
+		x.acting = false
+		return -1
+	}
+	wake := x.window.advance(x.cfg, now, wall)
+	x.acting = x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off()
+	if x.acting {
+		x.act = x.act.begin(x.window.start)
+	} else {
+		x.act = x.act.end()
+	}
+	return wake
+}
+
+// status says what has become of the experiment. Engine.mu is held.
+func (x *experiment) status() proxy.ExperimentStatus {
+	s := proxy.ExperimentStatus{
+		ID: x.key.id, UID: x.key.uid, Revision: x.cfg.Revision, Phase: x.phase(), Problem: x.problem,
+		Matched: x.matched.Load(), Injected: x.injected.Load(), SkippedByCap: x.skipped.Load(), DryRun: x.dry.Load(),
+		Start: x.window.from, End: x.window.to, Next: x.window.next, Halts: x.halt.count,
+	}
+	switch {
+	case x.halt.here:
+		s.HaltedAt, s.HaltedReason, s.HaltedRearm = x.halt.at, x.halt.reason, x.halt.rearm
+	case x.isHalted():
+		s.HaltedReason, s.HaltedRearm = "halted by another replica", x.cfg.Rearm
+	}
+	return s
+}
+
+func (x *experiment) phase() proxy.ExperimentPhase {
+	switch {
+	case x.problem != "":
+		return proxy.ExperimentInvalid
+	case x.window.over:
+		return proxy.ExperimentExpired
+	case x.deleted:
+		return proxy.ExperimentExpired
+	case x.isHalted():
+		return proxy.ExperimentHalted
+	case x.cfg.Suspend:
+		return proxy.ExperimentSuspended
+	case !x.window.open:
+		return proxy.ExperimentPending
+	case x.engine.off():
+		return proxy.ExperimentOff
+	}
+	return proxy.ExperimentActive
+}
+
+// compile makes the action of an Experiment that does not act yet.
+func compile(x *experiment, cfg *proxy.Experiment) (*action, error) {
+	id := x.key.id
+	a := &action{
+		experiment: x, cfg: cfg,
+		percent: chance.NewKey(cfg.Seed, id.Namespace, id.Name),
+		ordinal: chance.NewKey(cfg.Seed, id.Namespace, id.Name, "", "ordinal"),
+	}
+	for i := range cfg.Matches {
+		m, err := router.NewMatcher(&cfg.Matches[i])
+		if err != nil {
+			return nil, fmt.Errorf("match %d: %w", i, err)
+		}
+		a.matchers = append(a.matchers, m)
+	}
+	for _, t := range cfg.Toxics {
+		one, err := a.arm(t)
+		if err != nil {
+			return nil, fmt.Errorf("toxic %q: %w", t.Name, err)
+		}
+		a.toxics = append(a.toxics, one)
+	}
+	if cfg.Token != nil && cfg.Token.Secret == "" {
+		return nil, fmt.Errorf("token: the secret is empty")
+	}
+	if cfg.MaxPercent > 0 {
+		for _, t := range cfg.Targets {
+			if x.budgets[t] == nil {
+				x.budgets[t] = &budget{}
+			}
+			a.budgets = append(a.budgets, x.budgets[t])
+		}
+	}
+	a.endpoints = newEndpoints(id, cfg)
+	return a, a.compileSequence()
+}
+
+// arm makes the armed form of a toxic. What is in force already with the same content is taken over.
+func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
+	x, id := a.experiment, a.key.id
+	if before := x.act; before != nil && before.cfg.Seed == a.cfg.Seed {
+		i := slices.IndexFunc(before.toxics, func(o *armed) bool { return same(o.cfg, t) })
+		if i >= 0 {
+			return before.toxics[i], nil
+		}
+	}
+	one := &armed{of: x, cfg: t, stats: x.toxics.get(t.Name, t.Toxic.Type())}
+	if v, ok := t.Toxic.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	if f, ok := t.Toxic.(fault.Fault); ok {
+		one.fault, one.acts = f, requests
+	}
+	if _, ok := t.Toxic.(toxic.Stream); ok {
+		one.acts |= requests | streams
+	}
+	if _, ok := t.Toxic.(toxic.Datagram); ok {
+		one.acts |= datagrams
+	}
+	one.Entry = &toxic.Entry{
+		Name: x.name + "/" + t.Name, Direction: t.Direction, Toxicity: t.Toxicity, Toxic: t.Toxic,
+		Key: chance.NewKey(a.cfg.Seed, id.Namespace, id.Name, t.Name),
+	}
+	return one, nil
+}
+
+// same reports whether two toxics have the same content. Values that cannot be compared never do.
+func same(a, b proxy.ExperimentToxic) (equal bool) {
+	defer func() {
+		if recover() != nil {
+			equal = false
+		}
+	}()
+	return a == b
+}
+
+// compileSequence resolves the names in the Sequence.
+func (a *action) compileSequence() error {
+	at := uint64(0)
+	for i, s := range a.cfg.Sequence {
+		one := step{}
+		for _, name := range s.Toxics {
+			j := slices.IndexFunc(a.toxics, func(t *armed) bool { return t.cfg.Name == name })
+			if j < 0 {
+				return fmt.Errorf("sequence: step %d: there is no toxic %q", i, name)
+			}
+			one.toxics = append(one.toxics, a.toxics[j])
+		}
+		at += uint64(max(s.Count, 0))
+		one.upTo = at
+		a.sequence = append(a.sequence, one)
+	}
+	return nil
+}
+
+// begin returns the action with every toxic in force since start. Those that are stay as they are.
+func (a *action) begin(start time.Time) *action {
+	if !slices.ContainsFunc(a.toxics, func(t *armed) bool { return t.gone == nil || !t.Began.Equal(start) }) {
+		return a
+	}
+	return a.with(func(t *armed) *armed {
+		if t.gone != nil && t.Began.Equal(start) {
+			return t
+		}
+		next := *t
+		next.targets = &targets{}
+		entry := *t.Entry
+		entry.Began, entry.Observe = start, next.observer()
+		if s, ok := t.cfg.Toxic.(toxic.Sharer); ok {
+			entry.Shared = s.NewShared()
+		}
+		if r := a.engine.cfg.Replay; r.knows(a.name) {
+			entry.Decide = func(ordinal uint64) bool { return r.injected(t.of.name, t.cfg.Name, ordinal) }
+		}
+		next.Entry, next.gone = &entry, make(chan struct{})
+		return &next
+	})
+}
+
+// end returns the action with no toxic in force.
+func (a *action) end() *action {
+	if a == nil || !slices.ContainsFunc(a.toxics, func(t *armed) bool { return t.gone != nil }) {
+		return a
+	}
+	return a.with(func(t *armed) *armed {
+		next := *t
+		next.gone = nil
+		return &next
+	})
+}
+
+// with returns the action with other armed toxics in the place of its own.
+func (a *action) with(change func(*armed) *armed) *action {
+	next := *a
+	next.toxics = make([]*armed, len(a.toxics))
+	for i, t := range a.toxics {
+		next.toxics[i] = change(t)
+	}
+	next.sequence = nil
+	_ = next.compileSequence() // it has been compiled before
+	return &next
+}

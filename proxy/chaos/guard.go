@@ -1,0 +1,224 @@
+package chaos
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// guard measures the traffic of an experiment's targets and halts the experiment when a bound is broken. It looks with every
+// request that ends, and at the moment at which a request in flight becomes too slow. The zero value guards nothing.
+type guard struct {
+	of *experiment
+	on atomic.Bool // there is a configuration
+
+	mu         sync.Mutex // guards what follows
+	cfg        proxy.Guard
+	buckets    [guardBuckets]guardCount
+	sum        guardCount
+	latest     int64 // the bucket that counts now, since began
+	began      time.Time
+	head, tail *flight // in flight, the oldest first
+	timer      *time.Timer
+}
+
+// guardBuckets is how finely the window slides.
+const guardBuckets = 50
+
+type guardCount struct{ total, failed, slow int }
+
+// flight is a request in flight that a guard waits for.
+type flight struct {
+	next, prev *flight
+	start      time.Time
+	in         bool // in the list
+	late       bool // has been counted as slow
+	touched    bool
+}
+
+// configure makes cfg what is guarded; nil is nothing. What has been measured is forgotten if it changes.
+func (g *guard) configure(cfg *proxy.Guard) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case cfg == nil:
+		g.on.Store(false)
+		g.cfg = proxy.Guard{}
+		g.clear()
+	case g.cfg != *cfg:
+		g.cfg = *cfg
+		g.clear()
+		g.on.Store(true)
+	}
+}
+
+// reset forgets what has been measured.
+func (g *guard) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clear()
+}
+
+func (g *guard) clear() {
+	g.buckets, g.sum, g.latest, g.began = [guardBuckets]guardCount{}, guardCount{}, 0, time.Now()
+	for f := g.head; f != nil; f = g.head {
+		g.unlink(f)
+	}
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+}
+
+// begin notes a request in flight.
+func (g *guard) begin(f *flight, start time.Time) {
+	if !g.on.Load() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cfg.MaxLatency <= 0 {
+		return
+	}
+	*f = flight{start: start, in: true, prev: g.tail}
+	if g.tail == nil {
+		g.head = f
+	} else {
+		g.tail.next = f
+	}
+	g.tail = f
+	g.watch()
+}
+
+// watch has late called when the oldest request becomes slow. g.mu is held.
+func (g *guard) watch() {
+	if g.head == nil || g.timer != nil {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(time.Until(g.head.start.Add(g.cfg.MaxLatency))+time.Nanosecond, func() { g.late(&t) })
+	g.timer = t
+}
+
+// late counts the requests in flight that have become slow.
+func (g *guard) late(mine **time.Timer) {
+	g.mu.Lock()
+	if g.timer != *mine {
+		g.mu.Unlock()
+		return
+	}
+	g.timer = nil
+	now := time.Now()
+	for f := g.head; f != nil && now.Sub(f.start) > g.cfg.MaxLatency; f = g.head {
+		g.unlink(f)
+		if f.late = !g.cfg.OnlyUninjected || !f.touched; f.late {
+			g.count(now, guardCount{total: 1, slow: 1})
+		}
+	}
+	g.watch()
+	reason := g.broken()
+	g.mu.Unlock()
+	if reason != "" {
+		g.of.stop(reason)
+	}
+}
+
+func (g *guard) unlink(f *flight) {
+	if f.prev == nil {
+		g.head = f.next
+	} else {
+		f.prev.next = f.next
+	}
+	if f.next == nil {
+		g.tail = f.prev
+	} else {
+		f.next.prev = f.prev
+	}
+	f.prev, f.next, f.in = nil, nil, false
+}
+
+// touch notes that a request in flight has got a fault.
+func (g *guard) touch(f *flight) {
+	if !g.on.Load() {
+		return
+	}
+	g.mu.Lock()
+	f.touched = true
+	g.mu.Unlock()
+}
+
+// end counts a request. f may be nil.
+func (g *guard) end(f *flight, o *outcome, touched bool) {
+	if !g.on.Load() && (f == nil || f.start.IsZero()) {
+		return
+	}
+	g.mu.Lock()
+	late := false
+	if f != nil {
+		if f.in {
+			g.unlink(f)
+		}
+		late = f.late
+	}
+	reason := ""
+	if g.on.Load() && (!touched || !g.cfg.OnlyUninjected || late) {
+		one := guardCount{total: 1}
+		if late {
+			one.total = 0
+		} else if g.cfg.MaxLatency > 0 && o.latency > g.cfg.MaxLatency {
+			one.slow = 1
+		}
+		if o.failed {
+			one.failed = 1
+		}
+		g.count(time.Now(), one)
+		reason = g.broken()
+	}
+	g.mu.Unlock()
+	if reason != "" {
+		g.of.stop(reason)
+	}
+}
+
+// count adds to the window. g.mu is held.
+func (g *guard) count(now time.Time, one guardCount) {
+	bucket := int64(now.Sub(g.began) / max(g.cfg.Window/guardBuckets, 1))
+	for ; g.latest < bucket; g.latest++ {
+		if bucket-g.latest > guardBuckets {
+			g.latest = bucket - guardBuckets
+		}
+		old := &g.buckets[(g.latest+1)%guardBuckets]
+		g.sum.add(*old, -1)
+		*old = guardCount{}
+	}
+	g.buckets[g.latest%guardBuckets].add(one, 1)
+	g.sum.add(one, 1)
+}
+
+func (c *guardCount) add(o guardCount, sign int) {
+	c.total += sign * o.total
+	c.failed += sign * o.failed
+	c.slow += sign * o.slow
+}
+
+// broken says which bound the traffic in the window breaks; "" is none. g.mu is held.
+func (g *guard) broken() string {
+	n := g.sum.total
+	if n < max(g.cfg.MinRequests, 1) {
+		return ""
+	}
+	if bound := g.cfg.MaxErrorRate; bound > 0 && float64(g.sum.failed) > bound*float64(n)+1e-9 {
+		return fmt.Sprintf("%d of %d requests failed in %v: more than %.4g%%", g.sum.failed, n, g.cfg.Window, bound*100)
+	}
+	q := g.cfg.Quantile
+	if q <= 0 || q > 1 {
+		q = 0.99
+	}
+	if bound := g.cfg.MaxLatency; bound > 0 && float64(g.sum.slow) > (1-q)*float64(n)+1e-9 {
+		return fmt.Sprintf("%d of %d requests took longer than %v in %v: more than %.4g%%", g.sum.slow, n, bound, g.cfg.Window, (1-q)*100)
+	}
+	return ""
+}

@@ -1,0 +1,195 @@
+package chaos
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Fault is one line of the fault log: one toxic's decision for one request or connection, or what has become of it.
+type Fault struct {
+	Time    time.Time `json:"time"`
+	Object  string    `json:"object"`            // the Experiment: Kind/Namespace/Name
+	Toxic   string    `json:"toxic"`             // its name
+	Target  string    `json:"target"`            // the Route or, at Backend, the Endpoint
+	Ordinal uint64    `json:"ordinal"`           // of the request or connection
+	Attempt int       `json:"attempt,omitempty"` // from 2
+	// Decision is "inject"; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a connection is
+	// over, which tells bytes and delay.
+	Decision string  `json:"decision"`
+	Bytes    int64   `json:"bytes"`
+	Delay    float64 `json:"delay"` // seconds
+}
+
+const (
+	decidedInject = "inject"
+	decidedCap    = "cap"
+	decidedDryRun = "dryRun"
+	decidedEnd    = "end"
+)
+
+// faultLog keeps the latest lines and hands all to a writer.
+type faultLog struct {
+	lines   chan []byte // nil without a writer
+	done    chan struct{}
+	dropped atomic.Uint64
+
+	mu     sync.Mutex
+	ring   []Fault // guarded by mu
+	next   int     // guarded by mu; the oldest, once the ring is full
+	closed bool    // guarded by mu
+}
+
+const (
+	ringSize   = 1000
+	linesAhead = 4096 // that may wait for the writer
+)
+
+func newFaultLog(w io.Writer) *faultLog {
+	l := &faultLog{}
+	if w != nil {
+		l.lines, l.done = make(chan []byte, linesAhead), make(chan struct{})
+		go l.write(w)
+	}
+	return l
+}
+
+func (l *faultLog) write(w io.Writer) {
+	defer close(l.done)
+	for line := range l.lines {
+		if _, err := w.Write(line); err != nil {
+			l.dropped.Add(1)
+		}
+	}
+}
+
+// add logs f. It never waits for the writer.
+func (l *faultLog) add(f Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ring) < ringSize {
+		l.ring = append(l.ring, f)
+	} else {
+		l.ring[l.next] = f
+		l.next = (l.next + 1) % ringSize
+	}
+	if l.lines == nil || l.closed {
+		return
+	}
+	line, err := json.Marshal(f)
+	if err != nil { // a time or a number out of range
+		l.dropped.Add(1)
+		return
+	}
+	select {
+	case l.lines <- append(line, '\n'):
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// latest returns what is kept, the oldest first.
+func (l *faultLog) latest() []Fault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(append(make([]Fault, 0, len(l.ring)), l.ring[l.next:]...), l.ring[:l.next]...)
+}
+
+// lastWrites is how long close waits for a writer that is stuck.
+const lastWrites = 2 * time.Second
+
+func (l *faultLog) close() {
+	if l.lines == nil {
+		return
+	}
+	l.mu.Lock()
+	l.closed = true
+	close(l.lines)
+	l.mu.Unlock()
+	select {
+	case <-l.done:
+	case <-time.After(lastWrites):
+	}
+}
+
+// Faults returns the latest lines of the fault log, at most a thousand, the oldest first.
+func (e *Engine) Faults() []Fault { return e.log.latest() }
+
+// DroppedFaults is how many lines the writer of the fault log has not got.
+func (e *Engine) DroppedFaults() uint64 { return e.log.dropped.Load() }
+
+// logged adds a line about a toxic.
+func (t *armed) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
+	f := Fault{
+		Time: time.Now().UTC(), Object: t.of.name, Toxic: t.cfg.Name, Target: target, Ordinal: ordinal &^ attemptBits,
+		Decision: decision, Bytes: n, Delay: delay.Seconds(),
+	}
+	if late := int(ordinal >> attemptShift); late > 0 {
+		f.Attempt = late + 1
+	}
+	t.of.engine.log.add(f)
+}
+
+// log adds a line for each toxic that would have acted.
+func (d *decision) log(decided, target string) {
+	d.each(func(t *armed) { t.logged(target, d.ordinal, decided, 0, 0) })
+}
+
+// targets remembers where a toxic acts on connections, until it is over there. The zero value is ready.
+type targets struct {
+	mu sync.Mutex
+	of map[uint64]string // guarded by mu; by ordinal
+}
+
+func (t *targets) get(ordinal uint64) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.of[ordinal]
+}
+
+func (t *targets) set(ordinal uint64, target string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil {
+		t.of = map[uint64]string{}
+	}
+	t.of[ordinal] = target
+}
+
+func (t *targets) drop(ordinal uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.of, ordinal)
+}
+
+// active returns the toxic as it is to act on one connection.
+func (t *armed) active(ordinal uint64, target string) toxic.Active {
+	t.targets.set(ordinal, target)
+	return toxic.Active{Entry: t.Entry, Ordinal: ordinal}
+}
+
+// observer returns what the toxics engine tells of the toxic.
+func (t *armed) observer() func(toxic.Observation) {
+	of, cfg, stats, where := t.of, t.cfg, t.stats, t.targets
+	return func(o toxic.Observation) {
+		if !o.Applied {
+			return
+		}
+		one := armed{of: of, cfg: cfg}
+		target := where.get(o.Ordinal)
+		if !o.Final {
+			stats.decided.Add(1)
+			stats.applied.Add(1)
+			one.logged(target, o.Ordinal, decidedInject, 0, 0)
+			return
+		}
+		where.drop(o.Ordinal)
+		stats.bytes.Add(o.Bytes)
+		stats.delay.observe(o.Delay)
+		one.logged(target, o.Ordinal, decidedEnd, o.Bytes, o.Delay)
+	}
+}

@@ -1,0 +1,186 @@
+package chaos
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// plan is what is to be done for requests and connections now. It is immutable but for its cache.
+type plan struct {
+	actions []*action   // those that act, in the order in which they compose
+	tokens  []tokenRule // of all Experiments, whether they act or not
+
+	byListener, byBackend bool     // some target is a Listener, or a Backend
+	cache                 sync.Map // *proxy.Route to *variants
+}
+
+// tokenRule says where tokens are removed.
+type tokenRule struct {
+	targets []proxy.ExperimentTarget
+	token   *proxy.Token
+}
+
+// variants are the concerns of one Route, by what else tells them apart.
+type variants struct{ list atomic.Pointer[[]variant] }
+
+type variant struct {
+	listener proxy.ListenerID // zero if no target is a Listener
+	backend  proxy.BackendID  // zero if no target is a Backend
+	concern  *concern         // nil: nothing
+}
+
+// concern is what is to be done for the requests of one Route, Listener and Backend. It is immutable.
+type concern struct {
+	interests []interest
+	shares    []share // the budgets that the requests count for
+	strip     []*proxy.Token
+}
+
+// interest is one action that a request concerns.
+type interest struct {
+	*action
+	dry []share // the budgets of a dry run, which is all it may look at
+}
+
+// concernOf finds what a request concerns; nil is nothing.
+func (p *plan) concernOf(r *proxy.Route, l *proxy.ListenerID, b proxy.BackendID) *concern {
+	var v *variants
+	if got, ok := p.cache.Load(r); ok {
+		v = got.(*variants)
+	} else {
+		got, _ := p.cache.LoadOrStore(r, &variants{})
+		v = got.(*variants)
+	}
+	key := variant{}
+	if p.byListener {
+		key.listener = *l
+	}
+	if p.byBackend {
+		key.backend = b
+	}
+	for {
+		list := v.list.Load()
+		if list != nil {
+			for i := range *list {
+				if one := &(*list)[i]; one.listener == key.listener && one.backend == key.backend {
+					return one.concern
+				}
+			}
+		}
+		key.concern = p.find(r.ID.Object, *l, b)
+		next := []variant{key}
+		if list != nil {
+			next = append(slices.Clone(*list), key)
+		}
+		v.list.CompareAndSwap(list, &next)
+	}
+}
+
+// find works out what concerns the traffic of a Route, a Listener and a Backend.
+func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) *concern {
+	c := &concern{}
+	for _, a := range p.actions {
+		i := interest{action: a}
+		found := false
+		for n, t := range a.cfg.Targets {
+			if !covers(t, route, l, b) {
+				continue
+			}
+			found = true
+			if a.cfg.MaxPercent <= 0 {
+				continue
+			}
+			s := share{a.budgets[n], rate(a.cfg.MaxPercent)}
+			if a.cfg.DryRun {
+				i.dry = append(i.dry, s)
+			} else {
+				c.shares = append(c.shares, s)
+			}
+		}
+		if found {
+			c.interests = append(c.interests, i)
+		}
+	}
+	for _, r := range p.tokens {
+		if slices.ContainsFunc(r.targets, func(t proxy.ExperimentTarget) bool { return covers(t, route, l, b) }) {
+			c.strip = append(c.strip, r.token)
+		}
+	}
+	if len(c.interests) == 0 && len(c.strip) == 0 {
+		return nil
+	}
+	return c
+}
+
+// covers reports whether t is the Route, the Listener or the Backend.
+func covers(t proxy.ExperimentTarget, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
+	switch t.Object.Kind {
+	case gateway:
+		return t.Object == l.Object && (t.Section == "" || t.Section == l.Section)
+	case service:
+		return b.Kind == service && t.Object.Namespace == b.Namespace && t.Object.Name == b.Name
+	}
+	return t.Object == route
+}
+
+const (
+	gateway = "Gateway"
+	service = "Service"
+)
+
+// rebuild makes the plan that fits the experiments as they are now, and lets live connections follow it. e.mu is held.
+func (e *Engine) rebuild(fresh bool) {
+	next := &plan{}
+	for _, x := range e.order {
+		if x.acting {
+			next.actions = append(next.actions, x.act)
+		}
+		if x.cfg.Token != nil {
+			next.tokens = append(next.tokens, tokenRule{x.cfg.Targets, x.cfg.Token})
+		}
+		for _, t := range x.cfg.Targets {
+			next.byListener = next.byListener || t.Object.Kind == gateway
+			next.byBackend = next.byBackend || t.Object.Kind == service
+		}
+	}
+	old := e.plan.Load()
+	changed := old == nil && len(next.actions) > 0 || old != nil && !slices.Equal(old.actions, next.actions)
+	switch {
+	case len(next.actions) == 0 && len(next.tokens) == 0:
+		next = nil
+	case old != nil && !changed && !fresh && slices.EqualFunc(old.tokens, next.tokens, sameRule):
+		return
+	}
+	e.plan.Store(next)
+	if changed {
+		end(old, next)
+		e.conns.update()
+	}
+}
+
+func sameRule(a, b tokenRule) bool { return a.token == b.token && slices.Equal(a.targets, b.targets) }
+
+// end tells the toxics that are in old and not in next that they are not in force any more.
+func end(old, next *plan) {
+	if old == nil {
+		return
+	}
+	kept := map[*armed]bool{}
+	if next != nil {
+		for _, a := range next.actions {
+			for _, t := range a.toxics {
+				kept[t] = true
+			}
+		}
+	}
+	for _, a := range old.actions {
+		for _, t := range a.toxics {
+			if !kept[t] {
+				close(t.gone)
+			}
+		}
+	}
+}

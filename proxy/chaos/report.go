@@ -1,0 +1,132 @@
+package chaos
+
+import (
+	"time"
+)
+
+// Report is what was injected and what clients saw, for each Experiment that this process has had: those of the Snapshot in its
+// order, then the latest of those that have left it.
+type Report struct {
+	Time        time.Time          `json:"time"`
+	Enabled     bool               `json:"enabled"` // no kill switch is used
+	Dropped     uint64             `json:"droppedFaults"`
+	Experiments []ExperimentReport `json:"experiments"`
+}
+
+// ExperimentReport is the part of one Experiment. Durations are in seconds.
+type ExperimentReport struct {
+	Kind         string        `json:"kind"`
+	Namespace    string        `json:"namespace"`
+	Name         string        `json:"name"`
+	UID          string        `json:"uid,omitempty"`
+	Phase        string        `json:"phase"`
+	Problem      string        `json:"problem,omitempty"`
+	Deleted      bool          `json:"deleted,omitempty"`
+	DryRunOnly   bool          `json:"dryRunOnly,omitempty"` // it is a dry run now
+	At           string        `json:"at"`
+	Start        *time.Time    `json:"start,omitempty"`
+	End          *time.Time    `json:"end,omitempty"`
+	Halts        uint64        `json:"halts"`
+	HaltedReason string        `json:"haltedReason,omitempty"`
+	Matched      uint64        `json:"matched"`
+	Injected     uint64        `json:"injected"`
+	SkippedByCap uint64        `json:"skippedByCap"`
+	DryRun       uint64        `json:"dryRun"`
+	Toxics       []ToxicReport `json:"toxics"`
+	// Of the targets' traffic while the Experiment was active: what got a fault, of any Experiment, and what got none.
+	InjectedTraffic   TrafficReport `json:"injectedTraffic"`
+	UninjectedTraffic TrafficReport `json:"uninjectedTraffic"`
+}
+
+// ToxicReport is what one toxic has done.
+type ToxicReport struct {
+	Name    string    `json:"name"`
+	Type    string    `json:"type"`
+	Decided uint64    `json:"decided"` // requests or connections that were to get it
+	Applied uint64    `json:"applied"` // that got it: an earlier fault may have ended them
+	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams
+	Delay   Quantiles `json:"delay"`
+}
+
+// TrafficReport is what clients saw.
+type TrafficReport struct {
+	Requests        uint64            `json:"requests"`
+	Connections     uint64            `json:"connections"` // that were passed on as they are
+	Failed          uint64            `json:"failed"`      // 5xx, no answer, no Endpoint reached
+	Status          map[string]uint64 `json:"status"`      // requests by class: "2xx", ..., "none"
+	Latency         Quantiles         `json:"latency"`
+	UpstreamBytes   int64             `json:"upstreamBytes"`
+	DownstreamBytes int64             `json:"downstreamBytes"`
+	Retries         uint64            `json:"retries"`
+}
+
+// Quantiles of durations, in seconds, to within an eighth; Max is exact.
+type Quantiles struct {
+	Count uint64  `json:"count"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+}
+
+// Report says what has been injected and what clients have seen.
+func (e *Engine) Report() Report {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := Report{
+		Time: e.cfg.Now().UTC(), Enabled: !e.off(), Dropped: e.log.dropped.Load(), Experiments: []ExperimentReport{},
+	}
+	for _, x := range e.order {
+		r.Experiments = append(r.Experiments, x.report())
+	}
+	for _, x := range e.retired {
+		r.Experiments = append(r.Experiments, x.report())
+	}
+	return r
+}
+
+// report makes the part of one experiment. Engine.mu is held.
+func (x *experiment) report() ExperimentReport {
+	s := x.status()
+	r := ExperimentReport{
+		Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name, UID: s.UID, Phase: s.Phase.String(), Problem: s.Problem,
+		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
+		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun, Toxics: []ToxicReport{},
+		UninjectedTraffic: x.clients[0].report(), InjectedTraffic: x.clients[1].report(),
+	}
+	if !s.Start.IsZero() {
+		r.Start, r.End = &s.Start, &s.End
+	}
+	for _, t := range x.toxics.all() {
+		r.Toxics = append(r.Toxics, ToxicReport{
+			Name: t.name, Type: t.typ, Decided: t.decided.Load(), Applied: t.applied.Load(), Bytes: t.bytes.Load(),
+			Delay: t.delay.report(),
+		})
+	}
+	return r
+}
+
+// classes are the names of clientStats.classes.
+var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+func (s *clientStats) report() TrafficReport {
+	r := TrafficReport{
+		Connections: s.streams.Load(), Failed: s.failed.Load(), Status: map[string]uint64{}, Latency: s.latency.report(),
+		UpstreamBytes: s.upstream.Load(), DownstreamBytes: s.downstream.Load(), Retries: s.retries.Load(),
+	}
+	for i, name := range classes {
+		if n := s.classes[i].Load(); n > 0 {
+			r.Status[name] = n
+			r.Requests += n
+		}
+	}
+	return r
+}
+
+func (h *histogram) report() Quantiles {
+	q := h.quantiles(0.5, 0.9, 0.99)
+	return Quantiles{
+		Count: h.count(), P50: q[0].Seconds(), P90: q[1].Seconds(), P99: q[2].Seconds(),
+		Max: time.Duration(h.longest.Load()).Seconds(),
+	}
+}

@@ -1,0 +1,214 @@
+package chaos
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Request is what the Experiments have decided for one HTTP request. The goroutine that serves the request uses it, from Begin to
+// End.
+type Request struct {
+	engine    *Engine
+	concern   *concern
+	decisions []decision // of the actions that have matched
+	flights   []flight   // one for each interest, for Guards that bound the latency
+	admission admission
+	touched   bool
+	pending   []decision    // that want toxics in a Slot
+	conns     []*Connection // whose Slots are in use
+}
+
+// Begin looks at a request that has been routed and whose share of the Route goes to b (the zero BackendID: to none). It removes
+// tokens, and returns nil if nothing else is to be done: then nobody need call End. With no Experiment it costs one load, and
+// with none for the Route one look-up.
+func (e *Engine) Begin(x *proxy.Exchange, b proxy.BackendID) *Request {
+	if e == nil {
+		return nil
+	}
+	p := e.plan.Load()
+	if p == nil {
+		return nil
+	}
+	c := p.concernOf(x.Route, &x.Listener, b)
+	if c == nil || bytes.HasPrefix(x.Request.Path, acmePath) {
+		return nil
+	}
+	return e.begin(x, c)
+}
+
+// acmePath is where ACME challenges are answered (RFC 8555 section 8.3). No fault ever touches it.
+var acmePath = []byte("/.well-known/acme-challenge/")
+
+func (e *Engine) begin(x *proxy.Exchange, c *concern) *Request {
+	var r *Request
+	if len(c.interests) > 0 {
+		r = e.requests.Get().(*Request)
+		r.concern = c
+		for _, s := range c.shares {
+			s.request(s.rate)
+		}
+		r.flights = slices.Grow(r.flights, len(c.interests))[:len(c.interests)] // they are linked: they must not move
+		for i := range c.interests {
+			r.look(x, &c.interests[i])
+			c.interests[i].guard.begin(&r.flights[i], x.Start)
+		}
+	}
+	for _, t := range c.strip {
+		strip(&x.Request, t)
+	}
+	return r
+}
+
+// look decides what one Experiment does.
+func (r *Request) look(x *proxy.Exchange, i *interest) {
+	for _, s := range i.dry {
+		s.request(s.rate)
+	}
+	a := i.action
+	if a.halted.Load() || !a.matches(x) {
+		return
+	}
+	d := decision{interest: i, ordinal: a.number(keyOf(a.cfg.OrdinalKey, &x.Request)), attempt: 1, kind: requests}
+	if len(a.sequence) > 0 {
+		d.client = keyOf(a.cfg.SequenceKey, &x.Request)
+	}
+	if a.cfg.At == proxy.Client {
+		d.choose()
+	}
+	r.decisions = append(r.decisions, d)
+}
+
+// matches reports whether Token and Matches select a request.
+func (a *action) matches(x *proxy.Exchange) bool {
+	if t := a.cfg.Token; t != nil && !bears(&x.Request, t, a.key.id, a.engine.cfg.Now()) {
+		return false
+	}
+	for _, m := range a.matchers {
+		if m.Match(&x.Request) {
+			return true
+		}
+	}
+	return len(a.matchers) == 0
+}
+
+// Client returns what acts between the client and routing; nil is nothing. It is called once.
+func (r *Request) Client(x *proxy.Exchange, w proxy.Responder) *Faults {
+	var f *Faults
+	for i := range r.decisions {
+		if d := &r.decisions[i]; d.cfg.At == proxy.Client {
+			f = r.collect(f, d, w, x.Route.ID.String)
+		}
+	}
+	return r.settle(x, f)
+}
+
+// Attempt returns what acts on the latest attempt, which x describes: Backend, Endpoint, Attempts; nil is nothing. It is called
+// once for each attempt.
+func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
+	var f *Faults
+	for i := range r.decisions {
+		d := &r.decisions[i]
+		if d.cfg.At != proxy.AtBackend || x.Backend == nil {
+			continue
+		}
+		b := (*r.engine.backends.Load())[x.Backend.Backend]
+		if !d.endpoints.has(b, x.Endpoint.ID()) {
+			continue
+		}
+		one := *d
+		one.attempt, one.ordinal = x.Attempts, attemptOrdinal(d.ordinal, x.Attempts)
+		one.choose()
+		f = r.collect(f, &one, w, x.Endpoint.String)
+		d.counted = one.counted
+	}
+	return r.settle(x, f)
+}
+
+// collect adds what d lets act to f.
+func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func() string) *Faults {
+	if d.halted.Load() || !d.any() {
+		return f
+	}
+	name := target()
+	if !d.admit(r.concern.shares, &r.admission, name) {
+		return f
+	}
+	if f == nil {
+		f = &Faults{w: w}
+	}
+	bytes := false
+	d.each(func(t *armed) {
+		switch {
+		case !t.inForce():
+		case t.fault == nil:
+			bytes = true
+		default:
+			t.stats.decided.Add(1)
+			f.steps = append(f.steps, t.step(d, w))
+			delay := f.steps[len(f.steps)-1].Delay
+			t.stats.delay.observe(delay)
+			t.logged(name, d.ordinal, decidedInject, 0, delay)
+		}
+	})
+	if bytes {
+		r.pending = append(r.pending, *d)
+	}
+	return f
+}
+
+// settle opens the Slot for the toxics in f, and notes that the request is touched.
+func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
+	if f == nil {
+		return nil
+	}
+	if len(r.pending) > 0 {
+		c := &Connection{engine: r.engine, fixed: true, admission: admitted, decisions: slices.Clone(r.pending)}
+		c.place = Place{Route: x.Route.ID.Object, Listener: x.Listener, Client: x.Request.ClientIP}
+		if x.Backend != nil {
+			c.place.Backend, c.place.Endpoint = x.Backend.Backend, x.Endpoint
+		}
+		r.engine.conns.open(c)
+		f.Slot = c.Slot
+		r.conns = append(r.conns, c)
+		r.pending = r.pending[:0]
+	}
+	if !r.touched {
+		r.touched = true
+		for i := range r.concern.interests {
+			r.concern.interests[i].guard.touch(&r.flights[i])
+		}
+	}
+	return f
+}
+
+// End tells what has become of the request, and gives everything back. The Request and its Faults must not be used any more.
+func (r *Request) End(x *proxy.Exchange, end time.Time) {
+	for _, c := range r.conns {
+		c.end()
+	}
+	o := outcome{
+		status: x.Response.Status, latency: end.Sub(x.Start), upstream: x.RequestBytes, downstream: x.ResponseBytes,
+		retries: max(x.Attempts-1, 0),
+	}
+	o.failed = o.status >= 500 || o.status == 0 && (x.Failure == nil || x.Failure.Side != proxy.Downstream)
+	for i := range r.concern.interests {
+		a := r.concern.interests[i].action
+		a.clients[index(r.touched)].done(&o)
+		a.guard.end(&r.flights[i], &o, r.touched)
+	}
+	clear(r.decisions)
+	clear(r.conns)
+	clear(r.flights)
+	*r = Request{engine: r.engine, decisions: r.decisions[:0], flights: r.flights[:0], pending: r.pending[:0], conns: r.conns[:0]}
+	r.engine.requests.Put(r)
+}
+
+func index(touched bool) int {
+	if touched {
+		return 1
+	}
+	return 0
+}
