@@ -1,14 +1,17 @@
 package translate_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -42,7 +45,7 @@ func TestHostileValuesStayWithTheirObject(t *testing.T) {
 		for index := range stringsIn(reflect.ValueOf(attacker).Elem()) {
 			for _, value := range hostile() {
 				evil := attacker.DeepCopyObject().(view.Object)
-				stringsIn(reflect.ValueOf(evil).Elem())[index].SetString(value)
+				stringsIn(reflect.ValueOf(evil).Elem())[index](value)
 				v.Delete(attacker)
 				v.Set(evil)
 				after := translate.Build(v, options, before)
@@ -69,6 +72,11 @@ func checkVictim(t *testing.T, before, after *translate.Result) {
 				}
 			}
 		}
+		for _, l := range r.Snapshot.Listeners {
+			if l.Stream != nil && l.Stream.ID.Namespace == "victim" {
+				found[l.ID.String()+" "+l.Stream.ID.String()] = l.Stream
+			}
+		}
 		for id, b := range r.Snapshot.Backends {
 			if id.Namespace == "victim" {
 				found[id.String()] = b
@@ -79,15 +87,15 @@ func checkVictim(t *testing.T, before, after *translate.Result) {
 				found["ingress "+key.Name] = entry
 			}
 		}
-		for key, entry := range r.Report.HTTPRoutes {
+		r.Report.Routes(func(key types.NamespacedName, entry *status.Route) {
 			if key.Namespace == "victim" {
-				found["route "+key.Name] = entry
+				found[entry.Kind+" "+key.Name] = entry
 			}
-		}
+		})
 		return found
 	}
 	want, got := victims(before), victims(after)
-	if len(want) < 6 {
+	if len(want) < 9 {
 		t.Fatalf("the victim is not there: %v", want)
 	}
 	if !reflect.DeepEqual(want, got) {
@@ -100,12 +108,18 @@ func checkVictim(t *testing.T, before, after *translate.Result) {
 	}
 }
 
-// stringsIn returns every settable string reached from v, in a stable order; not type and identity of the object.
-func stringsIn(v reflect.Value) []reflect.Value {
-	var found []reflect.Value
+// stringsIn returns what sets every string reached from v, in a stable order; not type and identity of the object.
+func stringsIn(v reflect.Value) []func(string) {
+	var found []func(string)
 	switch v.Kind() {
 	case reflect.String:
-		found = append(found, v)
+		found = append(found, v.SetString)
+	case reflect.Map:
+		if annotations, ok := v.Interface().(map[string]string); ok {
+			for _, key := range slices.Sorted(maps.Keys(annotations)) {
+				found = append(found, func(value string) { annotations[key] = value })
+			}
+		}
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
 			found = stringsIn(v.Elem())
@@ -247,7 +261,14 @@ kind: Gateway
 metadata: {name: gw, namespace: victim, creationTimestamp: "2025-01-01T00:00:00Z"}
 spec:
   gatewayClassName: breakwater
-  listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]
+  listeners:
+  - {name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}
+  - {name: tcp, port: 81, protocol: TCP, allowedRoutes: {namespaces: {from: All}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: r, namespace: victim, creationTimestamp: "2025-01-01T00:00:00Z"}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 80}]}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -256,6 +277,20 @@ spec: {parentRefs: [{name: gw}], hostnames: [victim.example.com, "*.victim.examp
 `
 
 const attackerObjects = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: r, namespace: evil, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec:
+  parentRefs: [{name: gw, namespace: victim, sectionName: tcp}, {name: gw, kind: Gateway}]
+  rules: [{name: first, backendRefs: [{name: web, namespace: victim, kind: Service, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: UDPRoute
+metadata: {name: r, namespace: evil, creationTimestamp: "2026-01-01T00:00:00Z"}
+spec:
+  parentRefs: [{name: gw, sectionName: udp}]
+  rules: [{backendRefs: [{name: web, port: 80}]}]
+---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: evil, namespace: evil, creationTimestamp: "2026-01-01T00:00:00Z"}
@@ -266,7 +301,7 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web, namespace: evil}
+metadata: {name: web, namespace: evil, annotations: {breakwater-gateway.io/proxy-protocol: v1}}
 spec: {type: ExternalName, externalName: example.org, ports: [{name: http, port: 80, appProtocol: http}]}
 ---
 apiVersion: discovery.k8s.io/v1
@@ -278,12 +313,12 @@ endpoints: [{addresses: [10.0.0.1], nodeName: n1, zone: z, targetRef: {kind: Pod
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: gw, namespace: evil, creationTimestamp: "2026-01-01T00:00:00Z"}
+metadata: {name: gw, namespace: evil, creationTimestamp: "2026-01-01T00:00:00Z", annotations: {breakwater-gateway.io/proxy-protocol: "*"}}
 spec:
   gatewayClassName: breakwater
   infrastructure: {parametersRef: {group: g, kind: k, name: n1}}
   addresses: [{type: IPAddress, value: 203.0.113.2}]
-  listeners: [{name: http, port: 80, protocol: HTTP, hostname: evil.example.com, allowedRoutes: {kinds: [{kind: HTTPRoute}], namespaces: {from: Selector, selector: {matchExpressions: [{key: k, operator: In, values: [v]}]}}}}]
+  listeners: [{name: http, port: 80, protocol: HTTP, hostname: evil.example.com, allowedRoutes: {kinds: [{kind: HTTPRoute}], namespaces: {from: Selector, selector: {matchExpressions: [{key: k, operator: In, values: [v]}]}}}}, {name: udp, port: 82, protocol: UDP}, {name: tcp, port: 83, protocol: TCP}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

@@ -121,6 +121,9 @@ func streamText(l *proxy.Listener) string {
 		fmt.Fprintf(&b, " -> %s (%s)", refused, r.Invalid)
 		return b.String()
 	}
+	if len(r.Backends) == 0 {
+		fmt.Fprintf(&b, " -> %s (no backends)", refused)
+	}
 	writeShares(&b, r.Backends, refused)
 	return b.String()
 }
