@@ -35,6 +35,9 @@ func NewConn(nc net.Conn) *Conn {
 // Used reports whether the Conn has carried an Exchange before: then the endpoint may close it at any moment.
 func (u *Conn) Used() bool { return u.used }
 
+// NetConn returns the connection that the Conn was made of. It is not to be read from or written to.
+func (u *Conn) NetConn() net.Conn { return u.s.nc }
+
 // Idle reports whether an unused Conn can still be used: it is open and nothing has arrived on it.
 func (u *Conn) Idle() bool { return u.s.quiet() }
 

@@ -51,7 +51,7 @@ func (c *serverConn) endDamaged(d *proxy.Damage) {
 func (c *serverConn) awaitSent() {
 	const step, steps = 2 * time.Millisecond, 500
 	for range steps {
-		if c.base.unsent() == 0 || c.pause(step) != nil {
+		if c.base.unsent() == 0 || c.pause(step, nil) != nil {
 			return
 		}
 	}

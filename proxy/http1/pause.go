@@ -33,26 +33,17 @@ func (b *bell) SetWriteDeadline(time.Time) error { return b.ring() }
 // goroutine that owns the Exchange may call it, before or during Deliver.
 func Pause(w proxy.Responder, d time.Duration) *proxy.Error { return PauseUntil(w, d, nil) }
 
-// PauseUntil is Pause, but also returns nil as soon as gone is closed.
-func PauseUntil(w proxy.Responder, d time.Duration, gone <-chan struct{}) *proxy.Error {
+// PauseUntil is Pause, but that it also returns nil, early, once enough is closed. nil is never.
+func PauseUntil(w proxy.Responder, d time.Duration, enough <-chan struct{}) *proxy.Error {
 	c, ok := w.(*serverConn)
-	if ok {
-		return c.pauseUntil(d, gone)
+	if !ok {
+		wait(d, nil, enough)
+		return nil
 	}
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-gone:
-		}
-	}
-	return nil
+	return c.pause(d, enough)
 }
 
-func (c *serverConn) pause(d time.Duration) *proxy.Error { return c.pauseUntil(d, nil) }
-
-func (c *serverConn) pauseUntil(d time.Duration, gone <-chan struct{}) *proxy.Error {
+func (c *serverConn) pause(d time.Duration, enough <-chan struct{}) *proxy.Error {
 	if c.bell == nil {
 		c.bell = newBell()
 	}
@@ -60,22 +51,28 @@ func (c *serverConn) pauseUntil(d time.Duration, gone <-chan struct{}) *proxy.Er
 	if why := c.enterUpstream(c.bell, 0, 0); why != causeNone {
 		return interruption("wait", why)
 	}
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-gone:
-		case <-b.rung:
-		}
-	}
+	wait(d, b.rung, enough)
 	why := c.main.leave()
 	select {
-	case <-b.rung: // it rang at the last moment, or for a phase that found its cause otherwise
+	case <-b.rung: // it rang at the last moment
 	default:
 	}
 	if why != causeNone {
 		return interruption("wait", why)
 	}
 	return nil
+}
+
+// wait returns after d, or when one of the two channels has something to tell.
+func wait(d time.Duration, rung, enough <-chan struct{}) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-rung:
+	case <-enough:
+	}
 }
