@@ -45,6 +45,8 @@ func (c Corrupt) NewDatagram(s Site) DatagramShaper {
 	})
 }
 
+func (c *Corrupt) fields() []Field { return []Field{{"rate", &c.Rate, 1}} }
+
 // flipper flips bits of successive bytes.
 type flipper struct {
 	rate  shape.Value

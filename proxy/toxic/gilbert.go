@@ -45,7 +45,11 @@ func (l Loss) Validate() error {
 	return nil
 }
 
-// None tells whether nothing is ever lost.
+func (l *Loss) fields() []Field {
+	return []Field{{"loss", &l.Rate, 1}, {"burst", &l.Burst, 1}, {"loss_bad", &l.InBad, 1}, {"loss_good", &l.InGood, 1}}
+}
+
+// none tells whether nothing is ever lost.
 func (l Loss) none() bool { return l.Rate.Max() == 0 }
 
 func (l Loss) bad() float64 {

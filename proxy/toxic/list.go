@@ -15,6 +15,14 @@ func definitions() []definition {
 		define((*Noop).fields),
 		define((*Down).fields),
 		define((*Stall).fields),
+		define((*PacketLoss).fields),
+		define((*Corrupt).fields),
+		define((*Drop).fields),
+		define((*Duplicate).fields),
+		define((*Reorder).fields),
+		define((*Delay).fields),
+		define((*Rate).fields),
+		define((*Truncate).fields),
 	}
 }
 

@@ -70,6 +70,13 @@ func (p PacketLoss) New(s Site) Shaper {
 	return &segmenter{mss: p.mss(), sender: newSender(p, s)}
 }
 
+func (p *PacketLoss) fields() []Field {
+	return append(p.Loss.fields(),
+		Field{"rtt", &p.RTT, 1}, Field{"mss", &p.MSS, 1}, Field{"rto_min", &p.RTOMin, 1},
+		Field{"congestion", (*string)(&p.Congestion), 1}, Field{"steady", &p.Steady, 1},
+	)
+}
+
 // DialDelay returns how long a dial takes longer because its SYNs, in one direction, are lost, at a time since the toxic came
 // into force. Linux since 6.5 sends them anew after 1 s, five times, then after 2, 4, 8, 16 and 32 s
 // (net.ipv4.tcp_syn_linear_timeouts and tcp_syn_retries); if all are lost isDead is true: the dial fails after delay. For a
@@ -115,6 +122,21 @@ type segmenter struct {
 	room    int           // bytes that the latest segment could still take
 	roomDue time.Duration // its due
 	order   InOrder
+}
+
+var (
+	_ Bounded = (*segmenter)(nil)
+	_ Heir    = (*segmenter)(nil)
+)
+
+// Bound implements Bounded: about the send buffer to which Linux lets a sender grow (net.ipv4.tcp_wmem).
+func (g *segmenter) Bound() int { return 4 << 20 }
+
+// Inherit implements Heir: the congestion window outlives a change of parameters.
+func (g *segmenter) Inherit(old Shaper, _ int) {
+	if o, ok := old.(*segmenter); ok && o.sender.window.kind == g.sender.window.kind {
+		g.sender.window.cwnd, g.sender.window.ssthresh = o.sender.window.cwnd, o.sender.window.ssthresh
+	}
 }
 
 // Shape implements Shaper.

@@ -43,3 +43,10 @@ func (d Delay) NewDatagram(s Site) DatagramShaper {
 		emit(p)
 	})
 }
+
+func (d *Delay) fields() []Field {
+	return []Field{
+		{"latency", &d.Latency, 1}, {"jitter", &d.Jitter, 1}, {"correlation", &d.Distribution.Correlation, 1},
+		{"distribution", &d.Distribution.Spread, 1}, {"table", &d.Distribution.Table, 1}, {"in_order", &d.InOrder, 1},
+	}
+}

@@ -20,3 +20,5 @@ func (d Drop) NewDatagram(s Site) DatagramShaper {
 		}
 	})
 }
+
+func (d *Drop) fields() []Field { return d.Loss.fields() }

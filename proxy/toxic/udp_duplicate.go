@@ -49,3 +49,7 @@ func (d Duplicate) NewDatagram(s Site) DatagramShaper {
 		}
 	})
 }
+
+func (d *Duplicate) fields() []Field {
+	return []Field{{"rate", &d.Rate, 1}, {"copies", &d.Copies, 1}, {"delay", &d.Delay, 1}}
+}

@@ -1,7 +1,6 @@
 package toxic
 
 import (
-	"math"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
@@ -10,9 +9,9 @@ import (
 // Rate lets datagrams through at a rate, each by itself as a whole, and has a queue before it that drops what finds no room
 // (tail drop). It counts payload only.
 type Rate struct {
-	// Rate is in kilobytes (1000 bytes) per second, 0 or more; at 0 everything is dropped.
+	// Rate is in bytes per second, 0 or more; at 0 everything is dropped. The attribute is in KB/s, of 1000 bytes.
 	Rate shape.Value
-	// Queue is the room for datagrams that wait, that under way included, in bytes, 0 or more; 0 stands for 65536. A datagram
+	// Queue is the room for datagrams that wait, that under way included, in bytes, 0 to 2^30; 0 stands for 65536. A datagram
 	// that finds the queue empty is always let in.
 	Queue shape.Value
 }
@@ -24,10 +23,10 @@ func (Rate) Type() string { return "udp_rate" }
 
 // Validate implements Datagram.
 func (r Rate) Validate() error {
-	if err := within("rate", r.Rate, 0, math.Inf(1)); err != nil {
+	if err := within("rate", r.Rate, 0, 1e12); err != nil {
 		return err
 	}
-	return within("queue", r.Queue, 0, math.Inf(1))
+	return within("queue", r.Queue, 0, 1<<30)
 }
 
 // NewDatagram implements Datagram.
@@ -43,7 +42,7 @@ func (r Rate) NewDatagram(s Site) DatagramShaper {
 			return
 		}
 		at := since(p.Due, s.Began)
-		perSecond := r.Rate.At(at) * 1000
+		perSecond := r.Rate.At(at)
 		waiting := max(free-p.Due, 0)
 		if perSecond <= 0 || waiting > 0 && waiting.Seconds()*perSecond+float64(len(p.Data)) > r.Queue.At(at) {
 			return
@@ -53,3 +52,5 @@ func (r Rate) NewDatagram(s Site) DatagramShaper {
 		emit(p)
 	})
 }
+
+func (r *Rate) fields() []Field { return []Field{{"rate", &r.Rate, 1000}, {"queue", &r.Queue, 1}} }

@@ -61,6 +61,10 @@ func (r Reorder) NewDatagram(s Site) DatagramShaper {
 	return &reorderer{toxic: r, began: s.Began, rand: s.Rand}
 }
 
+func (r *Reorder) fields() []Field {
+	return []Field{{"rate", &r.Rate, 1}, {"packets", &r.Packets, 1}, {"delay", &r.Delay, 1}}
+}
+
 // reorderer is the running form of Reorder.
 type reorderer struct {
 	toxic Reorder

@@ -23,3 +23,5 @@ func (t Truncate) NewDatagram(s Site) DatagramShaper {
 		emit(p)
 	})
 }
+
+func (t *Truncate) fields() []Field { return []Field{{"bytes", &t.Bytes, 1}} }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +24,8 @@ func content(n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{1}), n)
 }
 
-// serve answers on all connections of l until it is closed.
-func serve(l net.Listener) {
+// serve answers on all connections of l until it is closed. done is called with a connection when an answer has been written.
+func serve(l net.Listener, done func(net.Conn)) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -45,6 +46,7 @@ func serve(l net.Listener) {
 				if _, err := c.Write(answers[n]); err != nil {
 					return
 				}
+				done(c)
 			}
 		}()
 	}
@@ -65,6 +67,7 @@ func ask(c net.Conn, n int64, answer []byte) (time.Duration, error) {
 // load is what is asked of a path.
 type load struct {
 	bulk        int64 // bytes in one answer
+	streams     int   // such answers, side by side
 	calls       int   // answers of 200 B, on each of several connections
 	messages    int   // of 64 KiB, on each of several connections
 	connections int
@@ -72,33 +75,82 @@ type load struct {
 
 // outcome is what a client sees.
 type outcome struct {
-	goodput  float64 // Mbit/s of the bulk answer
+	goodput  float64 // Mbit/s, mean of the bulk answers
 	calls    []time.Duration
 	messages []time.Duration // sorted, both
+	left     int             // calls and messages left out because the machine paused
 }
 
-// run puts a load on what dial connects to. ready is called when connections stand and before anything is asked.
-func run(dial func() (net.Conn, error), l load, ready func()) (outcome, error) {
+// part is one part of a load.
+type part int
+
+const (
+	bulk part = iota
+	calls
+	messages
+	parts
+)
+
+// run puts a load on what dial connects to for each part. ready is called when the connections of a part stand and before
+// anything is asked.
+func run(dial func(part) (net.Conn, error), l load, ready func()) (outcome, error) {
 	var o outcome
-	took, err := repeat(dial, 1, 1, l.bulk, ready)
-	if err != nil {
-		return o, fmt.Errorf("bulk: %w", err)
-	}
-	o.goodput = float64(l.bulk) * 8 / took[0].Seconds() / 1e6
-	if o.calls, err = repeat(dial, l.connections, l.calls, requestSize, ready); err != nil {
-		return o, fmt.Errorf("calls: %w", err)
-	}
-	if o.messages, err = repeat(dial, l.connections, l.messages, 64<<10, ready); err != nil {
-		return o, fmt.Errorf("messages: %w", err)
+	for p, ask := range [parts]struct {
+		connections, n int
+		size           int64
+	}{bulk: {l.streams, 1, l.bulk}, calls: {l.connections, l.calls, requestSize}, messages: {l.connections, l.messages, 64 << 10}} {
+		took, left, err := repeat(func() (net.Conn, error) { return dial(part(p)) }, ask.connections, ask.n, ask.size, ready)
+		if err != nil {
+			return o, fmt.Errorf("part %d: %w", p, err)
+		}
+		o.left += left
+		switch part(p) {
+		case bulk:
+			for _, t := range took {
+				o.goodput += float64(l.bulk) * 8 / t.Seconds() / 1e6 / float64(l.streams)
+			}
+		case calls:
+			o.calls = took
+		case messages:
+			o.messages = took
+		}
 	}
 	return o, nil
 }
 
-// repeat asks n times for size bytes on each of several connections and returns the sorted times. The bytes are checked.
-func repeat(dial func() (net.Conn, error), connections, n int, size int64, ready func()) ([]time.Duration, error) {
+// pauses is how long the machine has kept this process from running in all, in pauses of more than 20 ms.
+type pauses struct {
+	total atomic.Int64
+	stop  chan struct{}
+}
+
+func watchPauses() *pauses {
+	p := &pauses{stop: make(chan struct{})}
+	go func() {
+		const nap, longest = 5 * time.Millisecond, 20 * time.Millisecond
+		for before := time.Now(); ; {
+			select {
+			case <-p.stop:
+				return
+			case <-time.After(nap):
+			}
+			now := time.Now()
+			if late := now.Sub(before) - nap; late > longest {
+				p.total.Add(int64(late))
+			}
+			before = now
+		}
+	}()
+	return p
+}
+
+// repeat asks n times for size bytes on each of several connections and returns the sorted times. The bytes are checked. If
+// there are several of them, answers are left out during which the machine has paused.
+func repeat(dial func() (net.Conn, error), connections, n int, size int64, ready func()) ([]time.Duration, int, error) {
 	var all []time.Duration
-	var mu sync.Mutex
+	var left int
 	var failed error
+	var mu sync.Mutex // guards all, left and failed
 	var w sync.WaitGroup
 	hash := sha256.New()
 	_, _ = io.Copy(hash, content(size))
@@ -107,23 +159,30 @@ func repeat(dial func() (net.Conn, error), connections, n int, size int64, ready
 	for i := range conns {
 		c, err := dial()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		defer c.Close()
 		conns[i] = c
 	}
 	ready()
+	paused := watchPauses()
+	defer close(paused.stop)
 	for _, c := range conns {
 		w.Go(func() {
 			answer := make([]byte, size)
 			for range n {
+				before := paused.total.Load()
 				took, err := ask(c, size, answer)
 				if sum := sha256.Sum256(answer); err == nil && !bytes.Equal(sum[:], want) {
 					err = errors.New("sha256 differs")
 				}
 				mu.Lock()
-				all = append(all, took)
 				failed = errors.Join(failed, err)
+				if n > 1 && paused.total.Load() != before {
+					left++
+				} else {
+					all = append(all, took)
+				}
 				mu.Unlock()
 				if err != nil {
 					return
@@ -133,7 +192,7 @@ func repeat(dial func() (net.Conn, error), connections, n int, size int64, ready
 	}
 	w.Wait()
 	slices.Sort(all)
-	return all, failed
+	return all, left, failed
 }
 
 func percentile(sorted []time.Duration, p int) time.Duration {
