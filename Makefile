@@ -18,6 +18,7 @@ UNIT = $$($(GO) list ./... | grep -v '/test/e2e')
 # Modules of their own under test/, which keep heavy dependencies out of the product.
 MODULES := test/cluster test/tools test/bench
 LINT := $(GO) tool -modfile=test/tools/go.mod golangci-lint
+CONTROLLER_GEN := $(GO) tool -modfile=test/tools/go.mod controller-gen
 
 .PHONY: help
 help: ## List the targets.
@@ -89,6 +90,11 @@ fmt: ## Format the code as lint wants it.
 .PHONY: generate
 generate: ## Rewrite generated Go code.
 	cd test/tools && $(GO) run ./protogen ../../cmd/whoami/whoamigrpc/whoami.proto
+	$(CONTROLLER_GEN) object paths=./api/...
+
+.PHONY: manifests
+manifests: ## Rewrite the custom resource definitions in config/crd.
+	$(CONTROLLER_GEN) crd:crdVersions=v1,allowDangerousTypes=true paths=./api/... output:crd:dir=config/crd
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs of golden tests; read the difference before you commit it.

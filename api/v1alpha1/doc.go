@@ -1,5 +1,8 @@
 // Package v1alpha1 holds the names and types of the API group breakwater-gateway.io/v1alpha1: what users write in their
 // objects. It carries no logic.
+//
+// +kubebuilder:object:generate=true
+// +groupName=breakwater-gateway.io
 package v1alpha1
 
 const (
