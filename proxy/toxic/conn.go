@@ -1,26 +1,198 @@
 package toxic
 
-import "net"
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-// Conn is a connection whose reads and writes pass through the toxics of a Slot.
+// Conn is a connection whose reads and writes pass through the toxics of a Slot. As long as none has acted it costs next to nothing;
+// from then on a Link runs between it and the connection below, in two goroutines, which end when that does. Like any net.Conn it
+// may be used by several goroutines at once.
 type Conn struct {
-	net.Conn
+	below   net.Conn
+	slot    *Slot
+	side    Side
+	options Options
+	unwatch func()
+
+	near atomic.Pointer[memory] // our end of the way to the link, once there is one
+
+	mu       sync.Mutex // guards what follows, and the step from direct use to a link
+	isClosed bool
+	reads    time.Time     // deadline
+	writes   time.Time     // deadline
+	done     chan struct{} // closed when the link has ended
+
+	direct sync.RWMutex // read-held while below is used without a link
 }
+
+var _ net.Conn = (*Conn)(nil)
+
+// closingTime bounds how long toxics may hold back what was written before Close.
+const closingTime = time.Minute
 
 // NewConn returns a Conn on nc, which it closes. side says which peer is at the far end: what is written to a client moves
 // downstream, what is written to an endpoint upstream.
-func NewConn(nc net.Conn, slot *Slot, side Side, o Options) *Conn { return &Conn{nc} }
+func NewConn(nc net.Conn, slot *Slot, side Side, o Options) *Conn {
+	c := &Conn{below: nc, slot: slot, side: side, options: o}
+	c.unwatch = slot.watch(c.changed)
+	c.changed()
+	return c
+}
 
 // NetConn returns the connection below.
-func (c *Conn) NetConn() net.Conn { return c.Conn }
+func (c *Conn) NetConn() net.Conn { return c.below }
+
+// changed starts a link when there is something for it to do.
+func (c *Conn) changed() {
+	if c.near.Load() != nil || c.slot.Empty() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.near.Load() != nil || c.isClosed {
+		return
+	}
+	near, far := newMemory(c.below.LocalAddr(), c.below.RemoteAddr())
+	_ = near.SetReadDeadline(c.reads)
+	_ = near.SetWriteDeadline(c.writes)
+	c.done = make(chan struct{})
+	c.near.Store(near)
+	_ = c.below.SetReadDeadline(past) // who waits below comes here
+	if resumes(c.below) {
+		_ = c.below.SetWriteDeadline(past)
+	}
+	go c.link(far)
+}
+
+// link runs until the connection has ended.
+func (c *Conn) link(far *memory) {
+	defer close(c.done)
+	c.direct.Lock() // nobody uses the connection below any more
+	_ = c.below.SetDeadline(time.Time{})
+	c.direct.Unlock()
+	if c.side == ClientSide {
+		Link(c.below, far, c.slot, c.options)
+	} else {
+		Link(far, c.below, c.slot, c.options)
+	}
+}
+
+// Read implements net.Conn.
+func (c *Conn) Read(p []byte) (int, error) {
+	if n, err, ok := c.directly(c.below.Read, p); ok {
+		return n, err
+	}
+	return c.near.Load().Read(p)
+}
+
+// Write implements net.Conn. Bytes that are held back count as written.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err, ok := c.directly(c.below.Write, p)
+	if ok {
+		return n, err
+	}
+	rest, err := c.near.Load().Write(p[n:])
+	return n + rest, err
+}
+
+// directly uses the connection below if there is no link. If one comes into being meanwhile ok is false, and n bytes are done.
+func (c *Conn) directly(use func([]byte) (int, error), p []byte) (n int, err error, ok bool) {
+	if c.near.Load() != nil {
+		return 0, nil, false
+	}
+	c.direct.RLock()
+	defer c.direct.RUnlock()
+	if c.near.Load() != nil {
+		return 0, nil, false
+	}
+	n, err = use(p)
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.near.Load() != nil {
+		return n, nil, false
+	}
+	return n, err, true
+}
+
+// Close implements net.Conn. What has been written before is still delivered, as late as toxics make it, within a minute.
+func (c *Conn) Close() error {
+	c.unwatch()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isClosed {
+		return net.ErrClosed
+	}
+	c.isClosed = true
+	near := c.near.Load()
+	if near == nil {
+		return c.below.Close()
+	}
+	below, done := c.below, c.done
+	late := time.AfterFunc(closingTime, func() { _ = below.Close() })
+	go func() {
+		<-done
+		late.Stop()
+	}()
+	return near.Close()
+}
+
+// Reset closes the connection so that the peer sees RST. What toxics hold back is lost.
+func (c *Conn) Reset() {
+	c.unwatch()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isClosed {
+		return
+	}
+	c.isClosed = true
+	reset(c.below)
+	if near := c.near.Load(); near != nil {
+		near.Reset()
+	}
+}
 
 // CloseWrite ends the direction towards the peer and leaves the other open.
 func (c *Conn) CloseWrite() error {
-	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if near := c.near.Load(); near != nil {
+		return near.CloseWrite()
 	}
-	return c.Conn.Close()
+	return (&writer{nc: c.below}).closeWrite()
 }
 
-// Reset closes the connection so that the peer sees RST.
-func (c *Conn) Reset() { reset(c.Conn) }
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return c.below.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return c.below.RemoteAddr() }
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadline(t, true, true) }
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(t, true, false) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, false, true) }
+
+func (c *Conn) setDeadline(t time.Time, reads, writes bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var nc net.Conn = c.below
+	if near := c.near.Load(); near != nil {
+		nc = near
+	}
+	var err error
+	if reads {
+		c.reads, err = t, nc.SetReadDeadline(t)
+	}
+	if writes {
+		c.writes = t
+		err = errors.Join(err, nc.SetWriteDeadline(t))
+	}
+	return err
+}

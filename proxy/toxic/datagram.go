@@ -1,6 +1,13 @@
 package toxic
 
 import (
+	"container/heap"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
@@ -8,24 +15,341 @@ import (
 // datagrams that are not held back are delivered by the caller of Pass, others by a timer. All methods may be called
 // concurrently.
 type DatagramLink struct {
+	slot    *Slot
 	deliver func(d proxy.Direction, p []byte)
+	buffer  int
+	began   time.Time
+	unwatch func()
+	flows   [2]flow // by proxy.Direction
 }
 
 // DatagramResult says what a DatagramLink has done.
 type DatagramResult struct {
 	Upstream, Downstream int64 // bytes delivered to the endpoint and to the client
 	Dropped              int64 // datagrams, in both directions, by toxics and for want of room
-	Err                  error // the panic of a toxic and its stack; the session drops everything after it
+	Err                  error // the panic of a toxic and its stack; its direction drops everything after it
 }
 
 // NewDatagramLink returns a DatagramLink that hands what it lets through to deliver, which must not keep p, must not block, and
-// must not call the DatagramLink. Calls for one direction follow each other.
+// must not call the DatagramLink or set the Slot. Calls for one direction follow each other. Of the options, Buffer counts: what
+// finds no room is dropped.
 func NewDatagramLink(slot *Slot, deliver func(d proxy.Direction, p []byte), o Options) *DatagramLink {
-	return &DatagramLink{deliver}
+	if o.Buffer <= 0 {
+		o.Buffer = DefaultBuffer
+	}
+	l := &DatagramLink{slot: slot, deliver: deliver, buffer: o.Buffer, began: time.Now()}
+	for i := range l.flows {
+		f := &l.flows[i]
+		f.link, f.direction = l, proxy.Direction(i)
+	}
+	l.unwatch = slot.watch(l.changed)
+	return l
 }
 
-// Pass takes a datagram that moves in direction d. It does not keep p.
-func (l *DatagramLink) Pass(d proxy.Direction, p []byte) { l.deliver(d, p) }
+// Pass takes a datagram that moves in direction d. It may change p, but does not keep it.
+func (l *DatagramLink) Pass(d proxy.Direction, p []byte) {
+	f := &l.flows[d]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		f.dropped++
+	}
+	f.run(func() {
+		if len(f.stages) == 0 && f.waiting.Len() == 0 {
+			f.arrived(p)
+			return
+		}
+		f.shape(f.first(), Packet{Data: p, Due: f.now})
+		f.advance()
+	})
+}
 
 // Close ends the session and drops what is held back. Nothing is delivered once it has returned.
-func (l *DatagramLink) Close() DatagramResult { return DatagramResult{} }
+func (l *DatagramLink) Close() DatagramResult {
+	l.unwatch()
+	var r DatagramResult
+	for i := range l.flows {
+		f := &l.flows[i]
+		f.mu.Lock()
+		if !f.isClosed {
+			f.isClosed = true
+			if f.timer != nil {
+				f.timer.Stop()
+			}
+			for _, st := range f.stages {
+				st.finish()
+			}
+			for _, w := range f.waiting {
+				w.block.free()
+			}
+			f.stages, f.waiting = nil, nil
+		}
+		r.Dropped += f.dropped
+		if f.err != nil {
+			r.Err = f.err
+		}
+		f.mu.Unlock()
+	}
+	r.Downstream, r.Upstream = l.flows[proxy.Downstreamward].bytes, l.flows[proxy.Upstreamward].bytes
+	return r
+}
+
+// changed lets the flows follow the Slot in a while: it may be called where deliver must not.
+func (l *DatagramLink) changed() {
+	for i := range l.flows {
+		f := &l.flows[i]
+		time.AfterFunc(0, f.wake)
+	}
+}
+
+// flow is one direction of a DatagramLink.
+type flow struct {
+	link      *DatagramLink
+	direction proxy.Direction
+
+	mu       sync.Mutex // guards what follows
+	seen     *[]decided
+	stages   []*packetStage
+	waiting  packets
+	count    uint64 // of packets that have waited, for their order
+	room     int    // bytes taken by them
+	now      time.Duration
+	timer    *time.Timer
+	bytes    int64
+	dropped  int64
+	err      error
+	isClosed bool
+}
+
+// packetStage is one toxic at work on one direction of a session.
+type packetStage struct {
+	decided
+	shaper DatagramShaper
+	emit   func(Packet)
+	seen   int64
+	in     time.Duration
+	passed int // of the datagram that is being shaped
+	lost   int
+	delay  time.Duration
+}
+
+func (st *packetStage) finish() {
+	st.observe(Observation{Applied: true, Final: true, Bytes: st.seen, Delay: st.delay, Lost: st.lost})
+}
+
+// wake is called by timers.
+func (f *flow) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run(f.advance)
+}
+
+// run calls do at the present time and with the present toxics, and sets the timer for what is left.
+func (f *flow) run(do func()) {
+	if f.isClosed || f.err != nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	f.now = time.Since(f.link.began)
+	if list := f.link.slot.current.Load(); list != f.seen {
+		f.set(list)
+	}
+	do()
+	f.schedule()
+}
+
+func (f *flow) schedule() {
+	next := Never
+	if f.waiting.Len() > 0 {
+		next = f.waiting[0].due
+	}
+	for _, st := range f.stages {
+		if h, ok := st.shaper.(Holder); ok {
+			next = min(next, h.Next())
+		}
+	}
+	switch d := next - time.Since(f.link.began); {
+	case next == Never:
+		if f.timer != nil {
+			f.timer.Stop()
+		}
+	case f.timer == nil:
+		f.timer = time.AfterFunc(d, f.wake)
+	default:
+		f.timer.Reset(d)
+	}
+}
+
+// set puts toxics in force. What those held that are gone goes on at once, to those that came behind them.
+func (f *flow) set(list *[]decided) {
+	f.advance()
+	f.seen = list
+	old := f.stages
+	f.stages = nil
+	for _, d := range *list {
+		toxic, isDatagram := d.Toxic.(Datagram)
+		if !isDatagram || !d.applied || d.Direction != f.direction {
+			continue
+		}
+		if at := slices.IndexFunc(old, func(st *packetStage) bool { return st.Active == d.Active }); at >= 0 {
+			f.stages = append(f.stages, old[at])
+			continue
+		}
+		s := Site{Direction: f.direction, Rand: d.Key.Rand(d.Ordinal), Shared: d.Shared}
+		if !d.Began.IsZero() {
+			s.Began = d.Began.Sub(f.link.began)
+		}
+		st := &packetStage{decided: d, shaper: toxic.NewDatagram(s)}
+		st.emit = func(p Packet) { f.emitted(st, p) }
+		f.stages = append(f.stages, st)
+	}
+	behind := (*packetStage)(nil) // the next one that is still there
+	heirs := map[*packetStage]*packetStage{}
+	for _, st := range slices.Backward(old) {
+		if slices.Contains(f.stages, st) {
+			behind = st
+		} else {
+			heirs[st] = behind
+		}
+	}
+	for i := range f.waiting {
+		w := &f.waiting[i]
+		if _, gone := heirs[w.from]; gone {
+			w.due = min(w.due, f.now)
+		}
+		if heir, gone := heirs[w.to]; gone {
+			w.to = heir
+		}
+	}
+	heap.Init(&f.waiting)
+	for _, st := range old {
+		if heir, gone := heirs[st]; gone {
+			if h, ok := st.shaper.(Holder); ok {
+				h.Release(Never, func(p Packet) { f.wait(heir, nil, Packet{Data: p.Data, Due: f.now}) })
+			}
+			st.finish()
+		}
+	}
+	f.advance()
+}
+
+func (f *flow) first() *packetStage {
+	if len(f.stages) == 0 {
+		return nil
+	}
+	return f.stages[0]
+}
+
+func (f *flow) after(st *packetStage) *packetStage {
+	if i := slices.Index(f.stages, st); i >= 0 && i+1 < len(f.stages) {
+		return f.stages[i+1]
+	}
+	return nil
+}
+
+// shape gives p to a stage; nil is the end of the way.
+func (f *flow) shape(st *packetStage, p Packet) {
+	if st == nil {
+		f.arrived(p.Data)
+		return
+	}
+	st.seen += int64(len(p.Data))
+	st.in, st.passed = p.Due, 0
+	st.shaper.ShapePacket(p, st.emit)
+	if _, holds := st.shaper.(Holder); st.passed == 0 && !holds {
+		st.lost++
+		f.dropped++
+	}
+}
+
+// emitted takes what a stage lets out.
+func (f *flow) emitted(st *packetStage, p Packet) {
+	st.passed++
+	if p.Due != Never {
+		st.delay = max(st.delay, p.Due-st.in)
+	}
+	f.wait(f.after(st), st, p)
+}
+
+// wait keeps p until it is due at a stage.
+func (f *flow) wait(to, from *packetStage, p Packet) {
+	if p.Due <= f.now && f.waiting.Len() == 0 && to == nil {
+		f.arrived(p.Data)
+		return
+	}
+	class := classFor(len(p.Data))
+	if f.room+classes[class] > f.link.buffer || len(p.Data) > classes[class] {
+		f.dropped++
+		return
+	}
+	b := newBlock(class)
+	b.data = b.data[:copy(b.data, p.Data)]
+	f.room += b.cost()
+	f.count++
+	heap.Push(&f.waiting, waitingPacket{block: b, due: p.Due, number: f.count, to: to, from: from})
+}
+
+// advance moves everything that is due.
+func (f *flow) advance() {
+	for {
+		for _, st := range f.stages {
+			if h, ok := st.shaper.(Holder); ok && h.Next() <= f.now {
+				st.in = f.now
+				h.Release(f.now, st.emit)
+			}
+		}
+		if f.waiting.Len() == 0 || f.waiting[0].due > f.now {
+			return
+		}
+		w := heap.Pop(&f.waiting).(waitingPacket)
+		f.room -= w.block.cost()
+		f.shape(w.to, Packet{Data: w.block.data, Due: w.due})
+		w.block.free()
+	}
+}
+
+func (f *flow) arrived(p []byte) {
+	f.bytes += int64(len(p))
+	f.link.deliver(f.direction, p)
+}
+
+// waitingPacket is a datagram that waits to come to a stage.
+type waitingPacket struct {
+	block    *block
+	due      time.Duration
+	number   uint64
+	to, from *packetStage
+}
+
+// packets is a heap by due, then in the order of arrival.
+type packets []waitingPacket
+
+// Len implements heap.Interface.
+func (p packets) Len() int { return len(p) }
+
+// Less implements heap.Interface.
+func (p packets) Less(i, j int) bool {
+	if p[i].due != p[j].due {
+		return p[i].due < p[j].due
+	}
+	return p[i].number < p[j].number
+}
+
+// Swap implements heap.Interface.
+func (p packets) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+
+// Push implements heap.Interface.
+func (p *packets) Push(x any) { *p = append(*p, x.(waitingPacket)) }
+
+// Pop implements heap.Interface.
+func (p *packets) Pop() any {
+	last := len(*p) - 1
+	x := (*p)[last]
+	(*p)[last] = waitingPacket{}
+	*p = (*p)[:last]
+	return x
+}

@@ -30,6 +30,7 @@ type direction struct {
 	isGone  bool // nobody is there to take anything
 	wake    chan struct{}
 	timer   *time.Timer // of sleep
+	passer  *passer     // nil until it is of use
 	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
 	isBusy atomic.Bool
 }
@@ -160,6 +161,9 @@ func (d *direction) passEnd(end End) {
 	}
 	_ = d.dst.closeWrite()
 	d.link.shut()
+	if m, ok := d.src.nc.(*memory); ok && m.isAlone() {
+		d.link.end(Close, Result{Cause: ByPeers, Side: d.from()}) // nobody reads the other direction
+	}
 }
 
 // fill waits for bytes, for the time at which something is due, or for a change.

@@ -72,6 +72,8 @@ func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}
+	client, stopClient := interruptible(client)
+	endpoint, stopEndpoint := interruptible(endpoint)
 	l := &link{slot: slot, options: o, began: time.Now()}
 	up := l.newDirection(proxy.Upstreamward, client, endpoint)
 	down := l.newDirection(proxy.Downstreamward, endpoint, client)
@@ -86,6 +88,8 @@ func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
 	down.chain.close()
 	_ = client.Close()
 	_ = endpoint.Close()
+	stopClient()
+	stopEndpoint()
 	l.result.Upstream, l.result.Downstream = up.written, down.written
 	return l.result
 }

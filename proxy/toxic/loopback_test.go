@@ -83,7 +83,7 @@ func act(name string, d proxy.Direction, toxic proxy.Toxic) Active {
 	return Active{Entry: e}
 }
 
-func ms(n float64) shape.Value { return shape.Const(n) }
+func fixed(n float64) shape.Value { return shape.Const(n) }
 
 func read(t testing.TB, c net.Conn, n int) []byte {
 	t.Helper()
@@ -142,9 +142,9 @@ func TestLinkCarriesMuch(t *testing.T) {
 	}
 	for name, as := range map[string][]Active{
 		"nothing": nil, "noop": {act("n", proxy.Downstreamward, Noop{})},
-		"latency": {act("n", proxy.Downstreamward, Latency{Latency: ms(50)})},
-		"slicer":  {act("n", proxy.Downstreamward, Slicer{AverageSize: ms(9000), SizeVariation: ms(500)})},
-		"rate":    {act("n", proxy.Downstreamward, Bandwidth{Rate: ms(100e6)})},
+		"latency": {act("n", proxy.Downstreamward, Latency{Latency: fixed(50)})},
+		"slicer":  {act("n", proxy.Downstreamward, Slicer{AverageSize: fixed(9000), SizeVariation: fixed(500)})},
+		"rate":    {act("n", proxy.Downstreamward, Bandwidth{Rate: fixed(100e6)})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, Options{}, as...)
@@ -163,7 +163,7 @@ func TestLinkCarriesMuch(t *testing.T) {
 }
 
 func TestLatencyOnLoopback(t *testing.T) {
-	r := newRig(t, Options{}, act("l", proxy.Downstreamward, Latency{Latency: ms(50)}))
+	r := newRig(t, Options{}, act("l", proxy.Downstreamward, Latency{Latency: fixed(50)}))
 	for range 5 {
 		began := time.Now()
 		write(t, r.endpoint, []byte("x"))
