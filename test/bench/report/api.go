@@ -38,9 +38,9 @@ type APIEdits struct {
 func (e *APIEdits) series() []namedSeries {
 	return []namedSeries{
 		{"API server's answer to live", e.AfterWrite},
+		{"(that, at the earliest)", e.earliest()},
 		{"beginning of the write to live", e.Live},
 		{"(the write itself)", e.Write},
-		{"(that, at the earliest)", e.earliest()},
 		{"(resolution)", e.Unsure},
 	}
 }
