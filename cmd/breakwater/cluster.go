@@ -49,7 +49,7 @@ func (o *clusterOptions) add(f *pflag.FlagSet) {
 
 // config returns the configuration of the controllers, without what the process adds.
 func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, error) {
-	ports, err := parseRange(o.gatewayPorts)
+	ports, err := parseRange("--gateway-ports", o.gatewayPorts)
 	if err != nil {
 		return controllers.Config{}, err
 	}
@@ -72,7 +72,7 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 			return controllers.Config{}, fmt.Errorf("no --pod-name, and the host has no name: %w", err)
 		}
 	}
-	namespace := firstOf(o.namespace, os.Getenv("POD_NAMESPACE"), "breakwater-system")
+	namespace := o.installation()
 	return controllers.Config{
 		REST:      c,
 		Translate: objects.translate(),
@@ -83,6 +83,11 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 		},
 		Leader: controllers.Leader{Namespace: namespace, Name: o.lease, Identity: name},
 	}, nil
+}
+
+// installation returns the namespace of this installation.
+func (o *clusterOptions) installation() string {
+	return firstOf(o.namespace, os.Getenv("POD_NAMESPACE"), "breakwater-system")
 }
 
 // rest returns how to reach the API server.
@@ -102,17 +107,17 @@ func (o *clusterOptions) rest() (*rest.Config, error) {
 	return c, nil
 }
 
-// parseRange parses "20000-29999".
-func parseRange(s string) (infrastructure.Range, error) {
+// parseRange parses the value of a flag such as "20000-29999".
+func parseRange(flag, s string) (infrastructure.Range, error) {
 	first, last, ok := strings.Cut(s, "-")
 	a, errA := strconv.ParseUint(first, 10, 16)
 	b, errB := strconv.ParseUint(last, 10, 16)
 	r := infrastructure.Range{First: uint16(a), Last: uint16(b)}
 	if !ok || errA != nil || errB != nil {
-		return r, wrong("--gateway-ports %q: want two ports like 20000-29999", s)
+		return r, wrong("%s %q: want two ports like 20000-29999", flag, s)
 	}
 	if err := r.Validate(); err != nil {
-		return r, wrong("--gateway-ports: %w", err)
+		return r, wrong("%s: %w", flag, err)
 	}
 	return r, nil
 }

@@ -29,7 +29,7 @@ func (o *adminOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.pprof, "pprof", false, "offer /debug/pprof on the admin endpoint")
 }
 
-// operator is the running admin endpoint.
+// operator is a running endpoint for operators: the admin endpoint, or the API for Toxiproxy's clients.
 type operator struct {
 	Address net.Addr
 	Failed  chan error // gets why it ended by itself
@@ -43,30 +43,35 @@ func (o *adminOptions) start(c admin.Config, log *slog.Logger) (*operator, error
 	if o.address == "" {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", o.address)
-	if err != nil {
-		return nil, fmt.Errorf("admin endpoint (--admin-address %s): %w", o.address, err)
-	}
 	c.Hosts, c.Pprof = o.hosts, o.pprof
-	p := &operator{Address: ln.Addr(), Failed: make(chan error, 1), server: admin.NewServer(admin.New(c), log), done: make(chan struct{})}
+	return startOperator("admin endpoint", "--admin-address", o.address, admin.NewServer(admin.New(c), log))
+}
+
+// startOperator binds the address that a flag gives and serves on it.
+func startOperator(what, flag, address string, server *http.Server) (*operator, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s (%s %s): %w", what, flag, address, err)
+	}
+	p := &operator{Address: ln.Addr(), Failed: make(chan error, 1), server: server, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		if err := p.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			p.Failed <- fmt.Errorf("admin endpoint: %w", err)
+			p.Failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	}()
 	return p, nil
 }
 
-// adminGrace is how long answers of the admin endpoint may take at the end.
-const adminGrace = time.Second
+// operatorGrace is how long answers of an endpoint for operators may take at the end.
+const operatorGrace = time.Second
 
 // close ends the endpoint. A nil operator has ended.
 func (p *operator) close() error {
 	if p == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), operatorGrace)
 	defer cancel()
 	err := p.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -22,6 +22,7 @@ type processOptions struct {
 	data      dataOptions
 	objects   objectOptions
 	admin     adminOptions
+	toxiproxy toxiproxyOptions
 	accessLog accessLogOptions
 	log       logOptions
 	stop      stopOptions
@@ -33,6 +34,7 @@ func (o *processOptions) groups() []group {
 	gs = append(gs, o.data.groups()...)
 	return append(gs,
 		newGroup("Admin endpoint", o.admin.add),
+		newGroup("API for Toxiproxy's clients", o.toxiproxy.add),
 		newGroup("Logs", func(f *pflag.FlagSet) { o.log.add(f); o.accessLog.add(f) }),
 		newGroup("Stop", o.stop.add),
 	)
@@ -77,6 +79,7 @@ type process struct {
 	source    source
 	accessLog *telemetry.AccessLog // nil: off
 	operator  *operator            // nil: off
+	toxiproxy *toxiproxyAPI        // nil: off
 	// serving is called once, when the first configuration serves; nil is nothing. The source's goroutine uses it.
 	serving func()
 	sleep   func(time.Duration)
@@ -116,6 +119,10 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		Snapshot: p.server.Snapshot,
 		Explain:  p.explain,
 	}, log)
+	if err != nil {
+		return nil, err
+	}
+	p.toxiproxy, err = o.toxiproxy.start(nil, log)
 	return p, err
 }
 
@@ -177,6 +184,7 @@ func (p *process) run(ctx context.Context) error {
 		fed <- nil
 	case failure = <-p.dataPlane.failed:
 	case failure = <-p.operator.failed():
+	case failure = <-p.toxiproxy.failed():
 	}
 	stopped := p.shutdown()
 	stopFeeding()
@@ -210,7 +218,7 @@ func (p *process) close() error {
 	cut, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.server.Shutdown(cut) // that it cuts requests off is what is wanted
-	err := p.operator.close()
+	err := errors.Join(p.operator.close(), p.toxiproxy.close())
 	if p.accessLog != nil {
 		err = errors.Join(err, p.accessLog.Close())
 	}

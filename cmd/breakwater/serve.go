@@ -58,6 +58,7 @@ func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	newSource := o.files
 	if o.standalone.dir == "" {
 		newSource = o.controllers
+		o.process.toxiproxy.cluster = &o.cluster
 	}
 	p, err := o.process.newProcess(stdout, log, newSource)
 	if err != nil {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/access"
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
+)
+
+// toxiproxyOptions are the flags of the API for Toxiproxy's clients.
+type toxiproxyOptions struct {
+	address string
+	config  string
+	ports   string
+	seed    uint64
+	strict  bool
+
+	cluster *clusterOptions // nil without a cluster
+}
+
+func (o *toxiproxyOptions) add(f *pflag.FlagSet) {
+	f.StringVar(&o.address, "toxiproxy-address", "",
+		"address of the API for Toxiproxy's clients, e.g. 127.0.0.1:8474 (default off); in a cluster it wants a bearer token")
+	f.StringVar(&o.config, "toxiproxy-config", "", "file of proxies in Toxiproxy's format, made at the start")
+	f.StringVar(&o.ports, "toxiproxy-ports", "", "ports that proxies made through the API may listen on (default any; in a cluster 30000-30099)")
+	f.Uint64Var(&o.seed, "toxiproxy-seed", 0, "makes toxicity and jitter repeatable (default drawn at each start)")
+	f.BoolVar(&o.strict, "toxiproxy-strict", false,
+		"reset connections whose upstream cannot be reached, keep those of a removed timeout, answer 201 to a new toxic, send errors as JSON")
+}
+
+// clusterToxiproxyPorts is where proxies may listen in a cluster if nothing is said.
+const clusterToxiproxyPorts = "30000-30099"
+
+// toxiproxyAPI is the running API.
+type toxiproxyAPI struct {
+	*operator
+	proxies *toxiproxy.Server
+}
+
+// start makes the proxies of the configuration file and binds the API; nil without an address.
+func (o *toxiproxyOptions) start(routes toxiproxy.Routes, log *slog.Logger) (_ *toxiproxyAPI, err error) {
+	if o.address == "" {
+		if o.config != "" {
+			return nil, wrong("--toxiproxy-config needs --toxiproxy-address")
+		}
+		return nil, nil
+	}
+	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes}
+	ports := o.ports
+	if o.cluster != nil {
+		ports = cmp.Or(ports, clusterToxiproxyPorts)
+		c.Refuse = toxiproxy.RefuseLocal
+		if c.Authorize, err = o.cluster.authorizeToxiproxy(); err != nil {
+			return nil, err
+		}
+	} else if at, err := netip.ParseAddrPort(o.address); err != nil || !at.Addr().IsLoopback() {
+		log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", o.address)
+	}
+	if ports != "" {
+		r, err := parseRange("--toxiproxy-ports", ports)
+		if err != nil {
+			return nil, err
+		}
+		c.Ports = toxiproxy.PortRange{First: r.First, Last: r.Last}
+	}
+	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
+	defer func() {
+		if err != nil {
+			api.proxies.Close()
+		}
+	}()
+	if err := o.populate(api.proxies); err != nil {
+		return nil, err
+	}
+	api.operator, err = startOperator("API for Toxiproxy's clients", "--toxiproxy-address", o.address, api.proxies.NewHTTPServer())
+	return api, err
+}
+
+// populate makes the proxies of the configuration file.
+func (o *toxiproxyOptions) populate(proxies *toxiproxy.Server) error {
+	if o.config == "" {
+		return nil
+	}
+	file, err := os.Open(o.config)
+	if err != nil {
+		return fmt.Errorf("read the proxies (--toxiproxy-config): %w", err)
+	}
+	defer file.Close()
+	if err := proxies.Populate(file); err != nil {
+		return fmt.Errorf("make the proxies of --toxiproxy-config %s: %w", o.config, err)
+	}
+	return nil
+}
+
+// close ends the API, its proxies and their connections. A nil API has ended.
+func (a *toxiproxyAPI) close() error {
+	if a == nil {
+		return nil
+	}
+	err := a.operator.close()
+	a.proxies.Close()
+	return err
+}
+
+// failed never delivers for a nil API.
+func (a *toxiproxyAPI) failed() <-chan error {
+	if a == nil {
+		return nil
+	}
+	return a.operator.failed()
+}
+
+// authorizeToxiproxy returns what asks the API server about every request: reading takes the verb get on
+// toxiproxies.breakwater-gateway.io in this installation's namespace, everything else the verb update. No such objects exist; the
+// name is for roles.
+func (o *clusterOptions) authorizeToxiproxy() (func(*http.Request) *toxiproxy.Error, error) {
+	config, err := o.rest()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up the reviews of tokens: %w", err)
+	}
+	reviewer := access.NewReviewer(client, authorizationv1.ResourceAttributes{
+		Namespace: o.installation(), Group: v1alpha1.Group, Resource: "toxiproxies",
+	})
+	return func(r *http.Request) *toxiproxy.Error { return authorize(reviewer, r) }, nil
+}
+
+// authorize decides about one request.
+func authorize(reviewer *access.Reviewer, r *http.Request) *toxiproxy.Error {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return &toxiproxy.Error{Message: "a bearer token is required", Status: http.StatusUnauthorized}
+	}
+	verb := "update"
+	if r.Method == http.MethodGet {
+		verb = "get"
+	}
+	switch _, err := reviewer.Review(r.Context(), token, verb); {
+	case err == nil:
+		return nil
+	case errors.Is(err, access.ErrUnknown):
+		return &toxiproxy.Error{Message: err.Error(), Status: http.StatusUnauthorized}
+	case errors.Is(err, access.ErrForbidden):
+		return &toxiproxy.Error{Message: err.Error(), Status: http.StatusForbidden}
+	default:
+		return &toxiproxy.Error{Message: err.Error(), Status: http.StatusServiceUnavailable}
+	}
+}

@@ -1,0 +1,29 @@
+package toxiproxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// RefuseLocal refuses the addresses by which a proxy could reach this host itself, what runs beside it in a pod, or the
+// link-local services of its network, such as a cloud's metadata. It is a Config.Refuse.
+func RefuseLocal(at netip.AddrPort) error {
+	a := at.Addr().Unmap()
+	switch {
+	case a.IsLoopback(), a.IsUnspecified():
+		return fmt.Errorf("upstream %s: loopback is not allowed", at)
+	case a.IsLinkLocalUnicast(), a.IsLinkLocalMulticast(), a.IsInterfaceLocalMulticast(), a.IsMulticast():
+		return fmt.Errorf("upstream %s: link-local and multicast addresses are not allowed", at)
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return fmt.Errorf("upstream %s: cannot tell whether it is this host: %w", at, err)
+	}
+	for _, o := range own {
+		if p, err := netip.ParsePrefix(o.String()); err == nil && p.Addr().Unmap() == a {
+			return fmt.Errorf("upstream %s: is this host itself", at)
+		}
+	}
+	return nil
+}
