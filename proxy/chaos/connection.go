@@ -17,8 +17,10 @@ type Place struct {
 	Listener proxy.ListenerID
 	Backend  proxy.BackendID // the zero BackendID and Endpoint: none has been picked yet
 	Endpoint proxy.Endpoint
-	Client   netip.Addr
+	Client   netip.AddrPort
 	Datagram bool // a UDP session
+	// Attempt counts the Endpoints tried for one connection of a client, from 1.
+	Attempt int
 }
 
 // Connection is a live connection, or session of datagrams, that is passed on as it is. What Experiments decide for it is in Slot,
@@ -31,7 +33,7 @@ type Connection struct {
 	fixed  bool // no Experiment is added: it belongs to a request
 
 	mu        sync.Mutex // guards what follows
-	place     Place
+	place     Place      // is not changed
 	concern   *concern
 	decisions []decision // one for each Experiment that has looked at it
 	credited  []*budget
@@ -51,21 +53,50 @@ type Outcome struct {
 	Latency              time.Duration
 	Upstream, Downstream int64 // bytes delivered
 	Retries              int   // Endpoints tried beyond the first
+	// Retried: another Endpoint is going to be tried. The rest is not looked at.
+	Retried bool
 }
 
-// Open registers a connection. It must be closed. It must not be called on a nil Engine; see New.
+// Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed. A second attempt for the same
+// client's connection goes on with what was decided at the first. It must not be called on a nil Engine.
 func (e *Engine) Open(p Place) *Connection {
-	c := &Connection{engine: e, place: p}
+	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot()}
+	if p.Attempt > 1 {
+		if before := e.conns.before(p.client()); before != nil {
+			before.mu.Lock()
+			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
+			before.mu.Unlock()
+			for i := range c.decisions {
+				c.decisions[i].again(p.Attempt)
+			}
+		}
+	}
 	e.conns.open(c)
 	return c
 }
 
-// Move says to which Endpoint the connection goes, before it is dialled; again for each retry.
-func (c *Connection) Move(b proxy.BackendID, ep proxy.Endpoint) {
+// again makes a decision that of another attempt.
+func (d *decision) again(attempt int) {
+	if d.cfg.At == proxy.AtBackend {
+		d.attempt, d.ordinal = attempt, attemptOrdinal(d.ordinal&^attemptBits, attempt)
+		d.choose()
+	}
+}
+
+// Dial says what becomes of the dial.
+func (c *Connection) Dial() (h Hold) {
 	c.mu.Lock()
-	c.place.Backend, c.place.Endpoint = b, ep
-	c.mu.Unlock()
-	c.update()
+	defer c.mu.Unlock()
+	for i := range c.decisions {
+		d := &c.decisions[i]
+		acts := func(t *armed) bool {
+			return slices.ContainsFunc(c.actives, func(a toxic.Active) bool { return a.Entry == t.Entry })
+		}
+		if slices.ContainsFunc(d.toxics, acts) {
+			d.dial(&h)
+		}
+	}
+	return h
 }
 
 // Close says what has become of the connection, and takes its toxics out of the Slot.
@@ -78,6 +109,10 @@ func (c *Connection) Close(o Outcome) {
 	concern, touched := c.concern, c.touched
 	c.mu.Unlock()
 	c.end()
+	if o.Retried {
+		c.engine.conns.remember(c)
+		return
+	}
 	if concern == nil {
 		return
 	}
@@ -196,11 +231,11 @@ func (c *Connection) decision(i *interest) *decision {
 	if c.fixed || a.cfg.Token != nil { // a connection cannot bear a token
 		return nil
 	}
-	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client))}
+	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
 	if c.place.Datagram {
 		d.kind = datagrams
 	}
-	d.client = streamKey(a.cfg.SequenceKey, c.place.Client)
+	d.client = streamKey(a.cfg.SequenceKey, c.place.Client.Addr())
 	d.choose()
 	c.decisions = append(c.decisions, d)
 	return &c.decisions[len(c.decisions)-1]
@@ -213,15 +248,49 @@ func (p *Place) target() string {
 	return p.Endpoint.String()
 }
 
-// connections is the registry of live ones, in the order in which they came.
+// client is what tells the connection of a client from all others.
+func (p *Place) client() client { return client{p.Listener, p.Client, p.Datagram} }
+
+type client struct {
+	listener proxy.ListenerID
+	addr     netip.AddrPort
+	datagram bool
+}
+
+// connections is the registry of live ones, in the order in which they came, and of failed attempts that others follow.
 type connections struct {
-	mu   sync.Mutex
-	list list.List // guarded by mu
+	mu     sync.Mutex
+	list   list.List              // guarded by mu
+	failed map[client]*Connection // guarded by mu
+}
+
+// maxFailed bounds the failed attempts that are remembered: those beyond are decided anew.
+const maxFailed = 4096
+
+// remember keeps what an attempt has decided for the one that follows.
+func (r *connections) remember(c *Connection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed == nil {
+		r.failed = map[client]*Connection{}
+	}
+	if len(r.failed) >= maxFailed {
+		clear(r.failed)
+	}
+	r.failed[c.place.client()] = c
+}
+
+// before returns what has been remembered, and forgets it.
+func (r *connections) before(k client) *Connection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.failed[k]
+	delete(r.failed, k)
+	return c
 }
 
 // open adds c, and then decides: a change of Experiments either comes before that or finds c here.
 func (r *connections) open(c *Connection) {
-	c.Slot = toxic.NewSlot()
 	r.mu.Lock()
 	c.at = r.list.PushBack(c)
 	r.mu.Unlock()

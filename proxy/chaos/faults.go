@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -13,11 +14,12 @@ import (
 // Faults are what acts on a request at one Point. A nil *Faults does nothing. What has ended in the meantime, by a deadline or a
 // switch, does nothing any more: waits end at once, and a body that is slowed down goes on as it is.
 type Faults struct {
-	// Slot holds toxics for the connection to the client, or to the Endpoint, nil if there are none. They are taken out of it when
-	// the request ends, or before.
-	Slot  *toxic.Slot
-	steps []running
-	w     proxy.Responder
+	request *Request
+	w       proxy.Responder
+	steps   []running
+	toxics  []decision // that want toxics on the connection
+	place   Place
+	conn    *Connection // once they have been attached
 }
 
 // running is a fault.Step in force.
@@ -110,4 +112,78 @@ func (p *passing) Read(b []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// HasToxics reports whether toxics are to act on the connection to the client, or to the Endpoint: then Attach is to be called.
+func (f *Faults) HasToxics() bool { return f != nil && len(f.toxics) > 0 }
+
+// Attach lets the toxics act on a connection, through its Slot. Nobody else may use the Slot until Detach is called or the request
+// has ended.
+func (f *Faults) Attach(slot *toxic.Slot) {
+	e := f.request.engine
+	f.conn = &Connection{engine: e, fixed: true, admission: admitted, decisions: f.toxics, place: f.place, Slot: slot}
+	e.conns.open(f.conn)
+	f.request.conns = append(f.request.conns, f.conn)
+}
+
+// Detach takes the toxics out of the Slot again.
+func (f *Faults) Detach() {
+	if f != nil && f.conn != nil {
+		f.conn.end()
+	}
+}
+
+// Hold is what becomes of a new connection to an Endpoint.
+type Hold struct {
+	Delay   time.Duration // it is held up for so long
+	Refused bool          // and fails then
+	// Gone is closed once that does not hold any more; nil if nothing is to be waited for.
+	Gone <-chan struct{}
+}
+
+// InForce reports whether Gone has not been closed.
+func (h *Hold) InForce() bool {
+	select {
+	case <-h.Gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// Dial says what becomes of a new connection to the Endpoint.
+func (f *Faults) Dial() (h Hold) {
+	if f == nil {
+		return h
+	}
+	for i := range f.toxics {
+		f.toxics[i].dial(&h)
+	}
+	return h
+}
+
+// dial adds what the toxics do to the opening of a connection.
+func (d *decision) dial(h *Hold) {
+	if d.cfg.At != proxy.AtBackend {
+		return
+	}
+	d.each(func(t *armed) {
+		if !t.inForce() {
+			return
+		}
+		switch v := t.Toxic.(type) {
+		case toxic.Down:
+			h.Refused = true
+		case interface {
+			DialDelay(r *rand.Rand, at time.Duration) (time.Duration, bool)
+		}:
+			delay, dead := v.DialDelay(t.Key.Rand(^d.ordinal), time.Since(t.Began))
+			h.Delay, h.Refused = h.Delay+delay, h.Refused || dead
+		default:
+			return
+		}
+		if h.Gone == nil {
+			h.Gone = t.gone
+		}
+	})
 }

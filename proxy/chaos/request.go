@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -106,8 +107,11 @@ func (r *Request) Client(x *proxy.Exchange, w proxy.Responder) *Faults {
 }
 
 // Attempt returns what acts on the latest attempt, which x describes: Backend, Endpoint, Attempts; nil is nothing. It is called
-// once for each attempt.
+// once for each attempt. A nil Request has none.
 func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
+	if r == nil {
+		return nil
+	}
 	var f *Faults
 	for i := range r.decisions {
 		d := &r.decisions[i]
@@ -137,14 +141,14 @@ func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func
 		return f
 	}
 	if f == nil {
-		f = &Faults{w: w}
+		f = &Faults{request: r, w: w}
 	}
-	bytes := false
+	onBytes := false
 	d.each(func(t *armed) {
 		switch {
 		case !t.inForce():
 		case t.fault == nil:
-			bytes = true
+			onBytes = true
 		default:
 			t.stats.decided.Add(1)
 			f.steps = append(f.steps, t.step(d, w))
@@ -153,27 +157,21 @@ func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func
 			t.logged(name, d.ordinal, decidedInject, 0, delay)
 		}
 	})
-	if bytes {
-		r.pending = append(r.pending, *d)
+	if onBytes {
+		f.toxics = append(f.toxics, *d)
 	}
 	return f
 }
 
-// settle opens the Slot for the toxics in f, and notes that the request is touched.
+// settle notes where f acts, and that the request is touched.
 func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 	if f == nil {
 		return nil
 	}
-	if len(r.pending) > 0 {
-		c := &Connection{engine: r.engine, fixed: true, admission: admitted, decisions: slices.Clone(r.pending)}
-		c.place = Place{Route: x.Route.ID.Object, Listener: x.Listener, Client: x.Request.ClientIP}
-		if x.Backend != nil {
-			c.place.Backend, c.place.Endpoint = x.Backend.Backend, x.Endpoint
-		}
-		r.engine.conns.open(c)
-		f.Slot = c.Slot
-		r.conns = append(r.conns, c)
-		r.pending = r.pending[:0]
+	client := netip.AddrPortFrom(x.Request.ClientIP, x.Request.Peer.Port())
+	f.place = Place{Route: x.Route.ID.Object, Listener: x.Listener, Client: client}
+	if x.Backend != nil {
+		f.place.Backend, f.place.Endpoint = x.Backend.Backend, x.Endpoint
 	}
 	if !r.touched {
 		r.touched = true
@@ -185,7 +183,8 @@ func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 }
 
 // End tells what has become of the request, and gives everything back. The Request and its Faults must not be used any more.
-func (r *Request) End(x *proxy.Exchange, end time.Time) {
+func (r *Request) End(x *proxy.Exchange) {
+	end := time.Now()
 	for _, c := range r.conns {
 		c.end()
 	}
@@ -202,7 +201,7 @@ func (r *Request) End(x *proxy.Exchange, end time.Time) {
 	clear(r.decisions)
 	clear(r.conns)
 	clear(r.flights)
-	*r = Request{engine: r.engine, decisions: r.decisions[:0], flights: r.flights[:0], pending: r.pending[:0], conns: r.conns[:0]}
+	*r = Request{engine: r.engine, decisions: r.decisions[:0], flights: r.flights[:0], conns: r.conns[:0]}
 	r.engine.requests.Put(r)
 }
 

@@ -1,0 +1,307 @@
+package chaos
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+func TestWhoIsConcerned(t *testing.T) {
+	target := func(kind, name, section string) proxy.ExperimentTarget {
+		return proxy.ExperimentTarget{Object: proxy.ObjectID{Kind: kind, Namespace: "shop", Name: name}, Section: section}
+	}
+	for _, c := range []struct {
+		name   string
+		target proxy.ExperimentTarget
+		want   string
+	}{
+		{"its route", target("HTTPRoute", "cart", ""), "a"},
+		{"another route", target("HTTPRoute", "other", ""), ""},
+		{"a route of another kind", target("Ingress", "cart", ""), ""},
+		{"its gateway", target("Gateway", "gw", ""), "a"},
+		{"its section", target("Gateway", "gw", "http"), "a"},
+		{"another section", target("Gateway", "gw", "https"), ""},
+		{"another gateway", target("Gateway", "gw2", ""), ""},
+		{"its service", target("Service", "cart", ""), "a"},
+		{"another service", target("Service", "other", ""), ""},
+		{"another namespace", proxy.ExperimentTarget{Object: proxy.ObjectID{Kind: "HTTPRoute", Namespace: "else", Name: "cart"}}, ""},
+	} {
+		e := newEngine(t, Config{}, with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Targets = []proxy.ExperimentTarget{target("HTTPRoute", "nobody", ""), c.target}
+		}))
+		for range 2 { // the second comes from the cache
+			if got := serve(e, request()); got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+		}
+	}
+}
+
+func TestMatches(t *testing.T) {
+	e := newEngine(t, Config{}, with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+		x.Matches = []proxy.Match{
+			{Path: proxy.PathMatch{Value: "/a"}, Method: "POST"},
+			{Path: proxy.PathMatch{Type: proxy.PathExact, Value: "/p"}, Headers: []proxy.ValueMatch{{Name: "X-A", Value: "1"}}},
+		}
+	}))
+	if got := serve(e, request()); got != "" {
+		t.Errorf("a request that no match selects got %q", got)
+	}
+	if got := serve(e, request("x-a", "1")); got != "a" {
+		t.Errorf("a request that the second match selects got %q", got)
+	}
+	post := request()
+	post.Request.Method, post.Request.Path = []byte("POST"), []byte("/a/b")
+	if got := serve(e, post); got != "a" {
+		t.Errorf("a request that the first match selects got %q", got)
+	}
+	if s := status(t, e, "x"); s.Matched != 2 || s.Injected != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestACMEChallengesAreNeverTouched(t *testing.T) {
+	e := newEngine(t, Config{}, anExperiment("x", abort(503)))
+	x := request()
+	x.Request.Path = []byte("/.well-known/acme-challenge/token")
+	if got := serve(e, x); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// run serves n requests and returns what acted on each.
+func run(e *Engine, n int, fields ...string) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = serve(e, request(fields...))
+	}
+	return all
+}
+
+func TestDecisionsRepeat(t *testing.T) {
+	exp := with(anExperiment("x", delay(1), delay(2)), func(x *proxy.Experiment) {
+		x.Percent = 50
+		x.Toxics[0].Toxicity = 0.5
+		x.Toxics[1].Toxicity = 0.3
+	})
+	const n = 2000
+	first := run(newEngine(t, Config{}, exp), n)
+	if again := run(newEngine(t, Config{}, exp), n); !slices.Equal(first, again) {
+		t.Error("the same order of requests met other faults")
+	}
+	other := run(newEngine(t, Config{}, with(exp, func(x *proxy.Experiment) { x.Seed++ })), n)
+	if slices.Equal(first, other) {
+		t.Error("another seed decides the same")
+	}
+	counts := map[string]float64{}
+	for _, s := range first {
+		counts[s]++
+	}
+	for what, share := range map[string]float64{"a": 0.5 * 0.5 * 0.7, "b": 0.5 * 0.5 * 0.3, "ab": 0.5 * 0.5 * 0.3, "": 0.5 + 0.5*0.5*0.7} {
+		if got := counts[what] / n; math.Abs(got-share) > 4*math.Sqrt(share*(1-share)/n) {
+			t.Errorf("%q on a share of %v, want %v", what, got, share)
+		}
+	}
+}
+
+// Adding a toxic, or an experiment, does not change what others decide.
+func TestOthersKeepTheirDecisions(t *testing.T) {
+	exp := anExperiment("x", delay(1))
+	exp.Percent, exp.Toxics[0].Toxicity = 60, 0.4
+	before := run(newEngine(t, Config{}, exp), 500)
+	after := run(newEngine(t, Config{}, anExperiment("w", delay(5)), with(exp, func(x *proxy.Experiment) {
+		x.Toxics = append([]proxy.ExperimentToxic{{Name: "z", Toxicity: 0.5, Toxic: delay(3)}}, x.Toxics...)
+	})), 500)
+	for i := range before {
+		got := after[i][1:] // without w's, which stands first and always acts
+		if strings.ReplaceAll(got, "z", "") != before[i] {
+			t.Fatalf("request %d: %q, was %q", i, got, before[i])
+		}
+	}
+}
+
+func TestChangesKeepOrdinals(t *testing.T) {
+	exp := anExperiment("x", delay(1))
+	exp.Percent = 50
+	want := run(newEngine(t, Config{}, exp), 200)
+	e := newEngine(t, Config{}, exp)
+	got := run(e, 100)
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+	got = append(got, run(e, 100)...)
+	if !slices.Equal(got, want) {
+		t.Error("a change that does not concern decisions has begun them anew")
+	}
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.UID = "another" })))
+	if s := status(t, e, "x"); s.Matched != 0 {
+		t.Errorf("another object of the same name goes on with %d", s.Matched)
+	}
+	if again := run(e, 100); !slices.Equal(again, want[:100]) {
+		t.Error("another object of the same name does not begin at the first ordinal")
+	}
+}
+
+func TestOrdinalKeyDoesNotDependOnOrder(t *testing.T) {
+	exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
+		x.Percent, x.OrdinalKey = 50, proxy.Key{Type: proxy.HeaderKey, Name: "X-Id"}
+	})
+	decide := func(order []int) map[int]string {
+		e, got := newEngine(t, Config{}, exp), map[int]string{}
+		for _, i := range order {
+			got[i] = serve(e, request("x-id", fmt.Sprint(i)))
+		}
+		return got
+	}
+	var up, down []int
+	for i := range 300 {
+		up, down = append(up, i), append([]int{i}, down...)
+	}
+	a, b := decide(up), decide(down)
+	n := 0
+	for i := range a {
+		if a[i] != b[i] {
+			t.Fatalf("request %d: %q and %q", i, a[i], b[i])
+		}
+		n += len(a[i])
+	}
+	if n < 110 || n > 190 {
+		t.Errorf("%d of 300, want about half", n)
+	}
+}
+
+func TestSequence(t *testing.T) {
+	exp := with(anExperiment("x", abort(503), delay(1)), func(x *proxy.Experiment) {
+		x.Percent = 0 // does not apply
+		x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}, {Count: 1}, {Count: 1, Toxics: []string{"b"}}}
+	})
+	want := []string{"a", "a", "", "b", "", "", ""}
+	if got := run(newEngine(t, Config{}, exp), 7); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	exp = with(exp, func(x *proxy.Experiment) { x.SequenceKey = proxy.Key{Type: proxy.CookieKey, Name: "user"} })
+	e := newEngine(t, Config{}, exp)
+	for i, w := range want {
+		for _, user := range []string{"user=1", "x=user; user=2"} {
+			if got := serve(e, request("Cookie", user)); got != w {
+				t.Errorf("%s, request %d: %q, want %q", user, i, got, w)
+			}
+		}
+	}
+	bad := New(Config{})
+	defer bad.Close()
+	bad.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
+		x.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{"nobody"}}}
+	})))
+	if s := bad.Status()[0]; s.Phase != proxy.ExperimentInvalid || !strings.Contains(s.Problem, "nobody") {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestSequenceKeysAreBounded(t *testing.T) {
+	var s sequences
+	s.take("first")
+	for i := range 2 * maxSequences {
+		s.take(fmt.Sprint(i))
+		if i%100 == 0 {
+			s.take("busy")
+		}
+	}
+	if len(s.places) != maxSequences || s.recent.Len() != maxSequences {
+		t.Errorf("%d and %d keys", len(s.places), s.recent.Len())
+	}
+	if s.take("busy") == 0 {
+		t.Error("a busy key was forgotten")
+	}
+	if s.take("first") != 0 {
+		t.Error("the oldest key was kept")
+	}
+}
+
+// At Backend every attempt counts as a request: with all of attempt 1 aborted by a sequence, the second attempt passes.
+func TestAttempts(t *testing.T) {
+	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+		x.At = proxy.AtBackend
+		x.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{"a"}}}
+	})
+	if got := attempts(newEngine(t, Config{}, exp), request(), endpointAt(1), endpointAt(2)); !slices.Equal(got, []string{"a", ""}) {
+		t.Errorf("%q", got)
+	}
+	exp = with(exp, func(x *proxy.Experiment) { x.Sequence, x.Percent = nil, 50 })
+	e := newEngine(t, Config{}, exp)
+	both, second := 0, 0
+	for range 400 {
+		got := attempts(e, request(), endpointAt(1), endpointAt(2))
+		if got[0] != "" {
+			both++
+			if got[1] != "" {
+				second++
+			}
+		}
+	}
+	if both < 150 || both > 250 || second < both/3 || second > 2*both/3 {
+		t.Errorf("of 400 first attempts %d, of their second ones %d; want about half each", both, second)
+	}
+	if s := status(t, e, "x"); s.Matched != 400 || s.Injected > 400 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Whether requests are tried again does not change what later requests meet.
+func TestRetriesDoNotRenumber(t *testing.T) {
+	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.At, x.Percent = proxy.AtBackend, 50 })
+	one, two := newEngine(t, Config{}, exp), newEngine(t, Config{}, exp)
+	for i := range 200 {
+		a := attempts(one, request(), endpointAt(1))
+		b := attempts(two, request(), endpointAt(1), endpointAt(2), endpointAt(3))
+		if a[0] != b[0] {
+			t.Fatalf("request %d: %q and %q", i, a, b)
+		}
+	}
+}
+
+func TestOneSickEndpoint(t *testing.T) {
+	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+		x.At, x.Endpoints = proxy.AtBackend, proxy.EndpointSelector{Count: 1}
+	})
+	e := newEngine(t, Config{}, exp)
+	got := attempts(e, request(), endpointAt(1), endpointAt(2), endpointAt(3))
+	if n := strings.Count(strings.Join(got, ""), "a"); n != 1 {
+		t.Errorf("%q: want one of three", got)
+	}
+	if again := attempts(e, request(), endpointAt(1), endpointAt(2), endpointAt(3)); !slices.Equal(got, again) {
+		t.Errorf("%q, then %q", got, again)
+	}
+	if got := attempts(e, request(), endpointAt(9)); got[0] != "" {
+		t.Error("a fault at an endpoint that the backend does not have")
+	}
+}
+
+// What Faults say for bytes is only for toxics of bytes, and datagram toxics do not act on requests.
+func TestKindsOfToxics(t *testing.T) {
+	e := newEngine(t, Config{}, anExperiment("x", toxic.Noop{}, delay(1)))
+	x := request()
+	q := e.Begin(x, backendID)
+	f := q.Client(x, nil)
+	if !f.HasToxics() || len(f.steps) != 1 {
+		t.Errorf("%d steps, toxics %v", len(f.steps), f.HasToxics())
+	}
+	slot := toxic.NewSlot()
+	f.Attach(slot)
+	if slot.Empty() {
+		t.Error("nothing in the slot")
+	}
+	q.End(x)
+	if !slot.Empty() {
+		t.Error("the slot has toxics although the request has ended")
+	}
+	e = newEngine(t, Config{}, anExperiment("x", delay(1)))
+	c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+	c.Close(Outcome{})
+	if s := status(t, e, "x"); s.Injected != 0 {
+		t.Error("a fault for requests counts as injected into a stream")
+	}
+}
