@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -51,31 +52,40 @@ func (s *Server) route(st *state, x *proxy.Exchange) *route {
 	return r
 }
 
-// serveRoute runs the Route's steps and gets the response.
+// serveRoute gets the response, with the faults that Experiments have for the request.
 func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Responder) {
 	if r.invalid {
 		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
 		return
 	}
-	if a := runRequest(r.steps, x); a != nil {
-		s.answerFrom(x, w, r, nil, *a)
+	a := attempt{s: s, x: x, w: w, to: w, r: r, share: r.share(), generation: st.generation}
+	if q := s.cfg.Chaos.Begin(x, a.share.id()); q != nil {
+		a.serveFaulty(q)
 		return
 	}
-	sh := r.share()
+	a.serve()
+}
+
+// serve runs the Route's steps and gets the response.
+func (a *attempt) serve() {
+	s, x, r, sh := a.s, a.x, a.r, a.share
+	if answer := runRequest(r.steps, x); answer != nil {
+		s.answerFrom(x, a.to, r, nil, *answer)
+		return
+	}
 	if sh == nil {
-		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errNoBackend})
+		s.fail(x, a.to, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errNoBackend})
 		return
 	}
 	x.Backend = sh.cfg
 	if sh.backend == nil {
-		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errors.New(sh.cfg.Invalid)})
+		s.fail(x, a.to, r, &proxy.Error{Side: proxy.Internal, Op: "pick backend", Status: 500, Err: errors.New(sh.cfg.Invalid)})
 		return
 	}
-	if a := runRequest(sh.steps, x); a != nil {
-		s.answerFrom(x, w, r, sh, *a)
+	if answer := runRequest(sh.steps, x); answer != nil {
+		s.answerFrom(x, a.to, r, sh, *answer)
 		return
 	}
-	a := attempt{s: s, x: x, w: w, r: r, share: sh, generation: st.generation}
 	a.run()
 }
 
@@ -119,8 +129,10 @@ type attempt struct {
 	s     *Server
 	x     *proxy.Exchange
 	w     proxy.Responder
+	to    proxy.Responder // who gets the response: w, or what damages it on its way there
 	r     *route
-	share *share
+	share *share         // nil: the Route has no Backend
+	chaos *chaos.Request // nil: no Experiment looks at the request
 
 	generation uint64 // of the state that the Route was found in
 
@@ -132,7 +144,7 @@ func (a *attempt) run() {
 	b := a.share.backend
 	set := b.endpoints(a.generation)
 	if set == nil {
-		a.s.fail(a.x, a.w, a.r, &proxy.Error{Side: proxy.Internal, Op: "pick endpoint", Status: 500, Err: errUnknown})
+		a.s.fail(a.x, a.to, a.r, &proxy.Error{Side: proxy.Internal, Op: "pick endpoint", Status: 500, Err: errUnknown})
 		return
 	}
 	fresh := false // do not reuse a connection: one has just died
@@ -168,7 +180,7 @@ func (a *attempt) run() {
 	if last == nil {
 		last = &proxy.Error{Side: proxy.Upstream, Op: "pick endpoint", Status: 503, Err: errNoEndpoint}
 	}
-	a.s.fail(a.x, a.w, a.r, last)
+	a.s.fail(a.x, a.to, a.r, last)
 }
 
 const opConnect = "connect"
@@ -188,12 +200,29 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 		m.End(telemetry.Timeout)
 		return err
 	}
-	conn, err := a.connect(e, fresh, limit)
+	f := a.chaos.Attempt(a.x, a.w)
+	if f != nil {
+		defer http1.Limit(a.w, limit)()
+		ended, err := a.inject(f, began)
+		if ended || err != nil {
+			m.End(outcomeOf(err))
+		}
+		if ended {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if limit > 0 {
+			limit = max(limit-time.Since(began), 1)
+		}
+	}
+	conn, err := a.connect(e, fresh, limit, f)
 	if err != nil {
 		m.End(outcomeOf(err))
 		return err
 	}
-	if limit > 0 {
+	if limit > 0 && f == nil {
 		left := max(limit-time.Since(began), 1) // opening the connection has taken some of it
 		defer http1.Limit(a.w, left)()
 	}
@@ -210,20 +239,31 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 		m.End(outcomeOf(err))
 		return err
 	}
-	a.x.UpstreamTime = time.Since(began)
-	m.Head(a.x.UpstreamTime)
-	runResponse(a.share.steps, a.x)
-	runResponse(a.r.steps, a.x)
-	err = a.w.Deliver(a.x, conn)
-	if err != nil {
-		a.x.Failure = err
-	}
+	err = a.deliver(f.Respond(a.x, conn), began)
 	settled = true
-	if conn.Finish() {
+	f.Detach()
+	switch {
+	case !conn.Finish():
+	case f.HasToxics():
+		e.PutVariant(&slotted, conn)
+	default:
 		e.Put(conn)
 	}
 	m.End(outcomeOf(err))
 	return nil
+}
+
+// deliver sends the client what an Endpoint has answered.
+func (a *attempt) deliver(body proxy.Body, began time.Time) *proxy.Error {
+	a.x.UpstreamTime = time.Since(began)
+	a.share.backend.metrics.Head(a.x.UpstreamTime)
+	runResponse(a.share.steps, a.x)
+	runResponse(a.r.steps, a.x)
+	err := a.to.Deliver(a.x, body)
+	if err != nil {
+		a.x.Failure = err
+	}
+	return err
 }
 
 // limit is how long the attempt may take by the Route's timeouts; 0 is no limit.
@@ -242,8 +282,11 @@ func (a *attempt) limit(began time.Time) (time.Duration, *proxy.Error) {
 	return limit, nil
 }
 
-// connect takes a pooled connection or opens one.
-func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration) (*http1.Conn, *proxy.Error) {
+// connect takes a pooled connection or opens one, on which f's toxics act.
+func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration, f *chaos.Faults) (*http1.Conn, *proxy.Error) {
+	if f.HasToxics() {
+		return a.connectSlotted(e, fresh, limit, f)
+	}
 	if !fresh {
 		if c := e.Idle(); c != nil {
 			return c, nil

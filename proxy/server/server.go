@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
@@ -38,6 +39,9 @@ type Config struct {
 	Stream stream.Config
 	// HeaderTimeout bounds the wait for a PROXY protocol header. 0 is 10 s.
 	HeaderTimeout time.Duration
+
+	// Chaos decides which faults act; nil: none ever does. It gets every Snapshot that is served. Who made it closes it.
+	Chaos *chaos.Engine
 
 	Metrics   *telemetry.Metrics   // nil: counted, but shown nowhere
 	AccessLog *telemetry.AccessLog // nil: off
@@ -154,6 +158,7 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 		return fmt.Errorf("apply snapshot: %w", err)
 	}
 	s.state.Store(next)
+	s.cfg.Chaos.Apply(snap)
 	s.unbound = s.bind(next)
 	s.complete = s.complete || s.unbound == nil
 	if prev == nil || prev.snap != snap {

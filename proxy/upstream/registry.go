@@ -18,9 +18,12 @@ type Config struct {
 	AllowPrivateNames bool
 }
 
+// DefaultDialTimeout is the default of Config.DialTimeout.
+const DefaultDialTimeout = 5 * time.Second
+
 func (c Config) withDefaults() Config {
 	if c.DialTimeout <= 0 {
-		c.DialTimeout = 5 * time.Second
+		c.DialTimeout = DefaultDialTimeout
 	}
 	if c.IdleTimeout <= 0 {
 		c.IdleTimeout = time.Minute

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
+)
+
+// id is the Backend that a share goes to; zero without one.
+func (sh *share) id() proxy.BackendID {
+	if sh == nil {
+		return proxy.BackendID{}
+	}
+	return sh.cfg.Backend
+}
+
+// serveFaulty is serve for a request that Experiments look at. Faults at Client come before everything that the Route says.
+func (a *attempt) serveFaulty(q *chaos.Request) {
+	defer q.End(a.x)
+	a.chaos = q
+	f := q.Client(a.x, a.w)
+	if f == nil {
+		a.serve()
+		return
+	}
+	a.to = damaged{a.w, f}
+	if f.HasToxics() {
+		attachClient(a.w, f)
+	}
+	reply, end, err := f.Begin(a.x)
+	switch {
+	case err != nil:
+		a.s.fail(a.x, a.w, a.r, err)
+	case end == fault.FIN:
+		a.x.Response.Status = 0
+		a.w.Abort()
+	case end == fault.RST:
+		a.x.Response.Status = 0
+		a.w.Reset()
+	case reply != nil:
+		if err := a.to.Deliver(a.x, reply.Fill(a.x)); err != nil {
+			a.x.Failure = err
+		}
+	default:
+		a.serve()
+	}
+}
+
+// damaged is a client's end whose responses pass through faults at Client.
+type damaged struct {
+	proxy.Responder
+	faults *chaos.Faults
+}
+
+// Deliver implements proxy.Responder.
+func (d damaged) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
+	return d.Responder.Deliver(x, d.faults.Respond(x, body))
+}
+
+// slottedConn is a connection on which toxics can act.
+type slottedConn struct {
+	*toxic.Conn
+	slot *toxic.Slot
+}
+
+// attachClient lets toxics act on the client's connection. Where the client's protocol has none of its own they do not.
+func attachClient(w proxy.Responder, f *chaos.Faults) {
+	c, ok := http1.Wrapped(w).(slottedConn)
+	if !ok {
+		http1.Wrap(w, func(nc net.Conn) net.Conn {
+			c.slot = toxic.NewSlot()
+			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, toxic.Options{})
+			return c
+		})
+	}
+	if c.slot != nil {
+		f.Attach(c.slot)
+	}
+}
+
+// slotted is the kind of connections to Endpoints on which toxics can act. Between two requests none does.
+var slotted = upstream.Variant{Key: slottedConn{}, Wrap: func(nc net.Conn) net.Conn {
+	slot := toxic.NewSlot()
+	return slottedConn{toxic.NewConn(nc, slot, toxic.EndpointSide, toxic.Options{}), slot}
+}}
+
+var errDown = errors.New("connection refused by a fault")
+
+// connectSlotted is connect for an attempt with toxics.
+func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Duration, f *chaos.Faults) (*http1.Conn, *proxy.Error) {
+	hold := f.Dial()
+	if hold.Refused && hold.Delay == 0 {
+		return nil, &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 502, Retry: true, Err: errDown}
+	}
+	var c *http1.Conn
+	if !fresh && !hold.Refused {
+		c = e.IdleVariant(&slotted)
+	}
+	if c == nil {
+		var err *proxy.Error
+		if c, err = a.dialSlotted(e, limit, hold); err != nil {
+			return nil, err
+		}
+	}
+	f.Attach(c.NetConn().(slottedConn).slot)
+	return c, nil
+}
+
+// dialSlotted opens a connection, for which hold counts as part of the time that it takes.
+func (a *attempt) dialSlotted(e *upstream.Endpoint, limit time.Duration, hold chaos.Hold) (*http1.Conn, *proxy.Error) {
+	began := time.Now()
+	patience := a.s.cfg.Upstream.DialTimeout
+	if patience <= 0 {
+		patience = upstream.DefaultDialTimeout
+	}
+	if hold.Delay > 0 {
+		if err := http1.PauseUntil(a.w, min(hold.Delay, patience), hold.Gone); err != nil {
+			return nil, err
+		}
+		if hold.InForce() && (hold.Refused || hold.Delay >= patience) {
+			return nil, &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 504, Retry: true, Err: context.DeadlineExceeded}
+		}
+	}
+	ctx := a.s.cut
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(limit-time.Since(began), 1))
+		defer cancel()
+	}
+	c, err := e.DialVariant(ctx, &slotted)
+	if err == nil {
+		a.share.backend.metrics.Connect()
+	}
+	return c, err
+}
+
+// inject lets request faults at Backend act on an attempt. ended is true if one of them has answered in the Endpoint's place.
+func (a *attempt) inject(f *chaos.Faults, began time.Time) (ended bool, err *proxy.Error) {
+	reply, end, err := f.Begin(a.x)
+	switch {
+	case err != nil:
+		return false, err
+	case end != fault.None:
+		return false, end.Failure(a.x)
+	case reply != nil:
+		return true, a.deliver(f.Respond(a.x, reply.Fill(a.x)), began)
+	}
+	return false, nil
+}
