@@ -115,7 +115,7 @@ func (d *direction) isStale() bool {
 func (d *direction) write() {
 	p := d.chain.ready()
 	n, err := d.dst.write(p, false)
-	if n < len(p) && err == nil {
+	if n < len(p) && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		d.sent(n)
 		p = p[n:]
 		due := Never
