@@ -2,6 +2,7 @@ package http1
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 	"time"
 
@@ -46,12 +47,20 @@ func (c *serverConn) endDamaged(d *proxy.Damage) {
 	c.down.reset()
 }
 
-// awaitSent waits until the client's host has all that was sent: RST would destroy what is on its way. It gives up if that
-// takes longer than a second, the client has left or the Server stops.
+// awaitSent waits until the client's host has all that was sent: RST would destroy what is on its way. It gives up if nothing
+// moves for a second, the client has left or the Server stops.
 func (c *serverConn) awaitSent() {
 	const step, steps = 2 * time.Millisecond, 500
-	for range steps {
-		if c.base.unsent() == 0 || c.pause(step, nil) != nil {
+	least := math.MaxInt
+	for still := 0; still < steps; still++ {
+		left := c.base.unsent()
+		if left == 0 {
+			return
+		}
+		if left < least {
+			least, still = left, 0
+		}
+		if c.pause(step, nil) != nil {
 			return
 		}
 	}

@@ -180,7 +180,7 @@ func (c *serverConn) readMore(deadline, flags uint64) got {
 func (c *serverConn) park(deadline uint64) got {
 	c.release()
 	if !c.unwrap() {
-		return c.readMore(deadline, idleBit|parkedBit)
+		return gotRequest // wait on, and try again later
 	}
 	c.main.enter(nil, deadline, idleBit|parkedBit)
 	if got := c.enterLot(); got != gotRequest {
