@@ -40,7 +40,8 @@ func Parse(typ string, attributes json.RawMessage, prev proxy.Toxic) (proxy.Toxi
 	return nil, fmt.Errorf("type: %q is no toxic", typ)
 }
 
-// Attributes returns the parameters of a toxic as Parse reads them: numbers, or maps for what changes over time.
+// Attributes returns the parameters of a toxic as Parse reads them: numbers, or maps for what changes over time. Amounts are always
+// there, options only if they are not at their default: Toxiproxy's clients do not know them.
 func Attributes(t proxy.Toxic) map[string]any {
 	for _, d := range definitions() {
 		if d.zero.Type() == t.Type() {
@@ -85,7 +86,9 @@ func define[T interface {
 			t, _ := toxic.(T)
 			all := map[string]any{}
 			for _, f := range fields(&t) {
-				all[f.Name] = f.get()
+				if !f.atDefault() {
+					all[f.Name] = f.get()
+				}
 			}
 			return all
 		},
@@ -138,6 +141,22 @@ func (f Field) set(raw json.RawMessage) error {
 		panic(fmt.Sprintf("toxic: attribute %s has a parameter of type %T", f.Name, f.To))
 	}
 	return nil
+}
+
+// atDefault reports whether the parameter is an option that is not used.
+func (f Field) atDefault() bool {
+	switch to := f.To.(type) {
+	case *float64:
+		return *to == 0
+	case *bool:
+		return !*to
+	case *string:
+		return *to == ""
+	case *Spread:
+		return *to == 0
+	default:
+		return false
+	}
 }
 
 // get returns the parameter for JSON.
