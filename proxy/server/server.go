@@ -35,7 +35,7 @@ type Config struct {
 	Timeouts  http1.Timeouts
 	Upstream  upstream.Config
 	Forwarded Forwarded
-	// Stream configures TCP and UDP; Attempts, AccessLog and Log are taken from here.
+	// Stream configures TCP and UDP; Attempts, Chaos, AccessLog and Log are taken from here.
 	Stream stream.Config
 	// HeaderTimeout bounds the wait for a PROXY protocol header. 0 is 10 s.
 	HeaderTimeout time.Duration
@@ -101,6 +101,9 @@ func New(cfg Config) *Server {
 		cfg.HeaderTimeout = 10 * time.Second
 	}
 	cfg.Stream.Attempts, cfg.Stream.AccessLog, cfg.Stream.Log = cfg.Attempts, cfg.AccessLog, cfg.Log
+	if cfg.Chaos != nil {
+		cfg.Stream.Chaos = streamChaos{cfg.Chaos}
+	}
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
 		streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},

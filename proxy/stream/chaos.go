@@ -33,5 +33,17 @@ type Connection interface {
 	// Dial says what becomes of the dial: it is refused, or it is held up for a time first.
 	Dial() (refused bool, delay time.Duration)
 	// Close is called once, after the end.
-	Close()
+	Close(Ending)
+}
+
+// Ending says what has become of a connection or session.
+type Ending struct {
+	// Retried: its Endpoint could not be reached and another is tried. Then the rest is zero.
+	Retried bool
+	// Failed: no Endpoint could be reached, or the connection to it broke.
+	Failed bool
+	// Latency is the time from the client's coming to having reached the Endpoint; 0 if that was not.
+	Latency  time.Duration
+	Up, Down int64 // bytes passed on
+	Attempts int
 }

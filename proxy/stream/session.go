@@ -438,7 +438,11 @@ func (o *outlet) close(end telemetry.Outcome) {
 		_ = o.conn.Close()
 	}
 	if o.chaos != nil {
-		o.chaos.Close()
+		e := Ending{Retried: end != telemetry.OK}
+		if end == telemetry.OK {
+			e = Ending{Up: o.s.up.Load(), Down: o.s.down.Load(), Attempts: o.s.entry.Attempts}
+		}
+		o.chaos.Close(e)
 	}
 	o.endpoint.End()
 	o.s.backend.Metrics().End(end)

@@ -105,6 +105,7 @@ func (c *conn) serve() {
 	}
 	d := dial{c: c, backend: sh.backend}
 	if end, err := d.run(); err != nil {
+		d.leave(Ending{Failed: end == telemetry.StreamUnreachable, Attempts: c.entry.Attempts})
 		c.refuse(end, err)
 		return
 	}
@@ -124,6 +125,7 @@ func (c *conn) link(d *dial) {
 	c.route.metrics.Up.Add(uint64(r.Upstream))
 	c.route.metrics.Down.Add(uint64(r.Downstream))
 	c.entry.Err = r.Err
+	d.broke = r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide
 	switch r.Cause {
 	case toxic.ByPeers:
 		c.entry.Outcome = telemetry.StreamDone
@@ -160,6 +162,8 @@ type dial struct {
 	nc       net.Conn
 	endpoint *upstream.Endpoint
 	chaos    Connection
+	reached  time.Time
+	broke    bool // the Endpoint's connection, or a toxic broke it
 	end      telemetry.Outcome
 }
 
@@ -220,9 +224,10 @@ func (d *dial) try(e *upstream.Endpoint, cfg *proxy.Backend) (err error) {
 			if d.ctx.Err() != nil {
 				d.end = telemetry.Canceled
 			}
-			d.close()
+			d.settle()
 		}
 	}()
+	d.leave(Ending{Retried: true})
 	if c := d.c.srv.cfg.Chaos; c != nil {
 		d.chaos = c.Open(Place{
 			Listener: d.c.entry.Listener, Route: d.c.route.cfg.ID, Backend: cfg.ID, Endpoint: e.Endpoint(),
@@ -236,7 +241,7 @@ func (d *dial) try(e *upstream.Endpoint, cfg *proxy.Backend) (err error) {
 	if failed != nil {
 		return failed
 	}
-	d.nc = nc
+	d.nc, d.reached = nc, time.Now()
 	m.Connect()
 	if !d.c.opened(nc) {
 		return context.Canceled
@@ -293,16 +298,29 @@ func (d *dial) outcome(end telemetry.StreamEnd) {
 	}
 }
 
-// close ends the attempt: the Endpoint's connection, what acts on it and what is counted.
+// close ends the connection: the Endpoint's, what acts on it and what is counted.
 func (d *dial) close() {
+	d.settle()
+	e := &d.c.entry
+	d.leave(Ending{
+		Failed: d.broke, Latency: d.reached.Sub(e.Start), Up: e.Up, Down: e.Down, Attempts: e.Attempts,
+	})
+}
+
+// settle ends the attempt, but for what acts on it.
+func (d *dial) settle() {
 	if d.nc != nil {
 		_ = d.nc.Close()
 		d.nc = nil
 	}
-	if d.chaos != nil {
-		d.chaos.Close()
-		d.chaos = nil
-	}
 	d.endpoint.End()
 	d.backend.Metrics().End(d.end)
+}
+
+// leave ends what acts on the attempt.
+func (d *dial) leave(e Ending) {
+	if d.chaos != nil {
+		d.chaos.Close(e)
+		d.chaos = nil
+	}
 }
