@@ -8,6 +8,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // fault reports what is wrong with a field.
@@ -43,6 +45,8 @@ func check(object Object, k kind, f fault) {
 		checkService(o, f)
 	case *discoveryv1.EndpointSlice:
 		checkSlice(o, f)
+	case *v1alpha1.NetworkChaos:
+		checkNetworkChaos(o, f)
 	}
 }
 

@@ -40,6 +40,18 @@ func defaultNamespace(object Object) {
 	n.Labels[corev1.LabelMetadataName] = n.Name
 }
 
+// defaultSecret moves stringData to data.
+func defaultSecret(object Object) {
+	s := object.(*corev1.Secret)
+	for key, value := range s.StringData {
+		if s.Data == nil {
+			s.Data = map[string][]byte{}
+		}
+		s.Data[key] = []byte(value)
+	}
+	s.StringData = nil
+}
+
 func defaultSlice(object Object) {
 	s := object.(*discoveryv1.EndpointSlice)
 	for i := range s.Ports {

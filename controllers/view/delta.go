@@ -6,6 +6,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // maxJournal bounds the changes that a View remembers. A build that is further behind looks at everything.
@@ -23,7 +25,8 @@ type Delta struct {
 	// Services that have changed themselves, and those whose EndpointSlices have.
 	Services       map[types.NamespacedName]bool
 	EndpointSlices map[types.NamespacedName]bool
-	// Others: objects of another kind have changed, but for Gateways and their classes.
+	// Others: objects of another kind have changed, but for Gateways and their classes, and for NetworkChaos and what only
+	// those refer to.
 	Others bool
 }
 
@@ -44,6 +47,7 @@ const (
 	changedUDPRoute
 	changedService
 	changedSlice
+	changedChaos // of which every build looks at all
 )
 
 // Revision counts the changes of the View.
@@ -108,6 +112,8 @@ func changeOf(object Object) change {
 		c.kind = changedUDPRoute
 	case *corev1.Service:
 		c.kind = changedService
+	case *v1alpha1.NetworkChaos, *corev1.Secret, *corev1.ConfigMap, *corev1.Pod:
+		c.kind = changedChaos
 	}
 	return c
 }

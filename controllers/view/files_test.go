@@ -106,12 +106,12 @@ func TestFromFiles(t *testing.T) {
 		"kinds that do not exist and kinds without a part": {
 			files: map[string]string{
 				"a.yaml": "apiVersion: networking.k8s.io/v1\nkind: Ingres\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n" +
-					"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
+					"---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\napiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
 			},
 			problems: []string{
 				`a.yaml:1: document 1: Ingres a: kind: there is no kind "Ingres" in networking.k8s.io/v1`,
 				"skipped a.yaml:5: document 2: Deployment a: kind: apps/v1 Deployment has no part in routing and is left out",
-				"skipped a.yaml:9: document 3: ConfigMap a: kind: v1 ConfigMap has no part in routing and is left out",
+				"skipped a.yaml:9: document 3: ServiceAccount a: kind: v1 ServiceAccount has no part in routing and is left out",
 				`a.yaml:13: document 4: Ingress a: kind: there is no kind "Ingress" in networking.k8s.io/v1beta1`,
 			},
 		},

@@ -9,7 +9,10 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // Folder keeps a View as a folder of manifests says, see FromFiles. What has not changed since the last Load is not parsed
@@ -140,7 +143,18 @@ func readFile(path string, before *file) *file {
 		known = before.texts
 	}
 	next.documents, next.texts = parse(path, data, known)
+	for _, d := range next.documents {
+		stamp(d.Object, next.at)
+	}
 	return next
+}
+
+// stamp gives a NetworkChaos a time of creation: its duration counts from when it was loaded, or changed last. Other kinds go
+// without, so that their precedence does not depend on the order of edits.
+func stamp(o Object, at time.Time) {
+	if c, ok := o.(*v1alpha1.NetworkChaos); ok && c.CreationTimestamp.IsZero() {
+		c.CreationTimestamp = metav1.NewTime(at)
+	}
 }
 
 // reading is the objects of a folder being put together.

@@ -8,6 +8,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // kind is a kind of object that files may hold.
@@ -17,6 +19,9 @@ type kind struct {
 	namespaced  bool
 	new         func() Object
 	finish      func(Object) // sets defaults
+	// definition, if not nil, returns the definition of the custom resource, by which objects are defaulted and checked before
+	// they are decoded.
+	definition func() (*definition, error)
 }
 
 // kinds lists what files may hold.
@@ -24,17 +29,21 @@ func kinds() []kind {
 	const gateway = gatewayv1.GroupName
 	none := func(Object) {}
 	return []kind{
-		{"networking.k8s.io", "IngressClass", []string{"v1"}, false, func() Object { return &networkingv1.IngressClass{} }, none},
-		{"networking.k8s.io", "Ingress", []string{"v1"}, true, func() Object { return &networkingv1.Ingress{} }, none},
-		{gateway, "GatewayClass", []string{"v1", "v1beta1"}, false, func() Object { return &gatewayv1.GatewayClass{} }, none},
-		{gateway, "Gateway", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.Gateway{} }, defaultGateway},
-		{gateway, "HTTPRoute", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.HTTPRoute{} }, defaultHTTPRoute},
-		{gateway, "TCPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.TCPRoute{} }, defaultTCPRoute},
-		{gateway, "UDPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.UDPRoute{} }, defaultUDPRoute},
-		{gateway, "ReferenceGrant", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.ReferenceGrant{} }, none},
-		{"", "Service", []string{"v1"}, true, func() Object { return &corev1.Service{} }, defaultService},
-		{"", "Namespace", []string{"v1"}, false, func() Object { return &corev1.Namespace{} }, defaultNamespace},
-		{"discovery.k8s.io", "EndpointSlice", []string{"v1"}, true, func() Object { return &discoveryv1.EndpointSlice{} }, defaultSlice},
+		{"networking.k8s.io", "IngressClass", []string{"v1"}, false, func() Object { return &networkingv1.IngressClass{} }, none, nil},
+		{"networking.k8s.io", "Ingress", []string{"v1"}, true, func() Object { return &networkingv1.Ingress{} }, none, nil},
+		{gateway, "GatewayClass", []string{"v1", "v1beta1"}, false, func() Object { return &gatewayv1.GatewayClass{} }, none, nil},
+		{gateway, "Gateway", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.Gateway{} }, defaultGateway, nil},
+		{gateway, "HTTPRoute", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.HTTPRoute{} }, defaultHTTPRoute, nil},
+		{gateway, "TCPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.TCPRoute{} }, defaultTCPRoute, nil},
+		{gateway, "UDPRoute", []string{"v1", "v1alpha2"}, true, func() Object { return &gatewayv1.UDPRoute{} }, defaultUDPRoute, nil},
+		{gateway, "ReferenceGrant", []string{"v1", "v1beta1"}, true, func() Object { return &gatewayv1.ReferenceGrant{} }, none, nil},
+		{"", "Service", []string{"v1"}, true, func() Object { return &corev1.Service{} }, defaultService, nil},
+		{"", "Namespace", []string{"v1"}, false, func() Object { return &corev1.Namespace{} }, defaultNamespace, nil},
+		{"discovery.k8s.io", "EndpointSlice", []string{"v1"}, true, func() Object { return &discoveryv1.EndpointSlice{} }, defaultSlice, nil},
+		{v1alpha1.Group, v1alpha1.KindNetworkChaos, []string{"v1alpha1"}, true, func() Object { return &v1alpha1.NetworkChaos{} }, none, networkChaosDefinition},
+		{"", "Secret", []string{"v1"}, true, func() Object { return &corev1.Secret{} }, defaultSecret, nil},
+		{"", "ConfigMap", []string{"v1"}, true, func() Object { return &corev1.ConfigMap{} }, none, nil},
+		{"", "Pod", []string{"v1"}, true, func() Object { return &corev1.Pod{} }, none, nil},
 	}
 }
 
@@ -64,7 +73,7 @@ func kindOf(apiVersion, name string, mayBeEmpty bool) (kind, bool) {
 // be the version of the core group.
 func ourGroup(group string) bool {
 	switch group {
-	case "v1", "networking.k8s.io", "discovery.k8s.io", gatewayv1.GroupName:
+	case "v1", "networking.k8s.io", "discovery.k8s.io", gatewayv1.GroupName, v1alpha1.Group:
 		return true
 	}
 	return false
@@ -73,7 +82,7 @@ func ourGroup(group string) bool {
 // knownElsewhere reports whether these groups have a kind that just has no part in routing.
 func knownElsewhere(name string) bool {
 	switch name {
-	case "ConfigMap", "Secret", "Pod", "ServiceAccount", "Endpoints", "PersistentVolume", "PersistentVolumeClaim", "Node",
+	case "ServiceAccount", "Endpoints", "PersistentVolume", "PersistentVolumeClaim", "Node",
 		"ReplicationController", "ResourceQuota", "LimitRange", "PodTemplate", "Event", // v1
 		"NetworkPolicy", "IPAddress", "ServiceCIDR", // networking.k8s.io
 		"GRPCRoute", "TLSRoute", "BackendTLSPolicy", "ListenerSet": // gateway.networking.k8s.io
@@ -120,6 +129,14 @@ func kindName(object Object) string {
 		return "Service"
 	case *corev1.Namespace:
 		return "Namespace"
+	case *v1alpha1.NetworkChaos:
+		return v1alpha1.KindNetworkChaos
+	case *corev1.Secret:
+		return "Secret"
+	case *corev1.ConfigMap:
+		return "ConfigMap"
+	case *corev1.Pod:
+		return "Pod"
 	default:
 		return "EndpointSlice"
 	}

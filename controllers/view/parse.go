@@ -135,6 +135,19 @@ func (p *parsing) object(data []byte, kind string) {
 	p.decode(data, k)
 }
 
+// define sets the defaults of a custom resource and checks it by its definition.
+func (p *parsing) define(data []byte, k kind) (completed []byte, problems []Problem) {
+	d, err := k.definition()
+	if err != nil {
+		return nil, []Problem{p.problem("", err.Error())}
+	}
+	completed, faults := d.complete(data)
+	for _, f := range faults {
+		problems = append(problems, p.problem(f.field, f.reason))
+	}
+	return completed, problems
+}
+
 func (p *parsing) list(data []byte, kind string) {
 	var list struct {
 		Items []json.RawMessage `json:"items"`
@@ -149,6 +162,14 @@ func (p *parsing) list(data []byte, kind string) {
 }
 
 func (p *parsing) decode(data []byte, k kind) {
+	if k.definition != nil {
+		completed, problems := p.define(data, k)
+		if len(problems) > 0 {
+			p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: problems})
+			return
+		}
+		data = completed
+	}
 	object := k.new()
 	strict, err := kjson.UnmarshalStrict(data, object)
 	if err != nil {

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // Object is what a View takes: any Kubernetes object (client.Object of controller-runtime has the same methods).
@@ -38,6 +40,12 @@ type View struct {
 	UDPRoutes      map[types.NamespacedName]*gatewayv1.UDPRoute
 	Services       map[types.NamespacedName]*corev1.Service
 	Namespaces     map[string]*corev1.Namespace
+	NetworkChaos   map[types.NamespacedName]*v1alpha1.NetworkChaos
+
+	// Only those that are looked up (see Lookup), or that files hold.
+	Secrets    map[types.NamespacedName]*corev1.Secret
+	ConfigMaps map[types.NamespacedName]*corev1.ConfigMap
+	Pods       map[types.NamespacedName]*corev1.Pod // of files only
 
 	// EndpointSlices by the Service they belong to (label kubernetes.io/service-name), sorted by name. A list is
 	// replaced, never changed, so that comparing its elements tells whether anything is new.
@@ -45,6 +53,7 @@ type View struct {
 	// ReferenceGrants by namespace, sorted by name; lists are replaced, never changed.
 	ReferenceGrants map[string][]*gatewayv1.ReferenceGrant
 
+	lookups    map[Lookup]found
 	sliceOwner map[types.NamespacedName]string // EndpointSlice to the name of its Service
 	revision   uint64
 	journal    []change // the latest changes
@@ -64,6 +73,11 @@ func New() *View {
 		Namespaces:      map[string]*corev1.Namespace{},
 		EndpointSlices:  map[types.NamespacedName][]*discoveryv1.EndpointSlice{},
 		ReferenceGrants: map[string][]*gatewayv1.ReferenceGrant{},
+		NetworkChaos:    map[types.NamespacedName]*v1alpha1.NetworkChaos{},
+		Secrets:         map[types.NamespacedName]*corev1.Secret{},
+		ConfigMaps:      map[types.NamespacedName]*corev1.ConfigMap{},
+		Pods:            map[types.NamespacedName]*corev1.Pod{},
+		lookups:         map[Lookup]found{},
 		sliceOwner:      map[types.NamespacedName]string{},
 	}
 }
@@ -96,6 +110,14 @@ func (v *View) Set(object Object) {
 		v.Services[key] = o
 	case *corev1.Namespace:
 		v.Namespaces[o.Name] = o
+	case *v1alpha1.NetworkChaos:
+		v.NetworkChaos[key] = o
+	case *corev1.Secret:
+		v.Secrets[key] = o
+	case *corev1.ConfigMap:
+		v.ConfigMaps[key] = o
+	case *corev1.Pod:
+		v.Pods[key] = o
 	case *discoveryv1.EndpointSlice:
 		v.setSlice(key, o)
 	default:
@@ -130,6 +152,14 @@ func (v *View) Delete(object Object) {
 		delete(v.Services, key)
 	case *corev1.Namespace:
 		delete(v.Namespaces, o.Name)
+	case *v1alpha1.NetworkChaos:
+		delete(v.NetworkChaos, key)
+	case *corev1.Secret:
+		delete(v.Secrets, key)
+	case *corev1.ConfigMap:
+		delete(v.ConfigMaps, key)
+	case *corev1.Pod:
+		delete(v.Pods, key)
 	case *discoveryv1.EndpointSlice:
 		v.dropSlice(key)
 	default:

@@ -111,5 +111,5 @@ func TestAnUnknownKindIsAMistakeOfTheCaller(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	New().Set(&corev1.Pod{})
+	New().Set(&corev1.Node{})
 }
