@@ -30,6 +30,8 @@ type direction struct {
 	isGone  bool // nobody is there to take anything
 	wake    chan struct{}
 	timer   *time.Timer // of sleep
+	early   int         // times in a row that reading gave up at once
+	earlyAt time.Duration
 	passer  *passer     // nil until it is of use
 	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
 	isBusy atomic.Bool
@@ -194,7 +196,7 @@ func (d *direction) fill() {
 	case err == nil:
 		d.link.touch()
 		d.arrive(b)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !d.isTooEarly():
 		d.link.checkIdle()
 	default:
 		d.sourceEnded(err)
@@ -282,6 +284,19 @@ func (d *direction) linger() {
 			return
 		}
 	}
+}
+
+// isTooEarly reports whether reading gives up at once, time and again, whatever the deadline: the connection is broken, as is one
+// with TLS whose handshake has been interrupted.
+func (d *direction) isTooEarly() bool {
+	const many = 100_000 // above what changes of toxics cause
+	now := d.link.now()
+	if now-d.earlyAt > time.Millisecond {
+		d.early = 0
+	}
+	d.earlyAt = now
+	d.early++
+	return d.early > many
 }
 
 // lingering is how long linger takes what comes.

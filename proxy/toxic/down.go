@@ -3,7 +3,10 @@ package toxic
 // Down ends connections as soon as it comes into force, and new ones as soon as they are made: in an orderly way, or with RST.
 type Down struct{ Reset bool }
 
-var _ Stream = Down{}
+var (
+	_ Stream   = Down{}
+	_ Datagram = Down{}
+)
 
 // Type implements proxy.Toxic.
 func (Down) Type() string { return "down" }
@@ -24,5 +27,8 @@ func (t Down) New(Site) Shaper {
 		withhold(c, emit)
 	})
 }
+
+// NewDatagram implements Datagram: all datagrams are lost.
+func (Down) NewDatagram(Site) DatagramShaper { return packetFunc(func(Packet, func(Packet)) {}) }
 
 func (t *Down) fields() []Field { return []Field{{"reset", &t.Reset, 1}} }

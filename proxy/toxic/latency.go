@@ -1,10 +1,6 @@
 package toxic
 
-import (
-	"time"
-
-	"github.com/breakwater-gateway/breakwater/proxy/shape"
-)
+import "github.com/breakwater-gateway/breakwater/proxy/shape"
 
 // Latency delays what passes, in order: each chunk by Latency give or take Jitter, both in milliseconds. Ends are not delayed,
 // but never overtake bytes.
@@ -13,7 +9,10 @@ type Latency struct {
 	Distribution    Distribution // of the jitter
 }
 
-var _ Stream = Latency{}
+var (
+	_ Stream   = Latency{}
+	_ Datagram = Latency{}
+)
 
 // Type implements proxy.Toxic.
 func (Latency) Type() string { return "latency" }
@@ -50,16 +49,8 @@ func (l *Latency) fields() []Field {
 // NewDatagram implements Datagram: each datagram is delayed for itself, so jitter changes their order.
 func (l Latency) NewDatagram(s Site) DatagramShaper {
 	delays := Jitter{Mean: l.Latency, Amount: l.Jitter, Distribution: l.Distribution}.New(s.Rand)
-	return delayedDatagrams{delays, s.Began}
-}
-
-type delayedDatagrams struct {
-	delays *Delays
-	began  time.Duration
-}
-
-// ShapePacket implements DatagramShaper.
-func (d delayedDatagrams) ShapePacket(p Packet, emit func(Packet)) {
-	p.Due = after(p.Due, d.delays.Next(p.Due-d.began))
-	emit(p)
+	return packetFunc(func(p Packet, emit func(Packet)) {
+		p.Due = after(p.Due, delays.Next(p.Due-s.Began))
+		emit(p)
+	})
 }

@@ -67,7 +67,7 @@ type Result struct {
 }
 
 // Link passes bytes between client and endpoint, through the toxics of slot, until both directions have ended, and closes both
-// connections. A half-close is passed on. Who calls it lends it its goroutine; it uses one more while it runs.
+// connections. A half-close is passed on. A connection with TLS must have done its handshake. Who calls it lends it its goroutine; it uses one more while it runs.
 func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer

@@ -7,7 +7,10 @@ import "github.com/breakwater-gateway/breakwater/proxy/shape"
 // full, the sender is silent, too.
 type Timeout struct{ Timeout shape.Value }
 
-var _ Stream = Timeout{}
+var (
+	_ Stream   = Timeout{}
+	_ Datagram = Timeout{}
+)
 
 // Type implements proxy.Toxic.
 func (Timeout) Type() string { return "timeout" }
@@ -24,6 +27,9 @@ func (t Timeout) New(s Site) Shaper {
 		withhold(c, emit)
 	})
 }
+
+// NewDatagram implements Datagram: all datagrams are lost.
+func (Timeout) NewDatagram(Site) DatagramShaper { return packetFunc(func(Packet, func(Packet)) {}) }
 
 func (t *Timeout) fields() []Field { return []Field{{"timeout", &t.Timeout, 1}} }
 

@@ -1,0 +1,136 @@
+package toxic
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+func TestDatagrams(t *testing.T) {
+	for name, c := range map[string]struct {
+		toxics []proxy.Toxic
+		want   string // what comes at which millisecond, of one datagram each 10 ms
+	}{
+		"nothing":  {nil, "a@0 b@10 c@20"},
+		"noop":     {[]proxy.Toxic{Noop{}}, "a@0 b@10 c@20"},
+		"latency":  {[]proxy.Toxic{Latency{Latency: fixed(100)}}, "a@100 b@110 c@120"},
+		"two":      {[]proxy.Toxic{Latency{Latency: fixed(100)}, Latency{Latency: fixed(5)}}, "a@105 b@115 c@125"},
+		"down":     {[]proxy.Toxic{Down{}}, ""},
+		"timeout":  {[]proxy.Toxic{Latency{Latency: fixed(5)}, Timeout{}}, ""},
+		"streams":  {[]proxy.Toxic{Slicer{AverageSize: fixed(1)}}, "a@0 b@10 c@20"},
+		"doubled":  {[]proxy.Toxic{Duplicate{Rate: fixed(1)}, Latency{Latency: fixed(7)}}, "a@7 a@7 b@17 b@17 c@27 c@27"},
+		"reversed": {[]proxy.Toxic{Reorder{Rate: fixed(1), Packets: 5, Delay: fixed(50)}}, "a@50 b@60 c@70"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var as []Active
+				for i, toxic := range c.toxics {
+					as = append(as, act(fmt.Sprint(i), proxy.Upstreamward, toxic))
+				}
+				began := time.Now()
+				var got []string
+				l := NewDatagramLink(NewSlot(as...), func(d proxy.Direction, p []byte) {
+					if d == proxy.Upstreamward {
+						got = append(got, fmt.Sprintf("%s@%d", p, time.Since(began).Milliseconds()))
+					}
+				}, Options{})
+				for _, p := range []string{"a", "b", "c"} {
+					l.Pass(proxy.Upstreamward, []byte(p))
+					l.Pass(proxy.Downstreamward, []byte("other"))
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(time.Second)
+				r := l.Close()
+				if s := strings.Join(got, " "); s != c.want {
+					t.Errorf("got %s, not %s", s, c.want)
+				}
+				if int(r.Upstream) != len(got) || r.Downstream != 15 {
+					t.Errorf("%+v", r)
+				}
+			})
+		})
+	}
+}
+
+func TestDatagramsAreLetGoWhenTheToxicIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		began := time.Now()
+		hold, slow := act("hold", proxy.Upstreamward, Latency{Latency: fixed(1e6)}), act("slow", proxy.Upstreamward, Latency{Latency: fixed(100)})
+		s := NewSlot(hold, slow)
+		l := NewDatagramLink(s, func(_ proxy.Direction, p []byte) {
+			got = append(got, fmt.Sprintf("%s@%d", p, time.Since(began).Milliseconds()))
+		}, Options{})
+		l.Pass(proxy.Upstreamward, []byte("a"))
+		time.Sleep(50 * time.Millisecond)
+		s.Set(slow)
+		time.Sleep(time.Second)
+		if !slices.Equal(got, []string{"a@150"}) {
+			t.Errorf("%v", got)
+		}
+		l.Close()
+	})
+}
+
+func TestDatagramsHaveABound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		l := NewDatagramLink(NewSlot(act("l", proxy.Upstreamward, Latency{Latency: fixed(1000)})), func(proxy.Direction, []byte) { n++ }, Options{Buffer: 10 << 10})
+		for range 100 {
+			l.Pass(proxy.Upstreamward, make([]byte, 1000))
+		}
+		time.Sleep(2 * time.Second)
+		if r := l.Close(); n != 10 || r.Dropped != 90 {
+			t.Errorf("%d came; %+v", n, r)
+		}
+	})
+}
+
+func TestAnyDatagramsUnderAnyChange(t *testing.T) {
+	toxics := []func(r *rand.Rand) proxy.Toxic{
+		func(r *rand.Rand) proxy.Toxic { return Latency{Latency: anyValue(r, 500), Jitter: anyValue(r, 300)} },
+		func(r *rand.Rand) proxy.Toxic { return Drop{Loss{Rate: fixed(r.Float64())}} },
+		func(r *rand.Rand) proxy.Toxic { return Duplicate{Rate: fixed(r.Float64()), Copies: r.IntN(3)} },
+		func(r *rand.Rand) proxy.Toxic { return Reorder{Rate: fixed(r.Float64()), Packets: r.IntN(5)} },
+		func(r *rand.Rand) proxy.Toxic { return Rate{Rate: anyValue(r, 100)} },
+		func(r *rand.Rand) proxy.Toxic { return Noop{} },
+	}
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			var as []Active
+			s := NewSlot()
+			came := 0
+			l := NewDatagramLink(s, func(_ proxy.Direction, p []byte) {
+				if len(p) != 700 || p[0] != p[699] {
+					t.Errorf("damaged: %d bytes", len(p))
+				}
+				came += len(p)
+			}, Options{})
+			for i := range 200 {
+				p := slices.Repeat([]byte{byte(i)}, 700)
+				l.Pass(proxy.Upstreamward, p)
+				if r.IntN(10) == 0 {
+					as = as[:r.IntN(len(as)+1)]
+					as = append(as, act(fmt.Sprint(r.IntN(5)), proxy.Upstreamward, toxics[r.IntN(len(toxics))](r)))
+					s.Set(as...)
+				}
+				time.Sleep(time.Duration(r.IntN(int(20 * time.Millisecond))))
+			}
+			s.Set()
+			time.Sleep(time.Minute)
+			if f := &l.flows[proxy.Upstreamward]; len(f.waiting) > 0 || f.room != 0 {
+				t.Errorf("%d still wait, %d bytes", len(f.waiting), f.room)
+			}
+			if got := l.Close(); got.Err != nil || int(got.Upstream) != came {
+				t.Errorf("%+v, %d came", got, came)
+			}
+		})
+	}
+}
