@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -15,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
 // patience is how long a test waits for what must happen.
@@ -241,6 +245,12 @@ func newWorld(t testing.TB, cfg Config) *world {
 	t.Helper()
 	w := &world{addrs: map[uint16]string{}, deny: map[uint16]error{}, lns: map[uint16][]net.Listener{}}
 	cfg.Listen = w.listen
+	if cfg.ListenPacket == nil {
+		cfg.ListenPacket = w.listenPacket
+	}
+	if cfg.Stream.DrainQuiet == 0 {
+		cfg.Stream.DrainQuiet = 20 * time.Millisecond
+	}
 	w.Server = New(cfg)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -264,6 +274,19 @@ func (w *world) listen(port uint16) (net.Listener, error) {
 		w.lns[port] = append(w.lns[port], ln)
 	}
 	return ln, err
+}
+
+// udpPort marks UDP ports in world.addrs.
+const udpPort = 1 << 15
+
+func (w *world) listenPacket(port uint16) (*net.UDPConn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err == nil {
+		w.addrs[port|udpPort] = conn.LocalAddr().String()
+	}
+	return conn, err
 }
 
 func (w *world) addr(port uint16) string {
@@ -312,4 +335,12 @@ func descriptors(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// scrape returns what m shows, as text.
+func scrape(t testing.TB, m *telemetry.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(telemetry.NewRegistry(m, "test"), promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
 }

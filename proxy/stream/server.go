@@ -22,6 +22,9 @@ type Config struct {
 	// MaxSessions bounds the UDP sessions of all ports together. While there are so many, datagrams that would begin another are
 	// dropped. Default 16,384.
 	MaxSessions int
+	// DrainQuiet is how long a UDP session must be silent to be at its end while the Server shuts down: what uses UDP says goodbye to
+	// nobody. Default 2 s.
+	DrainQuiet time.Duration
 
 	Chaos     Chaos                // nil: nothing ever acts
 	AccessLog *telemetry.AccessLog // nil: off
@@ -56,6 +59,9 @@ func New(cfg Config) *Server {
 	if cfg.MaxSessions <= 0 {
 		cfg.MaxSessions = 16_384
 	}
+	if cfg.DrainQuiet <= 0 {
+		cfg.DrainQuiet = 2 * time.Second
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -72,7 +78,7 @@ func (s *Server) Count() (connections, sessions int) {
 	return len(s.live), int(s.sessions.n.Load())
 }
 
-// Shutdown lets connections come to their ends, and UDP sessions fall silent for drainQuiet, then returns. When ctx ends first it
+// Shutdown lets connections come to their ends, and UDP sessions fall silent, then returns. When ctx ends first it
 // cuts them off and returns ctx's error. What comes from then on is refused.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.cutOff()

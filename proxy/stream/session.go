@@ -289,7 +289,7 @@ func (s *session) limit() time.Duration {
 	case s.ended:
 		return 0
 	case s.quiet.Load():
-		return min(s.idle, drainQuiet)
+		return min(s.idle, s.p.srv.cfg.DrainQuiet)
 	}
 	return s.idle
 }

@@ -16,10 +16,6 @@ import (
 // maxDatagram is more than any datagram holds.
 const maxDatagram = 64 << 10
 
-// drainQuiet is how long a UDP session must be silent to be at its end while the Server shuts down. What uses UDP says goodbye to
-// nobody.
-const drainQuiet = 2 * time.Second
-
 // sessionCount is the number of UDP sessions of a Server, and its bound.
 type sessionCount struct {
 	n   atomic.Int64

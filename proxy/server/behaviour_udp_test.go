@@ -1,0 +1,355 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+	"github.com/breakwater-gateway/breakwater/proxy/stream"
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// packets is a UDP endpoint that sends everything back behind its name.
+type packets struct {
+	conn *net.UDPConn
+	name string
+	mu   sync.Mutex
+	from map[string]int // guarded by mu; datagrams by source
+}
+
+func echoUDP(t testing.TB, addr string) *packets { return namedUDP(t, addr, "") }
+
+func namedUDP(t testing.TB, addr, name string) *packets {
+	t.Helper()
+	a, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenUDP("udp", a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &packets{conn: conn, name: name, from: map[string]int{}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1<<16)
+		for {
+			n, from, err := conn.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.from[from.String()]++
+			p.mu.Unlock()
+			if len(name)+n <= 65507 {
+				_, _ = conn.WriteToUDP(append([]byte(name), buf[:n]...), from)
+			}
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-done })
+	return p
+}
+
+func (p *packets) addr() string { return p.conn.LocalAddr().String() }
+
+func (p *packets) sources() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.from)
+}
+
+// udpClient is a client of a UDP port.
+type udpClient struct {
+	t testing.TB
+	*net.UDPConn
+}
+
+func (w *world) dialUDP(t testing.TB, port uint16) *udpClient {
+	t.Helper()
+	return dialUDP(t, w.addr(port|udpPort))
+}
+
+func dialUDP(t testing.TB, addr string) *udpClient {
+	t.Helper()
+	nc, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return &udpClient{t, nc.(*net.UDPConn)}
+}
+
+// ask sends until there is an answer: datagrams may be lost.
+func (c *udpClient) ask(p string) string {
+	c.t.Helper()
+	buf := make([]byte, 1<<16)
+	for range 200 {
+		if _, err := c.Write([]byte(p)); err != nil {
+			continue // told of an earlier one
+		}
+		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if n, err := c.Read(buf); err == nil {
+			return string(buf[:n])
+		}
+	}
+	c.t.Fatalf("no answer to %.20q", p)
+	return ""
+}
+
+func (c *udpClient) wantEcho(p string) {
+	c.t.Helper()
+	if got := c.ask(p); got != p {
+		c.t.Fatalf("%.40q, want %.40q", got, p)
+	}
+}
+
+func TestUDPSessionsAreByClient(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	const clients = 5
+	for i := range clients {
+		c := w.dialUDP(t, testPort)
+		for j := range 10 {
+			c.wantEcho(fmt.Sprint(i, " ", j))
+		}
+	}
+	if n := e.sources(); n != clients {
+		t.Errorf("the endpoint sees %d addresses, want %d", n, clients)
+	}
+	if _, n := w.streams.Count(); n != clients {
+		t.Errorf("%d sessions, want %d", n, clients)
+	}
+}
+
+func TestUDPPassesTheLargestAndTheEmptyDatagram(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho(strings.Repeat("x", 65507))
+	c.wantEcho("")
+}
+
+func TestUDPSharesByWeight(t *testing.T) {
+	a, b := namedUDP(t, "127.0.0.1:0", "a"), namedUDP(t, "127.0.0.1:0", "b")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Backends[0].Weight = 3 }, backendOf("a", a.addr()), backendOf("b", b.addr())))
+	seen := map[string]int{}
+	for range 200 {
+		c := w.dialUDP(t, testPort)
+		first := c.ask("")
+		if second := c.ask(""); second != first {
+			t.Fatalf("one session goes to %q and %q", first, second)
+		}
+		seen[first]++
+	}
+	if seen["a"] < 110 || seen["a"] > 190 {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestUDPSilentSessionsEnd(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Idle = 200 * time.Millisecond }, backendOf("a", e.addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho("a")
+	w.settled(t)
+	c.wantEcho("b")
+	if n := e.sources(); n != 2 {
+		t.Errorf("%d sessions, want another one", n)
+	}
+}
+
+func TestUDPSessionsAreBounded(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	m := telemetry.New()
+	w := newWorld(t, Config{Stream: stream.Config{MaxSessions: 2}, Metrics: m})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	a, b := w.dialUDP(t, testPort), w.dialUDP(t, testPort)
+	a.wantEcho("a")
+	b.wantEcho("b")
+	c := w.dialUDP(t, testPort)
+	_, _ = c.Write([]byte("c"))
+	until(t, "the drop is counted", func() bool {
+		return strings.Contains(scrape(t, m), `breakwater_stream_datagrams_dropped_total{reason="sessions",route="TCPRoute/default/r/0"} 1`)
+	})
+	a.wantEcho("still")
+}
+
+func TestUDPDropsWhatNobodyServes(t *testing.T) {
+	m := telemetry.New()
+	w := newWorld(t, Config{Metrics: m})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a")))
+	c := w.dialUDP(t, testPort)
+	_, _ = c.Write([]byte("c"))
+	until(t, "the drop is counted", func() bool {
+		return strings.Contains(scrape(t, m), `breakwater_stream_datagrams_dropped_total{reason="no_endpoint",route="TCPRoute/default/r/0"} 1`)
+	})
+	if _, n := w.streams.Count(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+	e := echoUDP(t, "127.0.0.1:0")
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	c.wantEcho("now")
+}
+
+func TestUDPGoesElsewhereWhenNobodyListens(t *testing.T) {
+	good := echoUDP(t, "127.0.0.1:0")
+	gone := echoUDP(t, "127.0.0.1:0")
+	bad := gone.addr()
+	gone.conn.Close()
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", bad, good.addr())))
+	for range 6 {
+		w.dialUDP(t, testPort).wantEcho("a")
+	}
+	// The only endpoint comes back.
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("b", bad)))
+	c := w.dialUDP(t, testPort)
+	for range 3 {
+		_, _ = c.Write([]byte("lost"))
+	}
+	echoUDP(t, bad)
+	until(t, "it is back", func() bool { return c.ask("b") == "b" }) // what was lost may come first
+}
+
+func TestUDPSessionsFollowTheEndpoints(t *testing.T) {
+	a, b := namedUDP(t, "127.0.0.1:0", "a"), namedUDP(t, "127.0.0.1:0", "b")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("x", a.addr())))
+	c := w.dialUDP(t, testPort)
+	if got := c.ask("?"); got != "a?" {
+		t.Fatal(got)
+	}
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("x", b.addr(), a.addr())))
+	if got := c.ask("?"); got != "a?" {
+		t.Fatalf("the session has left an endpoint that stays: %q", got)
+	}
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("x", b.addr())))
+	until(t, "it follows", func() bool { return c.ask("?") == "b?" })
+	if _, n := w.streams.Count(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestUDPAnswersFromTheAddressThatWasAsked(t *testing.T) {
+	for _, network := range []string{"udp4", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			e := echoUDP(t, "127.0.0.1:0")
+			var port int
+			w := newWorld(t, Config{ListenPacket: func(uint16) (*net.UDPConn, error) {
+				conn, err := net.ListenUDP(network, nil)
+				if err == nil {
+					port = conn.LocalAddr().(*net.UDPAddr).Port
+				}
+				return conn, err
+			}})
+			w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+			// A connected socket takes answers from the address that it has asked only.
+			dialUDP(t, fmt.Sprintf("127.0.0.1:%d", port)).wantEcho("a")
+			dialUDP(t, fmt.Sprintf("127.0.0.2:%d", port)).wantEcho("b")
+			if conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv6loopback}); err == nil && network == "udp" {
+				conn.Close()
+				dialUDP(t, fmt.Sprintf("[::1]:%d", port)).wantEcho("c")
+			}
+			// One client that asks two addresses has two sessions.
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, before := w.streams.Count()
+			for _, ip := range []byte{3, 4} {
+				to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, ip), Port: port}
+				if _, err := c.WriteToUDP([]byte{ip}, to); err != nil {
+					t.Fatal(err)
+				}
+				buf := make([]byte, 10)
+				_ = c.SetReadDeadline(time.Now().Add(patience))
+				n, from, err := c.ReadFromUDP(buf)
+				if err != nil || n != 1 || buf[0] != ip || from.String() != to.String() {
+					t.Fatalf("%v from %v, want %d from %v; %v", buf[:n], from, ip, to, err)
+				}
+			}
+			if _, n := w.streams.Count(); n != before+2 {
+				t.Errorf("%d sessions more", n-before)
+			}
+		})
+	}
+}
+
+func TestUDPShutdownWaitsForSilence(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: time.Second}})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho("a")
+	done := make(chan error, 1)
+	go func() { done <- w.Shutdown(context.Background()) }()
+	until(t, "it drains", func() bool { return w.Ready() != nil })
+	c.wantEcho("b")
+	other := w.dialUDP(t, testPort)
+	for range 3 {
+		_, _ = other.Write([]byte("c"))
+	}
+	c.wantEcho("d")
+	if err := within(t, "the end", done); err != nil {
+		t.Error(err)
+	}
+	if n := e.sources(); n != 1 {
+		t.Errorf("%d sessions, want no new ones", n)
+	}
+}
+
+func TestUDPShutdownCuts(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	w.dialUDP(t, testPort).wantEcho("a")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := w.Shutdown(ctx); err == nil {
+		t.Error("no error although a session was cut off")
+	}
+}
+
+func TestUDPToxicsActOnSessions(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	p := &place{slot: toxic.NewSlot()}
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho("a")
+	p.slot.Set(toxic.Active{Entry: &toxic.Entry{Name: "slow", Toxicity: 1, Toxic: toxic.Latency{Latency: shape.Const(300)}}})
+	began := time.Now()
+	if _, err := c.Write([]byte("b")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 8)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	if n, err := c.Read(buf); err != nil || string(buf[:n]) != "b" {
+		t.Fatalf("%q %v", buf[:n], err)
+	}
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("after %v", took)
+	}
+	p.slot.Set()
+	c.wantEcho("c")
+	w.apply(t, &proxy.Snapshot{})
+	w.settled(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.opened) != 1 || p.closed != 1 || p.opened[0].Protocol != proxy.UDP {
+		t.Errorf("%v opened, %d closed", p.opened, p.closed)
+	}
+}
