@@ -243,7 +243,7 @@ func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 	if before := x.act; before != nil && before.cfg.Seed == a.cfg.Seed {
 		i := slices.IndexFunc(before.toxics, func(o *armed) bool { return same(o.cfg, t) })
 		if i >= 0 {
-			return before.toxics[i], nil
+			return before.toxics[i].taken(sameTraffic(before.cfg, a.cfg)), nil
 		}
 	}
 	one := &armed{of: x, cfg: t, stats: x.toxics.get(t.Name, t.Toxic.Type())}
@@ -266,6 +266,25 @@ func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 		Key: chance.NewKey(a.cfg.Seed, id.Namespace, id.Name, t.Name),
 	}
 	return one, nil
+}
+
+// taken returns the toxic for another version of its Experiment. Unless that is for the same traffic, what waits is let go; live
+// connections keep the Entry.
+func (t *armed) taken(sameTraffic bool) *armed {
+	if sameTraffic || t.gone == nil {
+		return t
+	}
+	next := *t
+	next.gone = make(chan struct{})
+	return &next
+}
+
+// sameTraffic reports whether two versions of an Experiment touch the same requests.
+func sameTraffic(a, b *proxy.Experiment) bool {
+	return a.At == b.At && a.DryRun == b.DryRun && slices.Equal(a.Targets, b.Targets) &&
+		slices.EqualFunc(a.Matches, b.Matches, func(m, n proxy.Match) bool {
+			return m.Path == n.Path && m.Method == n.Method && slices.Equal(m.Headers, n.Headers) && slices.Equal(m.Query, n.Query)
+		})
 }
 
 // same reports whether two toxics have the same content. Values that cannot be compared never do.

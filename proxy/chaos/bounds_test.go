@@ -1,0 +1,435 @@
+package chaos
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Two experiments of 60 % each, with a cap of 50 %: at no moment has more than half of the requests been touched.
+func TestBudgetIsExact(t *testing.T) {
+	for _, limit := range []float64{50, 33.3, 1, 100} {
+		one := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.Percent = 60 })
+		two := with(anExperiment("y", delay(1)), func(x *proxy.Experiment) { x.Percent, x.MaxPercent = 60, limit })
+		gateway := with(anExperiment("z"), func(x *proxy.Experiment) { // concerns the same, with a cap that does not bind
+			x.Targets = []proxy.ExperimentTarget{{Object: listenerID.Object}}
+			x.MaxPercent = 100
+		})
+		e := newEngine(t, Config{}, one, two, gateway)
+		touched, both := 0, 0
+		const n = 5000
+		for i := range n {
+			got := serve(e, request())
+			if got != "" {
+				touched++
+			}
+			if len(got) == 2 {
+				both++
+			}
+			if float64(touched) > limit/100*float64(i+1)+1e-6 {
+				t.Fatalf("cap %v: %d of %d requests", limit, touched, i+1)
+			}
+		}
+		if least := min(limit/100, 0.84) * n * 0.97; float64(touched) < least-2 {
+			t.Errorf("cap %v: only %d of %d requests", limit, touched, n)
+		}
+		if both == 0 {
+			t.Errorf("cap %v: a request that is touched may be touched by both", limit)
+		}
+		a, b := status(t, e, "x"), status(t, e, "y")
+		if limit < 60 && (a.SkippedByCap == 0 || b.SkippedByCap == 0) || a.Injected+a.SkippedByCap < n*55/100 {
+			t.Errorf("%+v\n%+v", a, b)
+		}
+	}
+}
+
+func TestBudgetHoldsForManyCallers(t *testing.T) {
+	e := newEngine(t, Config{}, with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.MaxPercent = 25 }))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { run(e, 1000) })
+	}
+	wg.Wait()
+	if s := status(t, e, "x"); s.Injected > 2000 || s.Injected < 1900 || s.Injected+s.SkippedByCap != 8000 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestBudgetOfConnections(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent = 50 })
+	e := newEngine(t, Config{}, exp)
+	touched := 0
+	var open []*Connection
+	for range 100 {
+		c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+		if !c.Slot.Empty() {
+			touched++
+		}
+		open = append(open, c)
+	}
+	if touched != 50 {
+		t.Errorf("%d of 100", touched)
+	}
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+	for i, c := range open {
+		if c.Slot.Empty() != (i%2 == 0) {
+			t.Errorf("connection %d has been decided anew", i)
+		}
+		c.Close(Outcome{})
+	}
+}
+
+// The counters of a dry run are those of a later real run with the same seed, and nothing is touched.
+func TestDryRun(t *testing.T) {
+	exp := with(anExperiment("x", delay(1), abort(503)), func(x *proxy.Experiment) {
+		x.Percent, x.MaxPercent, x.DryRun = 70, 40, true
+		x.Toxics[0].Toxicity, x.Toxics[1].Toxicity = 0.5, 0.3
+	})
+	dry := newEngine(t, Config{}, exp)
+	for i, got := range run(dry, 1000) {
+		if got != "" {
+			t.Fatalf("request %d was touched: %q", i, got)
+		}
+	}
+	real := newEngine(t, Config{}, with(exp, func(x *proxy.Experiment) { x.DryRun = false }))
+	run(real, 1000)
+	a, b := status(t, dry, "x"), status(t, real, "x")
+	if a.Matched != b.Matched || a.DryRun != b.Injected || a.SkippedByCap != b.SkippedByCap || a.Injected != 0 || b.DryRun != 0 || b.Injected == 0 {
+		t.Errorf("dry run %+v\nreal run %+v", a, b)
+	}
+	for i, f := range dry.Faults() {
+		if g := real.Faults()[i]; f.Decision == decidedInject || f.Ordinal != g.Ordinal || f.Toxic != g.Toxic {
+			t.Fatalf("line %d: %+v and %+v", i, f, g)
+		}
+	}
+}
+
+// A dry run takes nothing of what others may touch.
+func TestDryRunTakesNoBudget(t *testing.T) {
+	real := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.MaxPercent = 50 })
+	alone := newEngine(t, Config{}, real)
+	run(alone, 500)
+	beside := newEngine(t, Config{}, with(anExperiment("w", delay(1)), func(x *proxy.Experiment) { x.DryRun, x.MaxPercent = true, 10 }), real)
+	run(beside, 500)
+	if a, b := status(t, alone, "x"), status(t, beside, "x"); a.Injected != b.Injected {
+		t.Errorf("%d alone, %d beside a dry run", a.Injected, b.Injected)
+	}
+	if s := status(t, beside, "w"); s.DryRun != 50 || s.Injected != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// respond makes requests end with a status after some time.
+func respond(status int, after time.Duration) func(*proxy.Exchange) {
+	return func(x *proxy.Exchange) {
+		time.Sleep(after)
+		x.Response.Status = status
+	}
+}
+
+func TestGuardHaltsAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		guard proxy.Guard
+		bad   func(*proxy.Exchange)
+	}{
+		{"errors", proxy.Guard{MaxErrorRate: 0.2}, respond(503, time.Millisecond)},
+		{"no answer", proxy.Guard{MaxErrorRate: 0.2}, respond(0, time.Millisecond)},
+		{"latency", proxy.Guard{MaxLatency: 100 * time.Millisecond, Quantile: 0.8}, respond(200, 101*time.Millisecond)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.guard.Window, c.guard.MinRequests = 10*time.Second, 20
+				exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.Guard = &c.guard })
+				var told []string
+				e := newEngine(t, Config{Halted: func(_ proxy.ObjectID, reason string) { told = append(told, reason) }}, exp)
+				defer e.Close()
+				for range 100 {
+					serve(e, request(), respond(200, 50*time.Millisecond))
+				}
+				bad := 0
+				for serve(e, request(), c.bad) != "" {
+					if bad++; bad > 100 {
+						t.Fatal("is not halted")
+					}
+				}
+				if bad < 25 || bad > 26 { // 26 of 126 are the first to be more than a fifth
+					t.Errorf("halted after %d bad requests", bad)
+				}
+				s := status(t, e, "x")
+				if s.Phase != proxy.ExperimentHalted || s.HaltedReason == "" || len(told) != 1 || told[0] != s.HaltedReason || s.Halts != 1 {
+					t.Errorf("%+v, told %q", s, told)
+				}
+				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+				e.SetEnabled(false)
+				e.SetEnabled(true)
+				time.Sleep(time.Minute)
+				if serve(e, request()) != "" {
+					t.Error("a halt must last")
+				}
+				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Rearm = "again" })))
+				if serve(e, request()) == "" {
+					t.Error("does not act after it has been re-armed")
+				}
+				for range 40 {
+					serve(e, request(), c.bad)
+				}
+				if serve(e, request()) != "" || status(t, e, "x").Halts != 2 {
+					t.Error("is not halted again")
+				}
+				if !e.Rearm(exp.ID) || serve(e, request()) == "" || e.Rearm(exp.ID) {
+					t.Error("Rearm does not lift a halt")
+				}
+			})
+		})
+	}
+}
+
+// A request that does not end breaks the bound on latency as soon as it is too slow, not when it ends.
+func TestGuardSeesRequestsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
+			x.Guard = &proxy.Guard{Window: time.Minute, MinRequests: 3, MaxLatency: time.Second, Quantile: 0.5}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		for range 3 {
+			go serve(e, request(), respond(200, time.Hour))
+		}
+		time.Sleep(time.Second)
+		if e.Status()[0].Phase != proxy.ExperimentActive {
+			t.Error("halted before the bound")
+		}
+		time.Sleep(time.Millisecond)
+		if s := e.Status()[0]; s.Phase != proxy.ExperimentHalted {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+func TestGuardOfWhatIsNotTouched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
+			x.Percent = 50
+			x.Guard = &proxy.Guard{Window: 10 * time.Second, MinRequests: 10, MaxErrorRate: 0.5, OnlyUninjected: true, MaxLatency: time.Second}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		one := func(badly func(touched bool) bool) {
+			x := request()
+			q := e.Begin(x, backendID)
+			if q == nil {
+				return
+			}
+			touched := q.Client(x, nil) != nil
+			x.Response.Status = 200
+			if badly(touched) {
+				time.Sleep(1100 * time.Millisecond)
+				x.Response.Status = 500
+			}
+			q.End(x)
+		}
+		for range 200 {
+			one(func(touched bool) bool { return touched })
+		}
+		if s := e.Status()[0]; s.Phase != proxy.ExperimentActive {
+			t.Fatalf("halted by what it does itself: %+v", s)
+		}
+		for range 200 {
+			one(func(touched bool) bool { return !touched })
+		}
+		if s := e.Status()[0]; s.Phase != proxy.ExperimentHalted {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestGuardWindowSlides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
+			x.Guard = &proxy.Guard{Window: 10 * time.Second, MinRequests: 5, MaxErrorRate: 0.5}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		for range 20 { // four bad ones in every eleven seconds
+			for range 4 {
+				serve(e, request(), respond(500, 0))
+			}
+			time.Sleep(11 * time.Second)
+		}
+		if s := e.Status()[0]; s.Phase != proxy.ExperimentActive {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func withoutTimes(lines []Fault) string {
+	var b strings.Builder
+	for _, f := range lines {
+		f.Time = time.Time{}
+		text, _ := json.Marshal(f)
+		b.Write(append(text, '\n'))
+	}
+	return b.String()
+}
+
+func logOf(t testing.TB, cfg Config, n int, experiments ...*proxy.Experiment) []Fault {
+	t.Helper()
+	e := newEngine(t, cfg, experiments...)
+	run(e, n)
+	return e.Faults()
+}
+
+func TestFaultLogRepeats(t *testing.T) {
+	exp := with(anExperiment("x", delay(20), abort(503)), func(x *proxy.Experiment) {
+		x.Percent, x.MaxPercent = 40, 30
+		x.Toxics[0].Toxicity = 0.5
+	})
+	first, again := logOf(t, Config{}, 400, exp), logOf(t, Config{}, 400, exp)
+	if len(first) == 0 || sha256.Sum256([]byte(withoutTimes(first))) != sha256.Sum256([]byte(withoutTimes(again))) {
+		t.Error("the same order gives another log")
+	}
+	exp = with(exp, func(x *proxy.Experiment) { x.MaxPercent = 0 })
+	more := logOf(t, Config{}, 400, with(exp, func(x *proxy.Experiment) {
+		x.Toxics = append(slices.Clone(x.Toxics), proxy.ExperimentToxic{Name: "added", Toxicity: 0.5, Toxic: delay(3)})
+	}), anExperiment("another", delay(9)))
+	others := slices.DeleteFunc(more, func(f Fault) bool { return f.Toxic == "added" || strings.HasSuffix(f.Object, "another") })
+	if before := logOf(t, Config{}, 400, exp); withoutTimes(others) != withoutTimes(before) {
+		t.Error("adding a fault has changed the lines of others")
+	}
+}
+
+func TestReplay(t *testing.T) {
+	var log bytes.Buffer
+	exp := with(anExperiment("x", delay(20), delay(30)), func(x *proxy.Experiment) {
+		x.Percent = 40
+		x.Toxics[0].Toxicity = 0.5
+	})
+	first := New(Config{FaultLog: &log})
+	first.Apply(snapshot(exp))
+	want := run(first, 300)
+	first.Close()
+	replay, err := ReadReplay(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := newEngine(t, Config{Replay: replay}, with(exp, func(x *proxy.Experiment) {
+		x.Seed, x.Percent, x.Toxics[0].Toxicity = 99, 1, 1
+	}), anExperiment("y", delay(1)))
+	for i, w := range want {
+		if g := serve(got, request()); g != w+"a" { // y is not in the log and decides for itself
+			t.Fatalf("request %d: %q, want %q", i, g, w)
+		}
+	}
+}
+
+func TestBadReplay(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}":                 "line 1: no object",
+		"\n{\"object\":1}":   "line 2",
+		"not json":           "line 1",
+		"[" + "\n" + "]":     "line 1",
+		`{"object":"a"}`:     "no toxic",
+		"{\"time\":\"yes\"}": "line 1",
+	} {
+		if _, err := ReadReplay(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzReplay(f *testing.F) {
+	f.Add([]byte(`{"object":"a","toxic":"b","ordinal":1,"attempt":300,"decision":"inject"}`))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		r, err := ReadReplay(bytes.NewReader(text))
+		if err == nil {
+			r.injected("a", "b", 1)
+		}
+	})
+}
+
+// stuck is a writer that never returns until it is told to.
+type stuck chan struct{}
+
+func (s stuck) Write(p []byte) (int, error) { <-s; return len(p), nil }
+
+func TestSlowFaultLogHoldsNobodyUp(t *testing.T) {
+	w := make(stuck)
+	e := New(Config{FaultLog: w})
+	e.Apply(snapshot(anExperiment("x", delay(1))))
+	run(e, linesAhead+1000)
+	if n := e.DroppedFaults(); n < 990 || n > 1000 {
+		t.Errorf("%d lines dropped", n)
+	}
+	if n := len(e.Faults()); n != ringSize {
+		t.Errorf("%d lines kept", n)
+	}
+	if f := e.Faults(); f[0].Ordinal+ringSize != f[len(f)-1].Ordinal+1 {
+		t.Errorf("from %d to %d", f[0].Ordinal, f[len(f)-1].Ordinal)
+	}
+	close(w)
+	e.Close()
+	if r := e.Report(); r.Dropped < 990 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", delay(20)), func(x *proxy.Experiment) {
+			x.Sequence = []proxy.SequenceStep{{Count: 3, Toxics: []string{"a"}}}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		for i := range 10 {
+			serve(e, request(), respond([]int{200, 503, 0, 404}[i%4], time.Duration(i+1)*time.Millisecond), func(x *proxy.Exchange) {
+				x.Attempts, x.RequestBytes, x.ResponseBytes = 2, 10, 100
+			})
+		}
+		e.Apply(snapshot())
+		r := e.Report()
+		if len(r.Experiments) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		x := r.Experiments[0]
+		if !x.Deleted || x.Matched != 10 || x.Injected != 3 || x.Toxics[0].Decided != 3 || x.Toxics[0].Type != "delay" {
+			t.Errorf("%+v", x)
+		}
+		if d := x.Toxics[0].Delay; d.Count != 3 || d.Max != 0.02 || d.P50 < 0.0199 || d.P50 > 0.0226 {
+			t.Errorf("%+v", d)
+		}
+		in, un := x.InjectedTraffic, x.UninjectedTraffic
+		if in.Requests != 3 || un.Requests != 7 || in.Failed != 2 || un.Failed != 3 || un.Retries != 7 || un.DownstreamBytes != 700 ||
+			fmt.Sprint(un.Status) != "map[2xx:2 4xx:2 5xx:2 none:1]" {
+			t.Errorf("%+v\n%+v", in, un)
+		}
+		if q := un.Latency; q.Count != 7 || q.Max != 0.01 || q.P50 < 0.007 || q.P50 > 0.0085 {
+			t.Errorf("%+v", q)
+		}
+		if text, err := json.Marshal(r); err != nil || !strings.Contains(string(text), `"injectedTraffic":{"requests":3,`) {
+			t.Error(string(text), err)
+		}
+	})
+}
+
+func TestHistogram(t *testing.T) {
+	for n := range uint64(200_000) {
+		if b := bucketOf(n); upperEnd(b) < n || b > 0 && upperEnd(b-1) >= n {
+			t.Fatalf("%d is in bucket %d, which ends at %d", n, b, upperEnd(b))
+		}
+	}
+	for _, n := range []uint64{1 << 31, 1<<40 + 12345, 1<<63 + 1, ^uint64(0)} {
+		bucketOf(n)
+	}
+}

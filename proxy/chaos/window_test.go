@@ -1,0 +1,278 @@
+package chaos
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// wall is a wall clock that can be set. It runs with the monotonic one.
+type wall struct{ ahead time.Duration }
+
+func (w *wall) now() time.Time { return time.Now().Round(0).Add(w.ahead) }
+
+func TestDeadline(t *testing.T) {
+	hour := func(x *proxy.Experiment) { x.Window.Duration = time.Hour }
+	for _, c := range []struct {
+		name string
+		jump time.Duration // of the wall clock, half an hour after the beginning
+		then func(e *Engine, exp *proxy.Experiment)
+	}{
+		{"nothing happens", 0, nil},
+		{"the clock is set back", -24 * time.Hour, nil},
+		{"the clock is set forward", 24 * time.Hour, nil},
+		{"the clock is set back, and configuration comes", -24 * time.Hour, func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+		}},
+		{"configuration comes from an empty snapshot", 0, func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(exp, anExperiment("y")))
+		}},
+		{"suspended and resumed", 0, func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Suspend = true })))
+			time.Sleep(10 * time.Minute)
+			e.Apply(snapshot(exp))
+		}},
+		{"switched off and on", 0, func(e *Engine, _ *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(10 * time.Minute)
+			e.SetEnabled(true)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &wall{}
+				exp := with(anExperiment("x", abort(503)), hour)
+				e := newEngine(t, Config{Now: clock.now}, exp)
+				defer e.Close()
+				began := time.Now()
+				time.Sleep(30 * time.Minute)
+				clock.ahead = c.jump
+				if c.then != nil {
+					c.then(e, exp)
+				}
+				time.Sleep(time.Hour - time.Since(began) - time.Millisecond)
+				if got := serve(e, request()); got != "a" {
+					t.Error("ended before its deadline")
+				}
+				time.Sleep(2 * time.Millisecond)
+				if got := serve(e, request()); got != "" {
+					t.Error("acts after its deadline")
+				}
+				if s := status(t, e, "x"); s.Phase != proxy.ExperimentExpired || s.End.Sub(s.Start) != time.Hour {
+					t.Errorf("%+v", s)
+				}
+				clock.ahead = -48 * time.Hour
+				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+				time.Sleep(time.Minute)
+				if got := serve(e, request()); got != "" {
+					t.Error("has come back")
+				}
+			})
+		})
+	}
+}
+
+func TestWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // begins on Saturday, 2000-01-01, at midnight UTC
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Start: time.Now().Add(time.Hour), Duration: time.Hour}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		acts := func(want bool, when string) {
+			t.Helper()
+			if got := serve(e, request()) != ""; got != want {
+				t.Errorf("%s: acts is %v", when, got)
+			}
+		}
+		acts(false, "before its start")
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentPending || !s.Next.Equal(exp.Window.Start) {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(time.Hour + time.Millisecond)
+		acts(true, "after its start")
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Window.Duration = 2 * time.Hour })))
+		time.Sleep(time.Hour)
+		acts(true, "after somebody has made it longer")
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Window.Duration = 30 * time.Minute })))
+		acts(false, "after somebody has made it shorter than what has passed")
+		e.Apply(snapshot())
+		acts(false, "after it has been deleted")
+		old := with(exp, func(x *proxy.Experiment) { x.UID, x.Window.Start = "old", time.Now().Add(-50*time.Minute) })
+		e.Apply(snapshot(old)) // as after a restart of the process
+		acts(true, "with ten minutes left")
+		time.Sleep(10*time.Minute + time.Millisecond)
+		acts(false, "after its deadline, which was before the restart")
+	})
+}
+
+func TestSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &wall{}
+		zone := "Asia/Kolkata" // +05:30
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Created = time.Now()
+			x.Window = proxy.Window{Schedule: "0 9 * * *", TimeZone: zone, Duration: time.Hour} // 03:30 UTC
+		})
+		e := newEngine(t, Config{Now: clock.now}, exp)
+		defer e.Close()
+		at := func(since time.Duration, want bool) {
+			t.Helper()
+			time.Sleep(time.Until(exp.Created.Add(since)))
+			if got := serve(e, request()) != ""; got != want {
+				t.Errorf("at %v: acts is %v", since, got)
+			}
+		}
+		const tick = 3*time.Hour + 30*time.Minute
+		at(time.Minute, false)
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentPending || !s.Next.Equal(exp.Created.Add(tick)) {
+			t.Errorf("%+v", s)
+		}
+		at(tick-time.Second, false)
+		at(tick+time.Second, true)
+		clock.ahead = -30 * time.Minute // over the match once more
+		at(tick+time.Hour-time.Second, true)
+		at(tick+time.Hour+time.Second, false)
+		at(tick+time.Hour+20*time.Minute, false)
+		clock.ahead = 0
+		at(24*time.Hour+tick-time.Second, false)
+		at(24*time.Hour+tick+time.Second, true)
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || !s.Start.Equal(exp.Created.Add(24*time.Hour+tick)) {
+			t.Errorf("%+v", s)
+		}
+		at(24*time.Hour+tick+time.Hour+time.Second, false)
+	})
+}
+
+func TestScheduleDoesNotStartBeforeTheExperimentWasMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(30 * time.Minute)
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Created = time.Now()
+			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 45 * time.Minute}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		if serve(e, request()) != "" {
+			t.Error("acts in a window that began before it was made")
+		}
+		time.Sleep(30*time.Minute + time.Second)
+		if serve(e, request()) == "" {
+			t.Error("does not act in the first window")
+		}
+	})
+}
+
+func TestBadWindows(t *testing.T) {
+	e := New(Config{})
+	defer e.Close()
+	for _, w := range []proxy.Window{
+		{},
+		{Duration: -1},
+		{Duration: 1, Schedule: "x"},
+		{Duration: 1, Schedule: "* * * *"},
+		{Duration: 1, Schedule: "* * * * * *"},
+		{Duration: 1, Schedule: "61 * * * *"},
+		{Duration: 1, Schedule: "* * * * *", TimeZone: "Nowhere/Town"},
+	} {
+		e.Apply(snapshot(with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Window = w })))
+		if s := e.Status()[0]; s.Phase != proxy.ExperimentInvalid || s.Problem == "" {
+			t.Errorf("%+v: %+v", w, s)
+		}
+		if serve(e, request()) != "" {
+			t.Errorf("%+v acts", w)
+		}
+	}
+}
+
+// Whatever ends an experiment, what it does to live connections ends at once.
+func TestLiveConnections(t *testing.T) {
+	for name, end := range map[string]func(e *Engine, exp *proxy.Experiment){
+		"deadline": func(_ *Engine, _ *proxy.Experiment) { time.Sleep(time.Hour + time.Millisecond) },
+		"switch":   func(e *Engine, _ *proxy.Experiment) { e.SetEnabled(false) },
+		"snapshot's switch": func(e *Engine, exp *proxy.Experiment) {
+			s := snapshot(exp)
+			s.ChaosOff = true
+			e.Apply(s)
+		},
+		"deleted": func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) },
+		"suspended": func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Suspend = true })))
+		},
+		"dry run": func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.DryRun = true })))
+		},
+		"halted elsewhere": func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Halted = true })))
+		},
+		"halted here": func(e *Engine, exp *proxy.Experiment) { e.live[identity{exp.ID, exp.UID}].stop("test") },
+		"closed":      func(e *Engine, _ *proxy.Experiment) { e.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exp := anExperiment("x", toxic.Noop{})
+				e := newEngine(t, Config{}, exp)
+				defer e.Close()
+				c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+				defer c.Close(Outcome{})
+				x := request()
+				q := e.Begin(x, backendID)
+				f := q.Client(x, nil)
+				slot := toxic.NewSlot()
+				f.Attach(slot)
+				wait := e.Begin(x, backendID)
+				gone := wait.Client(x, nil).toxics[0].toxics[0].gone
+				defer wait.End(x)
+				defer q.End(x)
+				if c.Slot.Empty() || slot.Empty() {
+					t.Fatal("nothing acts")
+				}
+				end(e, exp)
+				if !c.Slot.Empty() || !slot.Empty() {
+					t.Error("still acts")
+				}
+				select {
+				case <-gone:
+				default:
+					t.Error("who waits is not told")
+				}
+				if e.Begin(request(), backendID) != nil && name != "dry run" {
+					t.Error("looks at requests")
+				}
+			})
+		})
+	}
+}
+
+// A connection that is there already gets what comes later, and what is not changed keeps its state.
+func TestLaterChangesReachLiveConnections(t *testing.T) {
+	e := newEngine(t, Config{})
+	c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+	defer c.Close(Outcome{})
+	if !c.Slot.Empty() {
+		t.Fatal("something acts")
+	}
+	exp := anExperiment("x", toxic.Noop{})
+	e.Apply(snapshot(exp))
+	if c.Slot.Empty() {
+		t.Fatal("nothing acts")
+	}
+	before := c.actives[0]
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
+		x.Revision++
+		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: "other", Toxicity: 1, Toxic: toxic.Stall{}})
+	}), anExperiment("y", toxic.Noop{})))
+	if len(c.actives) != 3 || c.actives[0] != before {
+		t.Errorf("%v, before %v", c.actives, before)
+	}
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = 0.999999999 })))
+	if len(c.actives) != 1 || c.actives[0].Entry == before.Entry {
+		t.Error("a changed toxic is the same as before")
+	}
+	if s := status(t, e, "x"); s.Matched != 1 || s.Injected != 1 {
+		t.Errorf("%+v: one connection counts once", s)
+	}
+}
