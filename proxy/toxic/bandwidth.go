@@ -87,8 +87,11 @@ func (p *pacer) Shape(c Chunk, emit func(Chunk)) {
 		free = max(free, now-credit)
 	}
 	for len(c.Data) > 0 {
-		n := min(len(c.Data), p.slice(free))
-		free = p.after(free, n)
+		n := len(c.Data)
+		if free != Never {
+			n = min(n, p.slice(free))
+			free = p.after(free, n)
+		}
 		due := Never
 		if free != Never {
 			due = max(free+p.began, c.Due)

@@ -32,7 +32,7 @@ type direction struct {
 	timer   *time.Timer // of sleep
 	early   int         // times in a row that reading gave up at once
 	earlyAt time.Duration
-	passer  *passer     // nil until it is of use
+	passer  *passer // nil until it is of use
 	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
 	isBusy atomic.Bool
 }
@@ -143,6 +143,7 @@ func (d *direction) sent(n int) {
 		d.written += int64(n)
 		d.chain.take(n)
 		d.link.touch()
+		d.link.rest.wrote(d.which, n)
 	}
 }
 

@@ -129,6 +129,11 @@ func FuzzParse(f *testing.F) {
 		if _, ok := toxic.(Stream); !ok {
 			return
 		}
+		defer func(began time.Time) {
+			if d := time.Since(began); d > 2*time.Second {
+				t.Fatalf("%+v takes %v", toxic, d)
+			}
+		}(time.Now())
 		c := chain{began: time.Now(), direction: proxy.Downstreamward}
 		c.set([]decided{{Active: act("x", proxy.Downstreamward, toxic), applied: true}}, 0)
 		for i := range 20 {

@@ -97,11 +97,7 @@ func (s *staller) byTime(c Chunk, emit func(Chunk)) {
 			s.begin = Never
 			break
 		}
-		if behind := c.Due - s.until; behind > every && s.toxic.Every.Wave == shape.Constant {
-			s.begin += behind / every * every
-		} else {
-			s.begin = after(s.begin, every)
-		}
+		s.begin = after(s.begin, max(every, (c.Due-s.until)/every*every))
 		s.until = s.end(s.begin)
 	}
 	if s.begin <= c.Due {
