@@ -19,12 +19,14 @@ type Conn struct {
 	options Options
 	unwatch func()
 
-	near atomic.Pointer[memory] // our end of the way to the link, once there is one
+	near    atomic.Pointer[memory] // our end of the way to the link, while there is one
+	written atomic.Int64           // bytes into it, since the link began
 
 	mu       sync.Mutex // guards what follows, and the step from direct use to a link
 	isClosed bool
 	reads    time.Time     // deadline
 	writes   time.Time     // deadline
+	running  *link         // nil without one
 	done     chan struct{} // closed when the link has ended
 
 	direct sync.RWMutex // read-held while below is used without a link
@@ -61,24 +63,26 @@ func (c *Conn) changed() {
 	_ = near.SetReadDeadline(c.reads)
 	_ = near.SetWriteDeadline(c.writes)
 	c.done = make(chan struct{})
+	c.running = newLink(c.slot, c.options)
+	c.running.rest.init(c.side)
 	c.near.Store(near)
 	_ = c.below.SetReadDeadline(past) // who waits below comes here
 	if resumes(c.below) {
 		_ = c.below.SetWriteDeadline(past)
 	}
-	go c.link(far)
+	go c.link(c.running, far, c.done)
 }
 
-// link runs until the connection has ended.
-func (c *Conn) link(far *memory) {
-	defer close(c.done)
+// link runs until the connection has ended, or the link has been taken off.
+func (c *Conn) link(l *link, far *memory, done chan struct{}) {
+	defer close(done)
 	c.direct.Lock() // nobody uses the connection below any more
 	_ = c.below.SetDeadline(time.Time{})
 	c.direct.Unlock()
 	if c.side == ClientSide {
-		Link(c.below, far, c.slot, c.options)
+		l.run(c.below, far)
 	} else {
-		Link(far, c.below, c.slot, c.options)
+		l.run(far, c.below)
 	}
 }
 
@@ -97,6 +101,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return n, err
 	}
 	rest, err := c.near.Load().Write(p[n:])
+	c.written.Add(int64(rest))
 	return n + rest, err
 }
 

@@ -69,25 +69,31 @@ type Result struct {
 // Link passes bytes between client and endpoint, through the toxics of slot, until both directions have ended, and closes both
 // connections. A half-close is passed on. A connection with TLS must have done its handshake. Who calls it lends it its goroutine; it uses one more while it runs.
 func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
+	return newLink(slot, o).run(client, endpoint)
+}
+
+func newLink(slot *Slot, o Options) *link {
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}
+	return &link{slot: slot, options: o, began: time.Now()}
+}
+
+func (l *link) run(client, endpoint net.Conn) Result {
 	client, stopClient := interruptible(client)
 	endpoint, stopEndpoint := interruptible(endpoint)
-	l := &link{slot: slot, options: o, began: time.Now()}
 	up := l.newDirection(proxy.Upstreamward, client, endpoint)
 	down := l.newDirection(proxy.Downstreamward, endpoint, client)
 	l.directions = [2]*direction{down, up}
-	stop := slot.watch(l.kick)
-	var w sync.WaitGroup
-	w.Go(up.run)
-	down.run()
-	w.Wait()
+	stop := l.slot.watch(l.kick)
+	isOff := l.carry()
 	stop()
 	up.chain.close()
 	down.chain.close()
-	_ = client.Close()
-	_ = endpoint.Close()
+	if !isOff {
+		_ = client.Close()
+		_ = endpoint.Close()
+	}
 	stopClient()
 	stopEndpoint()
 	l.result.Upstream, l.result.Downstream = up.written, down.written
@@ -101,7 +107,8 @@ type link struct {
 	began      time.Time
 	directions [2]*direction // by proxy.Direction
 
-	state   atomic.Int32 // carrying, closing or over
+	state   atomic.Int32 // carrying, pausing, closing or over
+	rest    rest
 	touched atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
 
 	mu        sync.Mutex // guards what follows
@@ -114,6 +121,7 @@ type link struct {
 // The states of a link.
 const (
 	carrying int32 = iota
+	pausing        // see rest
 	closing        // in an orderly way
 	over
 )
@@ -129,6 +137,11 @@ func (l *link) now() time.Duration { return time.Since(l.began) }
 func (l *link) isClosing() bool { return l.state.Load() == closing }
 
 func (l *link) kick() {
+	l.rest.mu.Lock()
+	defer l.rest.mu.Unlock()
+	if l.rest.isOff {
+		return
+	}
 	for _, d := range l.directions {
 		d.kick()
 	}
@@ -170,7 +183,7 @@ func (l *link) checkIdle() {
 func (l *link) end(how End, r Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.Load() != carrying {
+	if l.state.Load() > pausing {
 		return
 	}
 	if !l.hasResult || r.Cause != ByReset {
@@ -192,7 +205,8 @@ func (l *link) end(how End, r Result) {
 func (l *link) shut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.shutCount++; l.shutCount == len(l.directions) && l.state.CompareAndSwap(carrying, over) {
+	if l.shutCount++; l.shutCount == len(l.directions) && l.state.Load() <= pausing {
+		l.state.Store(over)
 		l.kick()
 	}
 }

@@ -1,0 +1,187 @@
+package toxic
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// rest is the part of a link that lets a Conn wait until nothing is held, and take the link off again.
+type rest struct {
+	isOn  atomic.Bool // both directions exist
+	mu    sync.Mutex
+	isOff bool // guarded by mu; the connections are not the link's any more
+
+	paused  chan struct{} // both directions have stopped
+	resumed chan bool     // they go on; false: they do not
+
+	to        proxy.Direction // towards the peer of the Conn
+	delivered atomic.Int64    // bytes, to that peer
+	news      chan struct{}   // of delivered; nil if nobody asks
+}
+
+// init is for a link that carries a Conn with its peer on a side.
+func (r *rest) init(side Side) {
+	r.paused, r.resumed, r.news = make(chan struct{}), make(chan bool), make(chan struct{}, 1)
+	r.to = proxy.Upstreamward
+	if side == ClientSide {
+		r.to = proxy.Downstreamward
+	}
+}
+
+// wrote notes what a direction has delivered.
+func (r *rest) wrote(which proxy.Direction, n int) {
+	if r.news == nil || which != r.to {
+		return
+	}
+	r.delivered.Add(int64(n))
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// carry runs both directions until the link ends. It reports whether the link has been taken off instead.
+func (l *link) carry() (isOff bool) {
+	l.rest.isOn.Store(true)
+	for {
+		var w sync.WaitGroup
+		w.Go(l.directions[1].run)
+		l.directions[0].run()
+		w.Wait()
+		if l.state.Load() != pausing {
+			return false
+		}
+		l.rest.paused <- struct{}{}
+		if !<-l.rest.resumed {
+			return true
+		}
+		for _, d := range l.directions {
+			d.src.armed.known, d.dst.armed.known = false, false // pause has changed the deadlines
+		}
+	}
+}
+
+// pause stops both directions; resume or takeOff must follow. It reports false if the link has not begun yet, or has
+// ended, with done.
+func (l *link) pause(done <-chan struct{}) bool {
+	l.mu.Lock()
+	isCarrying := l.rest.isOn.Load() && l.state.CompareAndSwap(carrying, pausing)
+	l.mu.Unlock()
+	if !isCarrying {
+		return false
+	}
+	l.kick()
+	select {
+	case <-l.rest.paused:
+		return true
+	case <-done:
+		return false
+	}
+}
+
+func (l *link) resume() {
+	l.mu.Lock()
+	l.state.CompareAndSwap(pausing, carrying)
+	l.mu.Unlock()
+	l.rest.resumed <- true
+}
+
+// takeOff ends a paused link and leaves its connections open.
+func (l *link) takeOff() {
+	l.rest.mu.Lock()
+	l.rest.isOff = true
+	l.rest.mu.Unlock()
+	l.rest.resumed <- false
+}
+
+// holds reports whether a paused link has bytes or an end that it has not passed on.
+func (l *link) holds() bool {
+	for _, d := range l.directions {
+		d.advance()
+		if !d.chain.idle() || d.chain.blocks.n > 0 || d.atEOF || d.isShut || d.isGone {
+			return true
+		}
+	}
+	return false
+}
+
+// isQuiet reports whether nothing waits, in either direction, and no end.
+func (m *memory) isQuiet() bool { return m.in.isQuiet() && m.out.isQuiet() }
+
+func (p *half) isQuiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n == 0 && p.readErr == nil && p.writeErr == nil
+}
+
+// Drain waits until the peer's host has been sent all that was written to c, or nothing more will be, and returns true; it returns
+// false once stop has something to tell. It may take as long as toxics hold bytes back.
+func (c *Conn) Drain(stop <-chan struct{}) bool {
+	c.mu.Lock()
+	l, done := c.running, c.done
+	c.mu.Unlock()
+	for l != nil && l.rest.delivered.Load() < c.written.Load() {
+		select {
+		case <-l.rest.news:
+		case <-done:
+			return true
+		case <-stop:
+			return false
+		}
+	}
+	return true
+}
+
+// Quiet reports whether c holds nothing that Read would return: neither bytes nor an end. What waits below c is not looked at. It
+// must not be called while another goroutine reads or writes.
+func (c *Conn) Quiet() bool { return c.settle() }
+
+// Unwrap takes c off the connection below, which can be used by itself from then on, as c cannot. It reports false, and does
+// nothing, while a toxic acts or c holds something. It must not be called while another goroutine reads or writes.
+func (c *Conn) Unwrap() bool {
+	if !c.slot.Empty() {
+		return false
+	}
+	c.unwatch()
+	if c.slot.Empty() && c.settle() {
+		return true
+	}
+	stop := c.slot.watch(c.changed)
+	c.mu.Lock()
+	c.unwatch = stop
+	isClosed := c.isClosed
+	c.mu.Unlock()
+	if isClosed { // meanwhile
+		stop()
+	}
+	c.changed()
+	return false
+}
+
+// settle takes the link off if nothing acts and nothing is held, and reports whether there is none now.
+func (c *Conn) settle() bool {
+	c.mu.Lock()
+	l, done := c.running, c.done
+	c.mu.Unlock()
+	if l == nil {
+		return true
+	}
+	if !c.slot.Empty() || !resumes(c.below) || !l.pause(done) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isClosed || !c.slot.Empty() || l.holds() || !c.near.Load().isQuiet() {
+		l.resume()
+		return false
+	}
+	l.takeOff() // what it does yet concerns nobody
+	c.near.Store(nil)
+	c.running, c.done = nil, nil
+	c.written.Store(0)
+	_ = c.below.SetReadDeadline(c.reads)
+	_ = c.below.SetWriteDeadline(c.writes)
+	return true
+}

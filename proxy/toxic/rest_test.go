@@ -1,0 +1,198 @@
+package toxic
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
+
+// slowConn returns a Conn to a client that is delayed by so many milliseconds, its Slot, and the client's end.
+func slowConn(t *testing.T, ms float64) (*Conn, *Slot, net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
+	slot := NewSlot()
+	c := NewConn(near, slot, ClientSide, Options{})
+	t.Cleanup(func() { far.Close(); near.Close(); c.Close() })
+	if ms > 0 {
+		slot.Set(slowBy(ms))
+	}
+	return c, slot, far
+}
+
+func slowBy(ms float64) Active {
+	return Active{Entry: &Entry{Name: "slow", Toxicity: 1, Direction: proxy.Downstreamward, Toxic: Latency{Latency: shape.Const(ms)}}}
+}
+
+func say(t *testing.T, c net.Conn, s string) {
+	t.Helper()
+	if _, err := io.WriteString(c, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	p := make([]byte, len(want))
+	if _, err := io.ReadFull(c, p); err != nil || string(p) != want {
+		t.Fatalf("%q, %v; want %q", p, err, want)
+	}
+}
+
+// Drain returns once everything has gone out, and not before.
+func TestDrainWaitsForWhatIsHeldBack(t *testing.T) {
+	c, _, far := slowConn(t, 50)
+	began := time.Now()
+	if !c.Drain(nil) || time.Since(began) > 40*time.Millisecond {
+		t.Error("it waits for nothing")
+	}
+	for range 3 {
+		began := time.Now()
+		say(t, c, "hello")
+		if !c.Drain(nil) || time.Since(began) < 49*time.Millisecond {
+			t.Error("it does not wait")
+		}
+		hear(t, far, "hello")
+	}
+	say(t, c, "more")
+	stop := make(chan struct{})
+	close(stop)
+	if c.Drain(stop) {
+		t.Error("it has not been stopped")
+	}
+	c.Reset()
+	if !c.Drain(nil) {
+		t.Error("it waits for what will never go out")
+	}
+}
+
+// A Conn comes off once nothing acts and nothing is held, in any order of events, and no byte is lost at any point.
+func TestUnwrap(t *testing.T) {
+	c, slot, far := slowConn(t, 20)
+	say(t, c, "a")
+	if c.Unwrap() {
+		t.Fatal("a toxic acts")
+	}
+	hear(t, far, "a")
+	slot.Set()
+	say(t, far, "held by the link")
+	for c.near.Load().in.isQuiet() {
+		time.Sleep(time.Millisecond)
+	}
+	if c.Unwrap() || c.Quiet() {
+		t.Fatal("it holds bytes")
+	}
+	hear(t, c, "held by the link") // it still works
+	say(t, c, "b")
+	hear(t, far, "b")
+	before := runtime.NumGoroutine()
+	if !c.Unwrap() {
+		t.Fatal("nothing acts and nothing is held")
+	}
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before-2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("goroutines are left")
+		}
+	}
+	slot.Set(slowBy(1000))
+	below := c.NetConn()
+	_ = below.SetDeadline(time.Time{})
+	say(t, below, "c")
+	hear(t, far, "c")
+	say(t, far, "d")
+	hear(t, below, "d")
+}
+
+// A Conn whose peer has gone does not come off: the end would be lost.
+func TestUnwrapKeepsTheEnd(t *testing.T) {
+	c, slot, far := slowConn(t, 1)
+	slot.Set()
+	far.Close()
+	for c.near.Load().in.isQuiet() {
+		time.Sleep(time.Millisecond)
+	}
+	if c.Quiet() || c.Unwrap() {
+		t.Error("the end is gone")
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("no end")
+	}
+}
+
+// Quiet takes the link off while nothing acts; toxics that come later find the connection all the same.
+func TestQuietLeavesTheConnUsable(t *testing.T) {
+	c, slot, far := slowConn(t, 0)
+	for range 50 {
+		slot.Set(slowBy(5))
+		began := time.Now()
+		say(t, c, "x")
+		hear(t, far, "x")
+		if time.Since(began) < 4*time.Millisecond {
+			t.Fatal("the toxic does not act")
+		}
+		if c.Quiet() && !slot.Empty() && c.near.Load() == nil {
+			t.Fatal("the link is off although a toxic acts")
+		}
+		slot.Set()
+		if !c.Quiet() || c.near.Load() != nil {
+			t.Fatal("it is not quiet")
+		}
+		say(t, far, "y")
+		hear(t, c, "y")
+	}
+}
+
+// Changes of toxics while a Conn is taken off and used lose no byte and block nobody.
+func TestUnwrapMeetsChanges(t *testing.T) {
+	c, slot, far := slowConn(t, 0)
+	stop := make(chan struct{})
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				slot.Set(slowBy(0.1))
+				runtime.Gosched()
+				slot.Set()
+			}
+		}
+	})
+	message := strings.Repeat("0123456789", 100)
+	for range 300 {
+		say(t, c, message)
+		hear(t, far, message)
+		_ = c.Quiet()
+		say(t, far, message)
+		hear(t, c, message)
+	}
+	close(stop)
+	changes.Wait()
+	for end := time.Now().Add(10 * time.Second); !c.Unwrap(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come off")
+		}
+	}
+	say(t, c.NetConn(), message)
+	hear(t, far, message)
+}
