@@ -12,6 +12,9 @@ const (
 	UDP Protocol = "udp"
 )
 
+// Stream reports whether what arrives is passed on as it is, so that no request is ever seen.
+func (p Protocol) Stream() bool { return p == TCP || p == UDP }
+
 // Listener is where traffic arrives: a port, and on it the requests whose host its Hostname covers.
 //
 // Several Listeners may share a Port. A request belongs to the one with the most specific Hostname that covers its

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,7 @@ func (o *explainOptions) run(ctx context.Context, method, target string, stdout,
 	if err != nil {
 		return err
 	}
-	answer, err := explain(q, tables.ports(), tables.explain)
+	answer, err := explain(q, snapshot, tables.explain)
 	if err != nil {
 		return err
 	}
@@ -152,8 +153,8 @@ func (es explanations) String() string {
 	return b.String()
 }
 
-// explain answers q for the port it names, or for every one of ports.
-func explain(q admin.Query, ports []uint16, one func(uint16, *proxy.Request) (router.Explanation, error)) (explanations, error) {
+// explain answers q for the port it names, or for every port of the Snapshot, which may be nil, that serves requests.
+func explain(q admin.Query, s *proxy.Snapshot, one func(uint16, *proxy.Request) (router.Explanation, error)) (explanations, error) {
 	r, err := http1.ParseRequest(q.Head, http1.Limits{})
 	if err != nil {
 		refusal := &http1.Refusal{}
@@ -161,6 +162,10 @@ func explain(q admin.Query, ports []uint16, one func(uint16, *proxy.Request) (ro
 			return nil, fmt.Errorf("the request is refused with %d before it is routed: %w", refusal.Status, err)
 		}
 		return nil, fmt.Errorf("the request is not valid: %w", err)
+	}
+	ports := httpPorts(s)
+	if stream := streamAt(s, q.Port); q.Port != 0 && stream != "" && !slices.Contains(ports, q.Port) {
+		return nil, fmt.Errorf("port %d is not for requests: %s", q.Port, stream)
 	}
 	if len(ports) == 0 {
 		return nil, errors.New("no port is served")

@@ -21,7 +21,18 @@ spec:
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: edge}
-spec: {gatewayClassName: breakwater, listeners: [{name: http, port: 80, protocol: HTTP}]}
+spec:
+  gatewayClassName: breakwater
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: same, port: 80, protocol: UDP}
+  - {name: tcp, port: 5432, protocol: TCP}
+  - {name: spare, port: 5433, protocol: TCP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: db}
+spec: {parentRefs: [{name: edge, sectionName: tcp}], rules: [{backendRefs: [{name: db, port: 5432}]}]}
 `
 
 func TestExplainOffline(t *testing.T) {
@@ -38,6 +49,9 @@ func TestExplainOffline(t *testing.T) {
 		{"own Host", []string{"GET", "127.0.0.1:8080/", "-H", "Host: shop.example.com"}, 0, []string{"Ingress/default/shop/0#0"}, ""},
 		{"no route", []string{"GET", "other.example.com:8080/"}, 0, []string{"404"}, ""},
 		{"no such port", []string{"GET", "shop.example.com:1/"}, 1, []string{"port 1 is not served", "8080"}, ""},
+		{"connections, not requests", []string{"GET", "shop.example.com:15432/"}, 1, []string{"port 15432 is not for requests", "TCPRoute/default/db"}, ""},
+		{"nobody's connections", []string{"GET", "shop.example.com:15433/"}, 1, []string{"listener Gateway/default/edge:spare (tcp) has no route"}, ""},
+		{"requests beside datagrams", []string{"GET", "shop.example.com:10080/"}, 0, []string{"port      10080"}, ""},
 		{"refused", []string{"GET", "shop.example.com/%zz"}, 1, []string{"refused with 400"}, ""},
 		{"port offset", []string{"GET", "shop.example.com:80/", "--port-offset", "0"}, 0, []string{"port      80\n"}, ""},
 	} {

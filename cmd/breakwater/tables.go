@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -14,6 +15,9 @@ type tables map[uint16]*router.Table[struct{}]
 func newTables(s *proxy.Snapshot) (tables, error) {
 	listeners := map[uint16][]*proxy.Listener{}
 	for _, l := range s.Listeners {
+		if l.Protocol.Stream() {
+			continue
+		}
 		listeners[l.Port] = append(listeners[l.Port], l)
 	}
 	ts := tables{}
@@ -27,7 +31,32 @@ func newTables(s *proxy.Snapshot) (tables, error) {
 	return ts, nil
 }
 
-func (ts tables) ports() []uint16 { return slices.Sorted(maps.Keys(ts)) }
+// httpPorts returns the ports at which a Snapshot, which may be nil, serves requests, in ascending order.
+func httpPorts(s *proxy.Snapshot) []uint16 {
+	if s == nil {
+		return nil
+	}
+	requests := *s
+	requests.Listeners = slices.DeleteFunc(slices.Clone(s.Listeners), func(l *proxy.Listener) bool { return l.Protocol.Stream() })
+	return portsOf(&requests)
+}
+
+// streamAt says what happens at a port where a Snapshot, which may be nil, passes on what arrives as it is; "" if it does not.
+func streamAt(s *proxy.Snapshot, port uint16) string {
+	if s == nil {
+		return ""
+	}
+	for _, l := range s.Listeners {
+		if l.Port != port || !l.Protocol.Stream() {
+			continue
+		}
+		if l.Stream == nil {
+			return fmt.Sprintf("listener %s (%s) has no route: what arrives is refused", l.ID, l.Protocol)
+		}
+		return fmt.Sprintf("listener %s (%s) passes everything on as %s says, without a look at requests", l.ID, l.Protocol, l.Stream.ID)
+	}
+	return ""
+}
 
 func (ts tables) explain(port uint16, r *proxy.Request) (router.Explanation, error) {
 	return ts[port].Explain(r), nil

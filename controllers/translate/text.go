@@ -24,6 +24,12 @@ func Text(s *proxy.Snapshot) string {
 	for _, id := range ids {
 		writeBackend(&b, s.Backends[id])
 	}
+	if s.ChaosOff {
+		b.WriteString("chaos off\n")
+	}
+	for _, x := range s.Experiments {
+		writeExperiment(&b, x)
+	}
 	return b.String()
 }
 
@@ -39,7 +45,7 @@ func writeListener(w io.Writer, l *proxy.Listener) {
 		fmt.Fprint(w, " proxy-protocol")
 	}
 	fmt.Fprintln(w)
-	if l.Protocol == proxy.TCP || l.Protocol == proxy.UDP {
+	if l.Protocol.Stream() {
 		fmt.Fprintf(w, "  stream%s\n", streamText(l))
 	}
 	for _, h := range l.Hosts {

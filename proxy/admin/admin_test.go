@@ -267,6 +267,70 @@ func TestSnapshotJSON(t *testing.T) {
 	}
 }
 
+func TestSnapshotShowsStreams(t *testing.T) {
+	db := proxy.BackendID{Kind: "Service", Namespace: "shop", Name: "db", Port: 5432, Stream: proxy.TCP}
+	gateway := proxy.ObjectID{Kind: "Gateway", Namespace: "infra", Name: "edge"}
+	s := &proxy.Snapshot{
+		Listeners: []*proxy.Listener{
+			{ID: proxy.ListenerID{Object: gateway, Section: "tcp"}, Port: 5432, Protocol: proxy.TCP, ProxyProtocol: true, Stream: &proxy.StreamRoute{
+				ID: proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"}, Idle: time.Minute,
+				Backends: []proxy.WeightedBackend{{Backend: db, Weight: 2}, {Weight: 1, Invalid: "no such\nService"}},
+			}},
+			{ID: proxy.ListenerID{Object: gateway, Section: "bad"}, Port: 1, Protocol: proxy.TCP, Stream: &proxy.StreamRoute{Invalid: "why", ID: gateway}},
+			{ID: proxy.ListenerID{Object: gateway, Section: "udp"}, Port: 53, Protocol: proxy.UDP},
+		},
+		Backends: map[proxy.BackendID]*proxy.Backend{db: {ID: db, Protocol: proxy.TCP, ProxyProtocol: 2}},
+	}
+	want := `listener Gateway/infra/edge:tcp  port 5432  tcp  proxy protocol
+  stream  TCPRoute/shop/db  rule 0
+      idle 1m0s
+      -> shop/db:5432/tcp  weight 2
+      -> /:0  weight 1
+        invalid: "no such\nService"
+
+listener Gateway/infra/edge:bad  port 1  tcp
+  stream  Gateway/infra/edge  rule 0
+      invalid: why
+
+listener Gateway/infra/edge:udp  port 53  udp
+  no route: connections are closed, datagrams dropped
+
+backend shop/db:5432/tcp  tcp  balancer RoundRobin  proxy protocol v2
+  no endpoints
+`
+	var text, document strings.Builder
+	if err := errors.Join(admin.WriteText(&text, s, ""), admin.WriteJSON(&document, s, "")); err != nil {
+		t.Fatal(err)
+	}
+	if text.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
+	}
+	var got struct {
+		Listeners []struct {
+			Stream *struct {
+				ID, Idle, Invalid string
+				Backends          []struct{ Backend, Invalid string }
+			}
+			ProxyProtocol bool
+		}
+		Backends []struct{ ProxyProtocol int }
+	}
+	if err := json.Unmarshal([]byte(document.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	first := got.Listeners[0]
+	if !first.ProxyProtocol || first.Stream.ID != "TCPRoute/shop/db" || first.Stream.Idle != "1m0s" || first.Stream.Backends[0].Backend != "shop/db:5432/tcp" {
+		t.Errorf("the stream is %+v", first)
+	}
+	if got.Listeners[1].Stream.Invalid != "why" || got.Listeners[2].Stream == nil || got.Listeners[2].Stream.ID != "" || got.Backends[0].ProxyProtocol != 2 {
+		t.Errorf("got %s", document.String())
+	}
+	var other strings.Builder
+	if err := admin.WriteText(&other, s, "shop.example.com"); err != nil || strings.Contains(other.String(), "TCPRoute") {
+		t.Errorf("for one host: %v\n%s", err, other.String())
+	}
+}
+
 func TestSnapshotOfOneHost(t *testing.T) {
 	body := get(t, config(), "/snapshot?host=*.example.org", nil).Body.String()
 	if !strings.Contains(body, "host *.example.org") || strings.Contains(body, "shop.example.com") || strings.Contains(body, "backend ") {

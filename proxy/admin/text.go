@@ -10,7 +10,7 @@ import (
 )
 
 // WriteText writes the Snapshot for people, one fact per line. If host is not empty only Hosts of that name are
-// written, and only the Backends they use.
+// written, no streams, and only the Backends they use.
 func WriteText(w io.Writer, s *proxy.Snapshot, host string) error {
 	b := bufio.NewWriter(w)
 	v := viewOf(s, host)
@@ -27,7 +27,17 @@ func WriteText(w io.Writer, s *proxy.Snapshot, host string) error {
 }
 
 func writeListener(b *bufio.Writer, l *listenerView) {
-	fmt.Fprintf(b, "listener %s  port %d  %s  hostname %s\n", l.ID, l.Port, l.Protocol, orAny(l.Hostname))
+	fmt.Fprintf(b, "listener %s  port %d  %s", l.ID, l.Port, l.Protocol)
+	if !l.Protocol.Stream() {
+		fmt.Fprintf(b, "  hostname %s", orAny(l.Hostname))
+	}
+	if l.ProxyProtocol {
+		fmt.Fprint(b, "  proxy protocol")
+	}
+	fmt.Fprintln(b)
+	if l.Stream != nil {
+		writeStream(b, l.Stream)
+	}
 	for i := range l.Hosts {
 		fmt.Fprintf(b, "  host %s\n", orAny(l.Hosts[i].Name))
 		for j := range l.Hosts[i].Routes {
@@ -52,8 +62,27 @@ func writeRoute(b *bufio.Writer, r *routeView) {
 	if r.Timeouts != "" {
 		fmt.Fprintf(b, "      timeouts %s\n", r.Timeouts)
 	}
-	for i := range r.Backends {
-		s := &r.Backends[i]
+	writeShares(b, r.Backends)
+}
+
+func writeStream(b *bufio.Writer, s *streamView) {
+	if s.ID == "" {
+		fmt.Fprint(b, "  no route: connections are closed, datagrams dropped\n")
+		return
+	}
+	fmt.Fprintf(b, "  stream  %s  rule %d\n", s.ID, s.Rule)
+	if s.Invalid != "" {
+		fmt.Fprintf(b, "      invalid: %s\n", s.Invalid)
+	}
+	if s.Idle != "" {
+		fmt.Fprintf(b, "      idle %s\n", s.Idle)
+	}
+	writeShares(b, s.Backends)
+}
+
+func writeShares(b *bufio.Writer, shares []shareView) {
+	for i := range shares {
+		s := &shares[i]
 		fmt.Fprintf(b, "      -> %s  weight %d\n", s.Backend, s.Weight)
 		if s.Invalid != "" {
 			fmt.Fprintf(b, "        invalid: %s\n", s.Invalid)
@@ -65,7 +94,11 @@ func writeRoute(b *bufio.Writer, r *routeView) {
 }
 
 func writeBackend(b *bufio.Writer, v *backendView) {
-	fmt.Fprintf(b, "backend %s  %s  balancer %s\n", v.ID, v.Protocol, v.Balancer)
+	fmt.Fprintf(b, "backend %s  %s  balancer %s", v.ID, v.Protocol, v.Balancer)
+	if v.ProxyProtocol > 0 {
+		fmt.Fprintf(b, "  proxy protocol v%d", v.ProxyProtocol)
+	}
+	fmt.Fprintln(b)
 	if len(v.Endpoints) == 0 {
 		fmt.Fprint(b, "  no endpoints\n")
 	}

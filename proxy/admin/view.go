@@ -26,6 +26,17 @@ type listenerView struct {
 	Hostname string         `json:"hostname,omitempty"`
 	Hosts    []hostView     `json:"hosts"`
 	Default  *routeView     `json:"default,omitempty"`
+	// Stream is what happens to connections or datagrams that are passed on as they are.
+	Stream        *streamView `json:"stream,omitempty"`
+	ProxyProtocol bool        `json:"proxyProtocol,omitempty"`
+}
+
+type streamView struct {
+	ID       string      `json:"id"` // "" if no route has the Listener
+	Rule     int         `json:"rule"`
+	Idle     string      `json:"idle,omitempty"`
+	Backends []shareView `json:"backends,omitempty"`
+	Invalid  string      `json:"invalid,omitempty"`
 }
 
 type hostView struct {
@@ -51,10 +62,12 @@ type shareView struct {
 }
 
 type backendView struct {
-	ID        string         `json:"id"`
-	Protocol  proxy.Protocol `json:"protocol"`
-	Balancer  string         `json:"balancer"`
-	Endpoints []endpointView `json:"endpoints"`
+	ID       string         `json:"id"`
+	Protocol proxy.Protocol `json:"protocol"`
+	Balancer string         `json:"balancer"`
+	// ProxyProtocol is the version of the PROXY protocol that connections to the Endpoints begin with.
+	ProxyProtocol uint8          `json:"proxyProtocol,omitempty"`
+	Endpoints     []endpointView `json:"endpoints"`
 }
 
 type endpointView struct {
@@ -66,7 +79,7 @@ type endpointView struct {
 }
 
 // WriteJSON writes the Snapshot as one indented JSON object. If host is not empty only Hosts of that name are written,
-// and only the Backends they use.
+// no streams, and only the Backends they use.
 func WriteJSON(w io.Writer, s *proxy.Snapshot, host string) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -87,7 +100,10 @@ func viewOf(s *proxy.Snapshot, host string) snapshotView {
 		return viewOfRoute(r)
 	}
 	for _, l := range s.Listeners {
-		lv := listenerView{ID: clean(l.ID.String()), Port: l.Port, Protocol: l.Protocol, Hostname: clean(l.Hostname), Hosts: []hostView{}}
+		lv := listenerView{ID: clean(l.ID.String()), Port: l.Port, Protocol: l.Protocol, Hostname: clean(l.Hostname), Hosts: []hostView{}, ProxyProtocol: l.ProxyProtocol}
+		if l.Protocol.Stream() && host == "" {
+			lv.Stream = viewOfStream(l.Stream)
+		}
 		for _, h := range l.Hosts {
 			if host != "" && h.Name != host {
 				continue
@@ -118,17 +134,33 @@ func viewOfRoute(r *proxy.Route) routeView {
 		ID: clean(r.ID.String()), Match: r.ID.Match, If: condition(&r.Match), Filters: describeAll(r.Filters),
 		Timeouts: timeouts(r.Timeouts), Invalid: clean(r.Invalid),
 	}
-	for i := range r.Backends {
-		b := &r.Backends[i]
-		v.Backends = append(v.Backends, shareView{
+	v.Backends = viewOfShares(r.Backends)
+	return v
+}
+
+func viewOfShares(shares []proxy.WeightedBackend) (views []shareView) {
+	for i := range shares {
+		b := &shares[i]
+		views = append(views, shareView{
 			Backend: clean(b.Backend.String()), Weight: b.Weight, Filters: describeAll(b.Filters), Invalid: clean(b.Invalid),
 		})
+	}
+	return views
+}
+
+func viewOfStream(r *proxy.StreamRoute) *streamView {
+	if r == nil {
+		return &streamView{}
+	}
+	v := &streamView{ID: clean(r.ID.String()), Rule: r.Rule, Backends: viewOfShares(r.Backends), Invalid: clean(r.Invalid)}
+	if r.Idle > 0 {
+		v.Idle = r.Idle.String()
 	}
 	return v
 }
 
 func viewOfBackend(b *proxy.Backend) backendView {
-	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "RoundRobin", Endpoints: []endpointView{}}
+	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "RoundRobin", Endpoints: []endpointView{}, ProxyProtocol: b.ProxyProtocol}
 	if b.Balancer != nil {
 		v.Balancer = describe(b.Balancer)
 	}

@@ -84,11 +84,6 @@ type refusal struct {
 	message string
 }
 
-// isStream reports whether a listener's connections or datagrams are passed on without a look at what is in them.
-func isStream(p gatewayv1.ProtocolType) bool {
-	return p == gatewayv1.TCPProtocolType || p == gatewayv1.UDPProtocolType
-}
-
 // served reports whether there is a proxy.Listener for it.
 func (l *listener) served() bool { return l.refusal == nil && l.conflict == "" && l.bind != 0 }
 
@@ -292,7 +287,7 @@ func findConflicts(listeners []*listener) {
 			case (a.spec.Protocol == gatewayv1.UDPProtocolType) != (b.spec.Protocol == gatewayv1.UDPProtocolType):
 			case transport(a.spec.Protocol) != transport(b.spec.Protocol):
 				a.conflict, b.conflict = gatewayv1.ListenerReasonProtocolConflict, gatewayv1.ListenerReasonProtocolConflict
-			case a.spec.Protocol == b.spec.Protocol && (a.hostname == b.hostname || isStream(a.spec.Protocol)):
+			case a.spec.Protocol == b.spec.Protocol && a.hostname == b.hostname:
 				a.conflict = cmp.Or(a.conflict, gatewayv1.ListenerReasonHostnameConflict)
 				b.conflict = cmp.Or(b.conflict, gatewayv1.ListenerReasonHostnameConflict)
 			}

@@ -60,7 +60,7 @@ func (l *listener) conflictMessage() string {
 	if l.conflict == gatewayv1.ListenerReasonProtocolConflict {
 		return fmt.Sprintf("another listener has port %d with another protocol", l.spec.Port)
 	}
-	if isStream(l.spec.Protocol) {
+	if l.spec.Protocol == gatewayv1.TCPProtocolType || l.spec.Protocol == gatewayv1.UDPProtocolType {
 		return fmt.Sprintf("another listener has port %d with the same protocol", l.spec.Port)
 	}
 	return fmt.Sprintf("another listener has port %d with the same hostname", l.spec.Port)
