@@ -54,6 +54,9 @@ func (p *plan) concernOf(r *proxy.Route, l *proxy.ListenerID, b proxy.BackendID)
 		got, _ := p.cache.LoadOrStore(r, &variants{})
 		v = got.(*variants)
 	}
+	if list := v.list.Load(); list != nil && !p.byListener && !p.byBackend {
+		return (*list)[0].concern
+	}
 	key := variant{}
 	if p.byListener {
 		key.listener = *l

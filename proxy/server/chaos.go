@@ -50,6 +50,7 @@ func (a *attempt) serveFaulty(q *chaos.Request) {
 			a.x.Failure = err
 		}
 	default:
+		a.start = time.Now() // what has been between the client and the gateway is not for the gateway's timeouts to see
 		a.serve()
 	}
 }

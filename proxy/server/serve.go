@@ -58,7 +58,7 @@ func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Resp
 		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
 		return
 	}
-	a := attempt{s: s, x: x, w: w, to: w, r: r, share: r.share(), generation: st.generation}
+	a := attempt{s: s, x: x, w: w, to: w, r: r, share: r.share(), generation: st.generation, start: x.Start}
 	if q := s.cfg.Chaos.Begin(x, a.share.id()); q != nil {
 		a.serveFaulty(q)
 		return
@@ -134,7 +134,8 @@ type attempt struct {
 	share *share         // nil: the Route has no Backend
 	chaos *chaos.Request // nil: no Experiment looks at the request
 
-	generation uint64 // of the state that the Route was found in
+	generation uint64    // of the state that the Route was found in
+	start      time.Time // when the Route's timeouts began
 
 	tried [8]*upstream.Endpoint // that could not be reached
 	n     int
@@ -191,7 +192,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	m.Begin()
 	e.Begin()
 	defer e.End()
-	began := a.x.Start
+	began := a.start
 	if a.x.Attempts > 1 {
 		began = time.Now()
 	}
@@ -271,7 +272,7 @@ func (a *attempt) limit(began time.Time) (time.Duration, *proxy.Error) {
 	t := &a.r.timeouts
 	limit := t.Backend
 	if t.Request > 0 {
-		left := t.Request - began.Sub(a.x.Start)
+		left := t.Request - began.Sub(a.start)
 		if left <= 0 {
 			return 0, &proxy.Error{Side: proxy.Upstream, Op: "wait", Status: 504, Err: context.DeadlineExceeded}
 		}

@@ -1,0 +1,431 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/filter"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// experiment is one that is in force on everything that routed and snapshotOf route.
+func experiment(at proxy.Point, toxics ...proxy.Toxic) *proxy.Experiment {
+	x := &proxy.Experiment{
+		ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "default", Name: "x"}, Percent: 100, At: at,
+		Targets: []proxy.ExperimentTarget{{Object: proxy.ObjectID{Kind: "Ingress", Namespace: "default", Name: "web"}}},
+		Window:  proxy.Window{Start: time.Now(), Duration: time.Hour},
+	}
+	for i, t := range toxics {
+		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: fmt.Sprint("toxic-", i), Toxicity: 1, Toxic: t})
+	}
+	return x
+}
+
+// faulty is a Server with Experiments, in front of an endpoint that counts its requests.
+type faulty struct {
+	*Server
+	t      testing.TB
+	addr   string
+	engine *chaos.Engine
+	snap   *proxy.Snapshot
+	served *atomic.Int64
+}
+
+func newFaulty(t testing.TB, change func(*proxy.Route), experiments ...*proxy.Experiment) *faulty {
+	t.Helper()
+	served := &atomic.Int64{}
+	backend := endpoint(t, func(_ int, c *wire) {
+		for {
+			head := c.head()
+			if head == "" {
+				return
+			}
+			served.Add(1)
+			answer := okHello
+			if strings.Contains(head, "/large") {
+				answer = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 1<<20, strings.Repeat("x", 1<<20))
+			}
+			if strings.Contains(head, "X-Chaos") {
+				answer = "HTTP/1.1 500 Token\r\nContent-Length: 0\r\n\r\n"
+			}
+			if !c.send("%s", answer) {
+				return
+			}
+		}
+	})
+	f := &faulty{t: t, engine: chaos.New(chaos.Config{}), snap: routed(backendOf("web", backend.addr), change), served: served}
+	t.Cleanup(f.engine.Close)
+	f.snap.Experiments = experiments
+	f.Server, f.addr = serve(t, Config{Chaos: f.engine}, f.snap)
+	for _, s := range f.engine.Status() {
+		if s.Problem != "" {
+			t.Fatal(s.Problem)
+		}
+	}
+	return f
+}
+
+// change applies other experiments.
+func (f *faulty) change(experiments ...*proxy.Experiment) {
+	f.t.Helper()
+	next := *f.snap
+	next.Experiments = experiments
+	if err := f.Apply(&next); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// ask sends a request on a connection of its own.
+func (f *faulty) ask(path string, fields ...string) (*http.Response, string, error) {
+	c := dialWire(f.t, f.addr)
+	defer c.Close()
+	head := "GET " + path + " HTTP/1.1\r\nHost: a\r\n"
+	for _, field := range fields {
+		head += field + "\r\n"
+	}
+	c.send("%s", head+"\r\n")
+	return c.response("GET")
+}
+
+func (f *faulty) want(status int, served int64) string {
+	f.t.Helper()
+	before := f.served.Load()
+	res, body, err := f.ask("/p")
+	if err != nil || res.StatusCode != status || f.served.Load()-before != served {
+		f.t.Fatalf("%v %q, %v; the endpoint served %d; want %d and %d", res, body, err, f.served.Load()-before, status, served)
+	}
+	return body
+}
+
+func TestAbortAtClientComesBeforeTheRoute(t *testing.T) {
+	f := newFaulty(t, func(r *proxy.Route) {
+		r.Filters = []proxy.Filter{filter.RequestHeaders{}, trap{}}
+	}, experiment(proxy.Client, fault.Abort{Status: 418, Body: "teapot"}))
+	if body := f.want(418, 0); body != "teapot" {
+		t.Errorf("%q", body)
+	}
+	c := dialWire(t, f.addr)
+	for range 3 {
+		c.send(get("/p"))
+		c.want("GET", 418) // and the connection goes on
+	}
+	f.change()
+	f.want(200, 1)
+}
+
+func TestEndsAtClient(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.Client, fault.Abort{End: fault.FIN}))
+	c := dialWire(t, f.addr)
+	c.send(get("/p"))
+	c.wantEnd()
+	f.change(experiment(proxy.Client, fault.Abort{End: fault.RST}))
+	c = dialWire(t, f.addr)
+	c.send(get("/p"))
+	if _, err := c.rest(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset", err)
+	}
+	until(t, "the report has them", func() bool {
+		r := f.engine.Report().Experiments[0]
+		return r.InjectedTraffic.Failed == 2 && r.InjectedTraffic.Status["none"] == 2
+	})
+}
+
+func TestAbortAtBackendIsAnAttempt(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.AtBackend, fault.Abort{Status: 503, Body: "sick"}))
+	if body := f.want(503, 0); body != "sick" {
+		t.Errorf("%q", body)
+	}
+}
+
+// What the gateway may try again it does: the client does not see the fault of the first attempt.
+func TestFaultsAtBackendAreTriedAgain(t *testing.T) {
+	for name, c := range map[string]proxy.Toxic{
+		"end without an answer": fault.Abort{End: fault.RST},
+		"connect failure":       toxic.Down{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := endpoint(t, answers(okHello))
+			exp := experiment(proxy.AtBackend, c)
+			exp.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{"toxic-0"}}}
+			f := newFaulty(t, nil)
+			snap := *f.snap
+			b := backendOf("web", snap.Backends[f.snap.Listeners[0].Hosts[0].Routes[0].Backends[0].Backend].Endpoints[0].String(), other.addr)
+			snap.Backends = map[proxy.BackendID]*proxy.Backend{b.ID: b}
+			f.snap = &snap
+			f.change(exp)
+			res, _, err := f.ask("/p")
+			if err != nil || res.StatusCode != 200 {
+				t.Fatal(res, err)
+			}
+			until(t, "the report has it", func() bool {
+				x := f.engine.Report().Experiments[0]
+				return x.Injected == 1 && x.InjectedTraffic.Retries == 1 && x.InjectedTraffic.Status["2xx"] == 1
+			})
+			exp.Sequence = nil
+			all := *exp
+			f.change(&all)
+			if res, _, err := f.ask("/p"); err != nil || res.StatusCode != 502 {
+				t.Error("all attempts fail:", res, err)
+			}
+		})
+	}
+}
+
+func TestDelayUnderATimeout(t *testing.T) {
+	late := fault.Delay{Latency: shape.Const(65_000)}
+	f := newFaulty(t, func(r *proxy.Route) { r.Timeouts.Backend = 200 * time.Millisecond }, experiment(proxy.AtBackend, late))
+	began := time.Now()
+	f.want(504, 0)
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("504 after %v", took)
+	}
+	// A delay at Client is before the Route's timeouts, and is over when the experiment is.
+	f.change(experiment(proxy.Client, late))
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		f.engine.SetEnabled(false)
+	}()
+	f.want(200, 1)
+}
+
+func TestDelayNoticesThatTheClientLeaves(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.Client, fault.Delay{Latency: shape.Const(60_000)}))
+	c := dialWire(t, f.addr)
+	c.send(get("/p"))
+	until(t, "the request is counted", func() bool { return f.engine.Status()[0].Injected == 1 })
+	c.Close()
+	until(t, "the request has ended", func() bool { return f.engine.Report().Experiments[0].InjectedTraffic.Requests == 1 })
+	if n := f.engine.Report().Experiments[0].InjectedTraffic.Failed; n != 0 {
+		t.Error("a client that leaves counts as a failure")
+	}
+}
+
+func TestResponseFaults(t *testing.T) {
+	for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+		t.Run(at.String(), func(t *testing.T) {
+			f := newFaulty(t, nil, experiment(at, fault.TruncateBody{Bytes: 2}))
+			if _, body, err := f.ask("/p"); err == nil || body != "he" {
+				t.Errorf("%q, %v; want a body that breaks off", body, err)
+			}
+			f.change(experiment(at, fault.Throttle{Rate: shape.Const(0)}))
+			go func() {
+				time.Sleep(200 * time.Millisecond)
+				f.engine.SetEnabled(false)
+			}()
+			if _, body, err := f.ask("/p"); err != nil || body != "hello" {
+				t.Errorf("%q, %v; the body must go on when the throttle is over", body, err)
+			}
+		})
+	}
+}
+
+func TestToxicsOnTheConnectionsOfRequests(t *testing.T) {
+	const latency = 100 * time.Millisecond
+	for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+		t.Run(at.String(), func(t *testing.T) {
+			exp := experiment(at, toxic.Latency{Latency: shape.Const(float64(latency.Milliseconds()))})
+			f := newFaulty(t, nil, exp)
+			c := dialWire(t, f.addr)
+			timed := func(path string) time.Duration {
+				began := time.Now()
+				c.send(get(path))
+				c.want("GET", 200)
+				return time.Since(began)
+			}
+			for _, path := range []string{"/p", "/large", "/p"} {
+				if took := timed(path); took < latency {
+					t.Errorf("%s took %v", path, took)
+				}
+			}
+			f.change()
+			best := time.Hour
+			for range 50 {
+				best = min(best, timed("/p"))
+			}
+			if best >= latency {
+				t.Errorf("%v without toxics", best)
+			}
+			f.change(exp)
+			if took := timed("/p"); took < latency {
+				t.Errorf("took %v when they are back", took)
+			}
+			until(t, "the report has them", func() bool { // before it was deleted, and after
+				r := f.engine.Report().Experiments
+				return len(r) == 2 && r[0].Toxics[0].Applied == 1 && r[1].Toxics[0].Applied == 3 && r[1].Toxics[0].Bytes > 1<<20
+			})
+		})
+	}
+}
+
+func TestResetPeerAtClient(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.Client, toxic.ResetPeer{}))
+	c := dialWire(t, f.addr)
+	c.send(get("/p"))
+	if _, err := c.rest(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset", err)
+	}
+}
+
+func TestTokensDoNotReachTheEndpoint(t *testing.T) {
+	exp := experiment(proxy.AtBackend, fault.Delay{})
+	exp.Token = &proxy.Token{Header: "X-Chaos", Secret: "s"}
+	f := newFaulty(t, nil, exp)
+	token, err := chaos.MintToken("s", "default", "x", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{token, "wrong"} {
+		if res, _, err := f.ask("/p", "X-Chaos: "+value); err != nil || res.StatusCode != 200 {
+			t.Errorf("%s: %v %v", value, res, err)
+		}
+	}
+	if s := f.engine.Status()[0]; s.Matched != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestExperimentsThatDoNotActTouchNothing(t *testing.T) {
+	for name, change := range map[string]func(*proxy.Experiment, *proxy.Snapshot){
+		"expired":   func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Window.Start = time.Now().Add(-2 * time.Hour) },
+		"pending":   func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Window.Start = time.Now().Add(time.Hour) },
+		"suspended": func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Suspend = true },
+		"halted":    func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Halted = true },
+		"dry run":   func(x *proxy.Experiment, _ *proxy.Snapshot) { x.DryRun = true },
+		"off":       func(_ *proxy.Experiment, s *proxy.Snapshot) { s.ChaosOff = true },
+		"0 %":       func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Percent = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+				f := newFaulty(t, nil)
+				exp := experiment(at, toxic.ResetPeer{}, fault.Delay{Latency: shape.Const(3.6e6)}, fault.Abort{Status: 503})
+				snap := *f.snap
+				change(exp, &snap)
+				f.snap = &snap
+				f.change(exp)
+				if body := f.want(200, 1); body != "hello" {
+					t.Errorf("%q", body)
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsOnStreams(t *testing.T) {
+	echo := endpoint(t, func(_ int, c *wire) { io.Copy(c.TCPConn, c.in) })
+	b := backendOf("echo", echo.addr)
+	snap := &proxy.Snapshot{
+		Listeners: []*proxy.Listener{{
+			ID: proxy.ListenerID{Object: proxy.ObjectID{Kind: "Gateway", Namespace: "default", Name: "gw"}}, Port: testPort, Protocol: proxy.TCP,
+			Stream: &proxy.StreamRoute{
+				ID:       proxy.ObjectID{Kind: "Ingress", Namespace: "default", Name: "web"},
+				Backends: []proxy.WeightedBackend{{Backend: b.ID, Weight: 1}},
+			},
+		}},
+		Backends: map[proxy.BackendID]*proxy.Backend{b.ID: b},
+	}
+	engine := chaos.New(chaos.Config{})
+	t.Cleanup(engine.Close)
+	s, addr := serve(t, Config{Chaos: engine}, snap)
+	c := dialWire(t, addr)
+	ping := func() time.Duration {
+		began := time.Now()
+		c.send("ping")
+		if got := c.take(4); got != "ping" {
+			t.Fatalf("%q", got)
+		}
+		return time.Since(began)
+	}
+	ping()
+	next := *snap
+	next.Experiments = []*proxy.Experiment{experiment(proxy.AtBackend, toxic.Latency{Latency: shape.Const(100)})}
+	if err := s.Apply(&next); err != nil {
+		t.Fatal(err)
+	}
+	if took := ping(); took < 100*time.Millisecond {
+		t.Errorf("%v: the experiment has not reached the live connection", took)
+	}
+	engine.SetEnabled(false)
+	best := time.Hour
+	for range 50 {
+		best = min(best, ping())
+	}
+	if best >= 100*time.Millisecond {
+		t.Errorf("%v although the kill switch is used", best)
+	}
+	engine.SetEnabled(true)
+	reset := *snap
+	reset.Experiments = []*proxy.Experiment{experiment(proxy.Client, toxic.ResetPeer{})}
+	if err := s.Apply(&reset); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.rest(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset of the live connection", err)
+	}
+	// A refused dial is a failed connection.
+	down := *snap
+	down.Experiments = []*proxy.Experiment{experiment(proxy.AtBackend, toxic.Down{})}
+	down.Experiments[0].UID = "down"
+	if err := s.Apply(&down); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := net.Dial("tcp", addr); err == nil {
+		_, _ = io.ReadAll(late)
+		late.Close()
+	}
+	until(t, "the report has it", func() bool { return engine.Report().Experiments[0].InjectedTraffic.Failed == 1 })
+}
+
+// One request through a Server without Experiments, with one that matches and injects nothing, and with one for another route.
+func BenchmarkChaos(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		change func(*proxy.Experiment)
+	}{
+		{"none", nil},
+		{"matching", func(x *proxy.Experiment) { x.Percent = 0 }},
+		{"elsewhere", func(x *proxy.Experiment) { x.Targets[0].Object.Name = "other" }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			backend := endpoint(b, func(_ int, c *wire) {
+				buf := make([]byte, 4096)
+				for {
+					if _, err := c.Read(buf); err != nil {
+						return
+					}
+					if _, err := io.WriteString(c.TCPConn, okHello); err != nil {
+						return
+					}
+				}
+			})
+			engine := chaos.New(chaos.Config{})
+			b.Cleanup(engine.Close)
+			snap := snapshotOf(backendOf("web", backend.addr))
+			if c.change != nil {
+				exp := experiment(proxy.Client, fault.Abort{Status: 503})
+				c.change(exp)
+				snap.Experiments = []*proxy.Experiment{exp}
+			}
+			_, addr := serve(b, Config{Chaos: engine}, snap)
+			client := dialWire(b, addr)
+			request, answer := []byte(get("/p")), make([]byte, 4096)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = client.Write(request)
+				_, _ = client.Read(answer)
+			}
+			client.Close()
+		})
+	}
+}
