@@ -16,8 +16,8 @@ import (
 // loss, otherwise after a probe's or a retransmission's timeout; and what follows waits. An orderly end is a segment too.
 // Segments have no delay of their own: add a latency for the way, half of RTT in each direction.
 //
-// Emulated: slow start, Reno or Cubic, SACK, RACK and tail loss probes, timeouts and their doubling, restart after idleness,
-// the loss of SYNs (DialDelay). Not emulated: any other congestion control (BBR in particular takes little notice of losses);
+// Emulated, after Linux: slow start, Reno or Cubic, SACK, RACK and tail loss probes, timeouts and their doubling, the coarseness of
+// timers (of 250 ticks per second), restart after idleness, the loss of SYNs (DialDelay). Not emulated: any other congestion control (BBR in particular takes little notice of losses);
 // HyStart; a bottleneck and its queue (add a bandwidth); losses of pure acknowledgements; delayed acknowledgements; ECN; path
 // MTU; a receive window below 6 MB; what the kernel's counters (ss -ti) say; loss of the client's own SYNs, which come to the
 // kernel first. Whether more data follow within a round trip cannot be known when bytes are passed on, so that the last segment

@@ -9,13 +9,14 @@ import (
 // sender is a simulated TCP sender at whose far end packets get lost: a simulation by events in the time of the stream.
 // It knows segments by number only. Loss is recovered as Linux does with SACK: RACK and tail loss probes (RFC 8985),
 // retransmission timeouts (RFC 6298), proportional rate reduction (RFC 6937). The round trip time is constant, therefore
-// acknowledgements come in the order of sending, and timeouts are rtt + rtoMin.
+// acknowledgements come in the order of sending, and timeouts are rtt + rtoMin, to the precision of Linux's timers.
 //
 // A segment's number is taken in the order of push. What has been sent cannot be changed by what is pushed later, but the
 // recovery of what was lost can. So push takes the simulation just to the sending of the last segment, and settle runs a copy
 // of it on, as if no more came, to learn when the segments sent last arrive.
 type sender struct {
 	rtt, rto, rtoMin time.Duration
+	jiffy, phase     time.Duration // precision of timers, 0 for any, and when they tick
 	began            time.Duration // of the toxic, on the stream's clock
 	window           window
 	loss             lossProcess
@@ -76,9 +77,11 @@ const (
 )
 
 func newSender(p PacketLoss, s Site) *sender {
+	const jiffy = time.Second / 250 // CONFIG_HZ of many a distribution
 	rtt, rtoMin := milliseconds(p.RTT), p.rtoMin()
 	return &sender{
 		rtt: rtt, rto: rtt + rtoMin, rtoMin: rtoMin, began: s.Began,
+		jiffy: jiffy, phase: time.Duration(s.Rand.Int64N(int64(64 * jiffy))),
 		window: newWindow(p.Congestion, rtt), loss: newLossProcess(p.Loss, s.Rand),
 		rtoAt: Never, ptoAt: Never, reo: Never,
 	}
@@ -132,7 +135,7 @@ func (s *sender) sendNew() {
 	s.lastSent = s.now
 	s.transmit(s.next()-1, false)
 	if len(s.acked) == 1 {
-		s.rtoAt = after(s.now, s.rto)
+		s.rtoAt = s.timer(s.rto)
 	}
 	s.most = max(s.most, len(s.acked))
 	s.armProbe()
@@ -183,7 +186,7 @@ func (s *sender) step() {
 		s.ptoAt = Never
 		s.probed = s.next()
 		s.transmit(s.next()-1, true)
-		s.rtoAt = after(s.now, s.rto)
+		s.rtoAt = s.timer(s.rto)
 	default:
 		s.timeout()
 	}
@@ -221,7 +224,7 @@ func (s *sender) acknowledge(t transmission) {
 		s.timeouts = 0
 		s.rtoAt = Never
 		if len(s.acked) > 0 {
-			s.rtoAt = after(s.now, s.rto)
+			s.rtoAt = s.timer(s.rto)
 		}
 	}
 	s.ptoAt = Never
@@ -256,7 +259,7 @@ func (s *sender) detect() {
 		s.noteLosses()
 		return
 	}
-	s.reo = patience
+	s.reo = s.timer(patience - s.now)
 }
 
 // noteLosses takes all that is silent as lost.
@@ -329,7 +332,7 @@ func (s *sender) timeout() {
 		s.window.cwnd = float64(s.pipe + 1)
 	}
 	s.ptoAt = Never
-	s.rtoAt = after(s.now, s.backedOff())
+	s.rtoAt = s.timer(s.backedOff())
 }
 
 func (s *sender) backedOff() time.Duration { return min(s.rto<<s.timeouts, max(maxRTO, s.rto)) }
@@ -344,9 +347,23 @@ func (s *sender) resend() {
 		}
 		s.transmit(segment, false)
 		if segment == s.first {
-			s.rtoAt = after(s.now, s.backedOff())
+			s.rtoAt = s.timer(s.backedOff())
 		}
 	}
+}
+
+// timer returns when a timer set for a time from now fires. Linux's wheel has coarser ticks for longer times: of 8 jiffies from
+// 63 jiffies on, of 64 from 504 on, and so forth, up to an eighth late; a tick that has begun does not count.
+func (s *sender) timer(d time.Duration) time.Duration {
+	at := after(s.now, d)
+	if at == Never || s.jiffy == 0 {
+		return at
+	}
+	tick := s.jiffy
+	for d >= 63*tick && tick < 64*64*s.jiffy {
+		tick *= 8
+	}
+	return (at+s.phase)/tick*tick + tick - s.phase
 }
 
 // armProbe schedules a tail loss probe, RFC 8985 section 7.2.
@@ -358,5 +375,5 @@ func (s *sender) armProbe() {
 	if len(s.acked) == 1 {
 		wait += s.rtoMin // the receiver may delay its acknowledgement
 	}
-	s.ptoAt = min(after(s.now, wait), s.rtoAt)
+	s.ptoAt = min(s.timer(wait), s.rtoAt)
 }

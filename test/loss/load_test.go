@@ -24,8 +24,8 @@ func content(n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{1}), n)
 }
 
-// serve answers on all connections of l until it is closed. done is called with a connection when an answer has been written.
-func serve(l net.Listener, done func(net.Conn)) {
+// serve answers on all connections of l until it is closed. sent is called with a connection after each write of up to 64 KiB.
+func serve(l net.Listener, sent func(net.Conn)) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -43,10 +43,12 @@ func serve(l net.Listener, done func(net.Conn)) {
 				if answers[n] == nil {
 					answers[n], _ = io.ReadAll(content(n))
 				}
-				if _, err := c.Write(answers[n]); err != nil {
-					return
+				for answer := range slices.Chunk(answers[n], 64<<10) {
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+					sent(c)
 				}
-				done(c)
 			}
 		}()
 	}
@@ -75,7 +77,7 @@ type load struct {
 
 // outcome is what a client sees.
 type outcome struct {
-	goodput  float64 // Mbit/s, mean of the bulk answers
+	goodput  float64 // Mbit/s, all bytes of the bulk answers by all times
 	calls    []time.Duration
 	messages []time.Duration // sorted, both
 	left     int             // calls and messages left out because the machine paused
@@ -106,9 +108,11 @@ func run(dial func(part) (net.Conn, error), l load, ready func()) (outcome, erro
 		o.left += left
 		switch part(p) {
 		case bulk:
+			var all time.Duration
 			for _, t := range took {
-				o.goodput += float64(l.bulk) * 8 / t.Seconds() / 1e6 / float64(l.streams)
+				all += t
 			}
+			o.goodput = float64(l.bulk) * float64(l.streams) * 8 / all.Seconds() / 1e6
 		case calls:
 			o.calls = took
 		case messages:

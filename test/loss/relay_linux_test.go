@@ -1,12 +1,13 @@
 package loss
 
 import (
-	"io"
-	"math/rand/v2"
 	"net"
 	"sync/atomic"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -15,6 +16,12 @@ func relay(address string, delay time.Duration, loss toxic.PacketLoss) (net.List
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
+	}
+	latency := toxic.Latency{Latency: shape.Const(float64(delay) / 1e6)}
+	entries := []*toxic.Entry{
+		entry("latency_upstream", proxy.Upstreamward, latency),
+		entry("latency_downstream", proxy.Downstreamward, latency),
+		entry("packet_loss_downstream", proxy.Downstreamward, loss),
 	}
 	var ordinal atomic.Uint64
 	go func() {
@@ -28,42 +35,19 @@ func relay(address string, delay time.Duration, loss toxic.PacketLoss) (net.List
 				client.Close()
 				continue
 			}
-			site := toxic.Site{Rand: rand.New(rand.NewPCG(7, ordinal.Add(1)))}
-			go pass(server, client, delay, toxic.ShaperFunc(func(c toxic.Chunk, emit func(toxic.Chunk)) { emit(c) }))
-			go pass(client, server, delay, loss.New(site))
+			n := ordinal.Add(1)
+			var active []toxic.Active
+			for _, e := range entries {
+				active = append(active, toxic.Active{Entry: e, Ordinal: n})
+			}
+			go toxic.Link(client, server, toxic.NewSlot(active...), toxic.Options{})
 		}
 	}()
 	return l, nil
 }
 
-func pass(to, from net.Conn, delay time.Duration, s toxic.Shaper) {
-	began := time.Now()
-	queue := make(chan toxic.Chunk, 1<<16)
-	go func() {
-		defer to.Close()
-		for c := range queue {
-			time.Sleep(c.Due + delay - time.Since(began))
-			if _, err := to.Write(c.Data); err != nil || c.End == toxic.FIN {
-				break
-			}
-		}
-		for range queue {
-		}
-	}()
-	for {
-		buffer := make([]byte, 32<<10)
-		n, err := from.Read(buffer)
-		c := toxic.Chunk{Data: buffer[:n], Due: time.Since(began)}
-		if err != nil {
-			c.End = toxic.FIN
-		}
-		s.Shape(c, func(c toxic.Chunk) { queue <- c })
-		if err != nil {
-			close(queue)
-			if err != io.EOF {
-				from.Close()
-			}
-			return
-		}
+func entry(name string, d proxy.Direction, t proxy.Toxic) *toxic.Entry {
+	return &toxic.Entry{
+		Name: name, Direction: d, Toxicity: 1, Toxic: t, Key: chance.NewKey(7, name), Began: time.Now(),
 	}
 }
