@@ -103,6 +103,7 @@ func New(cfg Config) *Server {
 	cfg.Stream.Attempts, cfg.Stream.AccessLog, cfg.Stream.Log = cfg.Attempts, cfg.AccessLog, cfg.Log
 	if cfg.Chaos != nil {
 		cfg.Stream.Chaos = streamChaos{cfg.Chaos}
+		cfg.Metrics.SampleChaos(cfg.Chaos.Status)
 	}
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),

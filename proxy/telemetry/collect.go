@@ -30,6 +30,7 @@ type descs struct {
 	backend  backendDescs
 	listener listenerDescs
 	stream   streamDescs
+	chaos    chaosDescs
 
 	refused, noRoute                        *prometheus.Desc
 	idleDownstream, idleUpstream            *prometheus.Desc
@@ -44,6 +45,7 @@ func newDescs() descs {
 		backend:  newBackendDescs(),
 		listener: newListenerDescs(),
 		stream:   newStreamDescs(),
+		chaos:    newChaosDescs(),
 		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
 
@@ -68,6 +70,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.backend.describe(ch)
 	d.listener.describe(ch)
 	d.stream.describe(ch)
+	d.chaos.describe(ch)
 	for _, one := range []*prometheus.Desc{
 		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
 	} {
@@ -103,6 +106,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- counter(d.refused, float64(m.refused[r].Load()), refusals[r])
 	}
 	ch <- counter(d.noRoute, float64(m.noRoute.Load()))
+	if chaos := m.chaos.Load(); chaos != nil {
+		d.chaos.collect(ch, (*chaos)())
+	}
 	if idle := m.idle.Load(); idle != nil {
 		ch <- gauge(d.idleDownstream, float64(idle.Downstream()))
 		ch <- gauge(d.idleUpstream, float64(idle.Upstream()))

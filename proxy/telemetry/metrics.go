@@ -22,6 +22,7 @@ type Metrics struct {
 	config  configMetrics
 	log     logMetrics
 	idle    atomic.Pointer[IdleConnections]
+	chaos   atomic.Pointer[func() []proxy.ExperimentStatus]
 
 	descs descs
 }

@@ -1,0 +1,48 @@
+package telemetry
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+func TestChaosMetrics(t *testing.T) {
+	m := New()
+	names := []string{
+		"breakwater_chaos_active_experiments", "breakwater_chaos_injected_total", "breakwater_chaos_experiment_phase", "breakwater_chaos_halts_total",
+	}
+	if err := testutil.CollectAndCompare(m, strings.NewReader(""), names...); err != nil {
+		t.Error("series before anybody gives them:", err)
+	}
+	id := func(name string) proxy.ObjectID { return proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name} }
+	m.SampleChaos(func() []proxy.ExperimentStatus {
+		return []proxy.ExperimentStatus{
+			{ID: id("a"), Phase: proxy.ExperimentActive, Injected: 3},
+			{ID: id("b"), Phase: proxy.ExperimentHalted, Halts: 1},
+			{ID: id("b"), Phase: proxy.ExperimentActive}, // two of one name must not spoil the scrape
+		}
+	})
+	want := `
+# HELP breakwater_chaos_active_experiments Experiments that act now; those in a dry run only count.
+# TYPE breakwater_chaos_active_experiments gauge
+breakwater_chaos_active_experiments 2
+# HELP breakwater_chaos_experiment_phase 1, labelled with what the experiment does now.
+# TYPE breakwater_chaos_experiment_phase gauge
+breakwater_chaos_experiment_phase{experiment="shop/a",phase="active"} 1
+breakwater_chaos_experiment_phase{experiment="shop/b",phase="halted"} 1
+# HELP breakwater_chaos_halts_total Halts of an experiment by its guard in this process.
+# TYPE breakwater_chaos_halts_total counter
+breakwater_chaos_halts_total{experiment="shop/a"} 0
+breakwater_chaos_halts_total{experiment="shop/b"} 1
+# HELP breakwater_chaos_injected_total Requests and connections that got a fault of an experiment.
+# TYPE breakwater_chaos_injected_total counter
+breakwater_chaos_injected_total{experiment="shop/a"} 3
+breakwater_chaos_injected_total{experiment="shop/b"} 0
+`
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
