@@ -19,6 +19,7 @@ type Report struct {
 	Ingresses      map[types.NamespacedName]*Ingress
 	GatewayClasses map[string]*GatewayClass
 	Gateways       map[types.NamespacedName]*Gateway
+	NetworkChaos   map[types.NamespacedName]*NetworkChaos
 	HTTPRoutes     map[types.NamespacedName]*Route
 	TCPRoutes      map[types.NamespacedName]*Route
 	UDPRoutes      map[types.NamespacedName]*Route
@@ -103,6 +104,7 @@ func New() *Report {
 		Ingresses:      map[types.NamespacedName]*Ingress{},
 		GatewayClasses: map[string]*GatewayClass{},
 		Gateways:       map[types.NamespacedName]*Gateway{},
+		NetworkChaos:   map[types.NamespacedName]*NetworkChaos{},
 		HTTPRoutes:     map[types.NamespacedName]*Route{},
 		TCPRoutes:      map[types.NamespacedName]*Route{},
 		UDPRoutes:      map[types.NamespacedName]*Route{},

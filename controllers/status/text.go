@@ -31,6 +31,9 @@ func (r *Report) String() string {
 	for _, key := range sortedKeys(r.Ingresses) {
 		r.Ingresses[key].write(&b, key)
 	}
+	for _, key := range sortedKeys(r.NetworkChaos) {
+		r.NetworkChaos[key].write(&b, key)
+	}
 	for _, key := range sortedKeys(r.Services) {
 		fmt.Fprintf(&b, "Service %s\n", key)
 		writeEvents(&b, r.Services[key].Events)

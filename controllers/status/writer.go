@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/queue"
 )
 
@@ -95,7 +96,7 @@ func (w *Writer) Report(r *Report) {
 		set("Service", name, d)
 	}
 	for _, key := range w.queue.Keys() {
-		if !wanted[key] {
+		if !wanted[key] && key.Kind != v1alpha1.KindNetworkChaos { // these are not in a Report's gift alone: see NetworkChaos
 			w.withdraw(key)
 		}
 	}
@@ -200,6 +201,11 @@ func (w *Writer) attempt(ctx context.Context, reader client.Reader, key Key, d d
 			return fmt.Errorf("write status: %w", err)
 		}
 		w.config.Log.Debug("status written", key.Kind, key.NamespacedName)
+		if t, ok := d.(transitional); ok {
+			for _, e := range t.transitions(base, obj) {
+				w.eventf(obj, e)
+			}
+		}
 	}
 	w.emit(key, obj, d.events())
 	return nil
@@ -216,7 +222,7 @@ func (w *Writer) emit(key Key, obj client.Object, events []Event) {
 	now := make(map[Event]bool, len(events))
 	for _, e := range events {
 		if !before[e] && !now[e] {
-			w.config.Events.Eventf(obj, nil, e.Type, e.Reason, "Translate", "%s", strings.ToValidUTF8(e.Message[:min(len(e.Message), maxNote)], ""))
+			w.eventf(obj, e)
 		}
 		now[e] = true
 	}
@@ -225,6 +231,10 @@ func (w *Writer) emit(key Key, obj client.Object, events []Event) {
 		return
 	}
 	w.emitted[key] = now
+}
+
+func (w *Writer) eventf(obj client.Object, e Event) {
+	w.config.Events.Eventf(obj, nil, e.Type, e.Reason, "Translate", "%s", strings.ToValidUTF8(e.Message[:min(len(e.Message), maxNote)], ""))
 }
 
 func (w *Writer) failed(key Key, err error) {

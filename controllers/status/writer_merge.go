@@ -26,6 +26,12 @@ type desired interface {
 	events() []Event
 }
 
+// transitional is an entry whose Events depend on what its status was before.
+type transitional interface {
+	// transitions returns the Events for a status that has just been written. Both objects are of the kind that object returns.
+	transitions(before, after client.Object) []Event
+}
+
 var (
 	_ desired = (*Ingress)(nil)
 	_ desired = (*GatewayClass)(nil)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/backend"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/chaos"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/ingress"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
@@ -44,6 +45,8 @@ type Options struct {
 	DirectPorts bool
 	// Placement says where each Gateway is to be reached; nil: Gateways are not served.
 	Placement gateway.Placement
+	// Chaos says which NetworkChaos are accepted.
+	Chaos chaos.Options
 }
 
 // Result is the outcome of a build, and the memory for the next one.
@@ -56,14 +59,19 @@ type Result struct {
 	options  Options
 	ingress  *ingress.State
 	gateway  *gateway.State
+	chaos    *chaos.State
 	backends *backend.Table
 }
+
+// Lookups returns what has to be looked up for the next build, in order.
+func (r *Result) Lookups() []view.Lookup { return r.chaos.Lookups }
 
 // processors do a build, in this order. A new kind of object is a line here.
 func processors() []func(*build) {
 	return []func(*build){
 		ingresses, // Ingress, IngressClass: one Listener for all of them
 		gateways,  // GatewayClass, Gateway, HTTPRoute, TCPRoute, UDPRoute, ReferenceGrant: the Listeners of every Gateway
+		faults,    // NetworkChaos, Secret, ConfigMap, Pod: the Experiments
 		backends,  // Service, EndpointSlice: the Backends that the above refer to
 		snapshot,  // what the proxy serves
 		report,    // what the cluster is told
@@ -114,7 +122,9 @@ func Endpoints(v *view.View, o Options, prev *Result, services []types.Namespace
 	}
 	next := *prev
 	next.backends = table
-	next.Snapshot = &proxy.Snapshot{Listeners: prev.Snapshot.Listeners, Backends: table.Backends}
+	s := *prev.Snapshot
+	s.Backends = table.Backends
+	next.Snapshot = &s
 	return &next
 }
 
@@ -144,10 +154,12 @@ func gateways(b *build) {
 	b.next.gateway = gateway.Build(b.view, b.delta, o, b.prev.gateway, b.uses)
 }
 
+func faults(b *build) { b.next.chaos = chaos.Build(b.view, b.options.Chaos, b.prev.chaos) }
+
 func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.delta, b.uses) }
 
 func snapshot(b *build) {
-	s := &proxy.Snapshot{Backends: b.next.backends.Backends}
+	s := &proxy.Snapshot{Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, ChaosOff: b.next.chaos.Off}
 	if l := b.next.ingress.Listener; l != nil {
 		s.Listeners = append(s.Listeners, l)
 	}
@@ -160,6 +172,7 @@ func report(b *build) {
 		Ingresses:      b.next.ingress.Reports,
 		GatewayClasses: b.next.gateway.Reports.Classes,
 		Gateways:       b.next.gateway.Reports.Gateways,
+		NetworkChaos:   b.next.chaos.Reports,
 		HTTPRoutes:     b.next.gateway.Reports.HTTPRoutes,
 		TCPRoutes:      b.next.gateway.Reports.TCPRoutes,
 		UDPRoutes:      b.next.gateway.Reports.UDPRoutes,
@@ -168,12 +181,13 @@ func report(b *build) {
 }
 
 func (b *build) unchanged() bool {
-	return b.prev.ingress == b.next.ingress && b.prev.gateway == b.next.gateway && b.prev.backends == b.next.backends
+	return b.prev.ingress == b.next.ingress && b.prev.gateway == b.next.gateway && b.prev.chaos == b.next.chaos &&
+		b.prev.backends == b.next.backends
 }
 
 // equal reports whether a Result made with o may be continued with other. Placement is asked anew by every build.
 func (o Options) equal(other Options) bool {
 	return o.Controller == other.Controller && o.Class == other.Class && o.ImplicitClasses == other.ImplicitClasses &&
-		o.AllowExternalName == other.AllowExternalName && o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort &&
+		o.AllowExternalName == other.AllowExternalName && o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort && o.Chaos == other.Chaos &&
 		slices.Equal(o.Addresses, other.Addresses)
 }

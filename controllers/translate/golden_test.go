@@ -7,8 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/chaos"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 )
@@ -19,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*/out.txt")
 // checks find, what the proxy serves, what the cluster is told. Objects that an API server would refuse are translated
 // too: they must not do harm if they arrive anyway.
 //
-// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "external-name", "pending" (no
+// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos), "lookups" (nothing is there but what has been looked up: nothing), "external-name", "pending" (no
 // port allocated for the Gateway gw), "offset" (such a high one that there are no ports).
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/in.yaml")
@@ -85,6 +89,9 @@ func testOptions() translate.Options {
 		IngressPort:     8080,
 		Addresses:       []string{"203.0.113.1"},
 		Placement:       gateway.Offset{Offset: 10000, Reachable: []string{"203.0.113.2"}},
+		Chaos: chaos.Options{
+			Switch: types.NamespacedName{Name: "breakwater-chaos"}, Files: true, MaxDuration: 24 * time.Hour,
+		},
 	}
 }
 
@@ -99,6 +106,10 @@ func caseOptions(data []byte) translate.Options {
 		switch word {
 		case "cluster":
 			o.ImplicitClasses = false
+		case "lookups":
+			o.Chaos.Files = false
+		case "default-duration":
+			o.Chaos.DefaultDuration = 5 * time.Minute
 		case "external-name":
 			o.AllowExternalName = true
 		case "pending":

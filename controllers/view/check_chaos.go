@@ -96,7 +96,7 @@ func checkCarriers(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
 			faults, streams = true, true
 		case isDatagram(t):
 			datagrams = true
-		case t != v1alpha1.ToxicCorrupt && t != v1alpha1.ToxicNoop:
+		case !isBoth(t):
 			streams = true
 		}
 	}
@@ -104,13 +104,22 @@ func checkCarriers(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
 		"HTTP faults need targets that carry HTTP, which a TCPRoute, TLSRoute or UDPRoute does not")
 	rule(!datagrams || !hasTarget(s, "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Ingress"),
 		"toxics for datagrams need targets that carry them: a UDPRoute, a Gateway or a Service")
-	rule(!streams || !hasTarget(s, "UDPRoute"), "a UDPRoute carries datagrams: use toxics of UDP, Corrupt or Noop")
+	rule(!streams || !hasTarget(s, "UDPRoute"), "a UDPRoute carries datagrams: use toxics of UDP, Corrupt, Down, Latency, Noop or Timeout")
 }
 
 func isFault(t v1alpha1.ToxicType) bool {
 	switch t {
 	case v1alpha1.ToxicAbort, v1alpha1.ToxicDelay, v1alpha1.ToxicHeaders, v1alpha1.ToxicTruncateBody,
 		v1alpha1.ToxicWrongContentLength, v1alpha1.ToxicBrokenChunk, v1alpha1.ToxicCutEvents, v1alpha1.ToxicThrottle:
+		return true
+	}
+	return false
+}
+
+// isBoth reports whether a toxic acts on connections as well as on datagrams.
+func isBoth(t v1alpha1.ToxicType) bool {
+	switch t {
+	case v1alpha1.ToxicCorrupt, v1alpha1.ToxicDown, v1alpha1.ToxicLatency, v1alpha1.ToxicNoop, v1alpha1.ToxicTimeout:
 		return true
 	}
 	return false

@@ -1,0 +1,236 @@
+// Package chaos translates NetworkChaos into Experiments.
+//
+// It is pure, like everything under translate. What cannot be done is a condition: an object with anything wrong in it does
+// nothing at all, and others do not notice.
+package chaos
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Options of the translation. They are comparable.
+type Options struct {
+	// Switch names the ConfigMap that is the kill switch; without a namespace any of that name is, without a name none.
+	Switch types.NamespacedName
+	// WithoutOptIn: namespaces need not have opted in by their label to be targets; they can still opt out.
+	WithoutOptIn bool
+	// DefaultDuration is that of a NetworkChaos which gives none; 0: it must give one.
+	DefaultDuration time.Duration
+	// MaxDuration is the longest that is accepted; 0 is any.
+	MaxDuration time.Duration
+	// Files: the View holds all Secrets, ConfigMaps and pods that there are, so nothing is looked up.
+	Files bool
+}
+
+// State is the outcome of a translation, and the memory for the next one. It is immutable.
+type State struct {
+	Experiments []*proxy.Experiment // those accepted, in the order in which they compose
+	Off         bool                // the kill switch
+	Reports     map[types.NamespacedName]*status.NetworkChaos
+	Lookups     []view.Lookup // what has to be looked up, in order
+
+	options Options
+	objects map[types.NamespacedName]*object
+}
+
+// object is a NetworkChaos and what was made of it.
+type object struct {
+	source  *v1alpha1.NetworkChaos
+	content *proxy.Experiment // of the spec alone
+	invalid *refusal          // why there is no content
+
+	refused    *refusal
+	experiment *proxy.Experiment // what acts; nil if refused
+}
+
+// refusal is why a NetworkChaos is not accepted.
+type refusal struct{ reason, message string }
+
+// Build translates the objects of the View. prev, which may be nil, makes no difference to the outcome; it is returned itself if
+// nothing has changed.
+func Build(v *view.View, o Options, prev *State) *State {
+	if prev == nil || prev.options != o {
+		prev = &State{}
+	}
+	next := &State{options: o, objects: make(map[types.NamespacedName]*object, len(v.NetworkChaos)), Reports: map[types.NamespacedName]*status.NetworkChaos{}}
+	b := building{view: v, options: o, lookups: map[view.Lookup]struct{}{}}
+	for key, source := range v.NetworkChaos {
+		n := b.object(source, prev.objects[key])
+		next.objects[key] = n
+		if n.experiment != nil {
+			next.Experiments = append(next.Experiments, n.experiment)
+		}
+	}
+	slices.SortFunc(next.Experiments, compare)
+	next.Off = b.off()
+	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
+	overlaps := b.overlaps(next.Experiments)
+	for key, n := range next.objects {
+		r := report(n, overlaps[key])
+		if old := prev.Reports[key]; old != nil && reflect.DeepEqual(old, r) {
+			r = old
+		}
+		next.Reports[key] = r
+	}
+	if next.same(prev) {
+		return prev
+	}
+	return next
+}
+
+func (s *State) same(prev *State) bool {
+	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) &&
+		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports)
+}
+
+// compare orders Experiments as they compose.
+func compare(a, b *proxy.Experiment) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID.Namespace, b.ID.Namespace), strings.Compare(a.ID.Name, b.ID.Name))
+}
+
+// building is one translation under way.
+type building struct {
+	view    *view.View
+	options Options
+	lookups map[view.Lookup]struct{}
+}
+
+// object translates an object, or takes what prev (which may be nil) has of it.
+func (b *building) object(source *v1alpha1.NetworkChaos, prev *object) *object {
+	n := &object{source: source}
+	if prev != nil && prev.source == source {
+		n.content, n.invalid = prev.content, prev.invalid
+	} else {
+		n.content, n.invalid = b.content(source)
+	}
+	experiment, refused := b.complete(n)
+	if n.refused = refused; refused != nil {
+		return n
+	}
+	if prev != nil && prev.experiment != nil && reflect.DeepEqual(prev.experiment, experiment) {
+		experiment = prev.experiment
+	}
+	n.experiment = experiment
+	return n
+}
+
+// complete adds what the content takes from other objects, and checks the targets.
+func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
+	// What is looked up for the spec is wanted even while something else is wrong.
+	secret, noSecret := b.secret(n.source)
+	pods, noPods := b.pods(n.source)
+	if n.invalid != nil {
+		return nil, n.invalid
+	}
+	for _, refused := range []*refusal{b.targets(n.source, n.content), noSecret, noPods} {
+		if refused != nil {
+			return nil, refused
+		}
+	}
+	x := *n.content
+	if x.Token != nil {
+		token := *x.Token
+		token.Secret = secret
+		x.Token = &token
+	}
+	x.Endpoints.Pods = pods
+	halt := n.source.Status.Halt
+	x.Halted = halt != nil && halt.Rearm == n.source.Spec.Rearm
+	return &x, nil
+}
+
+// Words in the ConfigMap of the kill switch that switch chaos off.
+const (
+	switchKey    = "chaos"
+	enabledKey   = "enabled"
+	switchedOff  = "off"
+	notEnabled   = "false"
+	lookupSecret = "Secret"
+	lookupConfig = "ConfigMap"
+)
+
+// off reports whether the kill switch is used. As long as nobody knows, it is.
+func (b *building) off() bool {
+	name := b.options.Switch
+	if name.Name == "" {
+		return false
+	}
+	if !b.options.Files {
+		lookup := view.Lookup{Kind: lookupConfig, Namespace: name.Namespace, Name: name.Name}
+		b.lookups[lookup] = struct{}{}
+		if !b.view.IsListed(lookup) {
+			return true
+		}
+	}
+	for key, m := range b.view.ConfigMaps {
+		if key.Name != name.Name || name.Namespace != "" && key.Namespace != name.Namespace {
+			continue
+		}
+		if word(m.Data[switchKey]) == switchedOff || word(m.Data[enabledKey]) == notEnabled {
+			return true
+		}
+	}
+	return false
+}
+
+func word(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// secret returns the key of the object's tokens, "" if it has none.
+func (b *building) secret(source *v1alpha1.NetworkChaos) (string, *refusal) {
+	token := source.Spec.Token
+	if token == nil {
+		return "", nil
+	}
+	lookup := view.Lookup{Kind: lookupSecret, Namespace: source.Namespace, Name: token.SecretRef.Name}
+	if !b.options.Files {
+		b.lookups[lookup] = struct{}{}
+	}
+	secret := b.view.Secrets[types.NamespacedName{Namespace: lookup.Namespace, Name: lookup.Name}]
+	key := cmp.Or(token.SecretRef.Key, "key")
+	switch {
+	case secret == nil && !b.options.Files && !b.view.IsListed(lookup):
+		return "", refuse(v1alpha1.ReasonSecretNotFound,
+			"spec.token.secretRef: Secret %s could not be read yet: a Role in this namespace must let the controller watch it", lookup.Name)
+	case secret == nil:
+		return "", refuse(v1alpha1.ReasonSecretNotFound, "spec.token.secretRef: Secret %s not found", lookup.Name)
+	case len(secret.Data[key]) == 0:
+		return "", refuse(v1alpha1.ReasonSecretNotFound, "spec.token.secretRef: Secret %s has nothing under the key %q", lookup.Name, key)
+	}
+	return string(secret.Data[key]), nil
+}
+
+// pods returns the pods that the object selects, nil if it does not select by pods.
+func (b *building) pods(source *v1alpha1.NetworkChaos) (map[string]struct{}, *refusal) {
+	e := source.Spec.Endpoints
+	if e == nil || e.PodSelector == nil {
+		return nil, nil
+	}
+	selector, err := labelsOf(e.PodSelector)
+	if err != nil {
+		return nil, refuse(v1alpha1.ReasonInvalid, "spec.endpoints.podSelector: %v", err)
+	}
+	pods := map[string]struct{}{}
+	for _, namespace := range targetNamespaces(source) {
+		lookup := view.PodLookup(namespace, selector)
+		if !b.options.Files {
+			b.lookups[lookup] = struct{}{}
+			if !b.view.IsListed(lookup) {
+				return nil, refuse(v1alpha1.ReasonPodsUnknown, "spec.endpoints.podSelector: the pods of namespace %s could not be listed yet", namespace)
+			}
+		}
+		maps.Copy(pods, b.view.PodsOf(lookup))
+	}
+	return pods, nil
+}

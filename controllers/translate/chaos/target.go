@@ -1,0 +1,275 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// The kinds of targets.
+const (
+	kindHTTPRoute = "HTTPRoute"
+	kindGRPCRoute = "GRPCRoute"
+	kindTCPRoute  = "TCPRoute"
+	kindTLSRoute  = "TLSRoute"
+	kindUDPRoute  = "UDPRoute"
+	kindIngress   = "Ingress"
+	kindGateway   = "Gateway"
+	kindService   = "Service"
+)
+
+func refuse(reason, format string, args ...any) *refusal {
+	return &refusal{reason, fmt.Sprintf(format, args...)}
+}
+
+// namespaceOf returns the namespace that a reference leads to.
+func namespaceOf(source *v1alpha1.NetworkChaos, ref *v1alpha1.TargetRef) string {
+	if ref.Namespace != nil {
+		return *ref.Namespace
+	}
+	return source.Namespace
+}
+
+// targetNamespaces returns the namespaces of all targets, each once.
+func targetNamespaces(source *v1alpha1.NetworkChaos) []string {
+	var all []string
+	for i := range source.Spec.TargetRefs {
+		all = append(all, namespaceOf(source, &source.Spec.TargetRefs[i]))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func labelsOf(s *v1alpha1.PodSelector) (map[string]string, error) {
+	set := make(labels.Set, len(s.MatchLabels))
+	for key, value := range s.MatchLabels {
+		set[key] = string(value)
+	}
+	_, err := set.AsValidatedSelector()
+	return set, err
+}
+
+// targets checks that all targets of a NetworkChaos exist, may be broken by it and carry what it breaks.
+func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experiment) *refusal {
+	for i := range source.Spec.TargetRefs {
+		ref := &source.Spec.TargetRefs[i]
+		field := fmt.Sprintf("spec.targetRefs[%d]", i)
+		namespace := namespaceOf(source, ref)
+		key := types.NamespacedName{Namespace: namespace, Name: ref.Name}
+		switch {
+		case ref.Kind == kindGRPCRoute || ref.Kind == kindTLSRoute:
+			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: %ss are not served", field, ref.Kind)
+		// The grant comes first: what exists in another namespace is nobody's business without it.
+		case namespace != source.Namespace && !b.granted(source.Namespace, ref.Kind, key):
+			return refuse(v1alpha1.ReasonRefNotPermitted,
+				"%s: no ReferenceGrant in namespace %s lets a NetworkChaos of namespace %s refer to the %s %s",
+				field, namespace, source.Namespace, ref.Kind, ref.Name)
+		case !b.enabled(namespace):
+			return refuse(v1alpha1.ReasonNamespaceNotEnabled, "%s: namespace %s is not labelled %s: %s",
+				field, namespace, v1alpha1.LabelChaos, v1alpha1.ChaosEnabled)
+		case !b.exists(ref, key):
+			return refuse(v1alpha1.ReasonTargetNotFound, "%s: %s %s not found", field, ref.Kind, targetText(ref, key))
+		}
+		if t := unfit(ref.Kind, content.Toxics); t != nil {
+			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: a %s does not carry what the toxic %s breaks", field, ref.Kind, t.Name)
+		}
+	}
+	return nil
+}
+
+func targetText(ref *v1alpha1.TargetRef, key types.NamespacedName) string {
+	if ref.SectionName != nil {
+		return key.String() + " with listener " + *ref.SectionName
+	}
+	return key.String()
+}
+
+// enabled reports whether the traffic of a namespace may be broken.
+func (b *building) enabled(namespace string) bool {
+	var label string
+	if n := b.view.Namespaces[namespace]; n != nil {
+		label = n.Labels[v1alpha1.LabelChaos]
+	}
+	if b.options.WithoutOptIn || b.options.Files {
+		return label == "" || label == v1alpha1.ChaosEnabled
+	}
+	return label == v1alpha1.ChaosEnabled
+}
+
+func (b *building) exists(ref *v1alpha1.TargetRef, key types.NamespacedName) bool {
+	v := b.view
+	switch ref.Kind {
+	case kindHTTPRoute:
+		return v.HTTPRoutes[key] != nil
+	case kindTCPRoute:
+		return v.TCPRoutes[key] != nil
+	case kindUDPRoute:
+		return v.UDPRoutes[key] != nil
+	case kindIngress:
+		return v.Ingresses[key] != nil
+	case kindService:
+		return v.Services[key] != nil
+	case kindGateway:
+		g := v.Gateways[key]
+		return g != nil && (ref.SectionName == nil || slices.ContainsFunc(g.Spec.Listeners, func(l gatewayv1.Listener) bool {
+			return string(l.Name) == *ref.SectionName
+		}))
+	}
+	return false
+}
+
+func groupOf(kind string) string {
+	switch kind {
+	case kindService:
+		return ""
+	case kindIngress:
+		return "networking.k8s.io"
+	}
+	return gatewayv1.GroupName
+}
+
+// granted reports whether a ReferenceGrant lets NetworkChaos of a namespace refer to an object in another.
+func (b *building) granted(from, kind string, to types.NamespacedName) bool {
+	for _, g := range b.view.ReferenceGrants[to.Namespace] {
+		fits := slices.ContainsFunc(g.Spec.From, func(f gatewayv1.ReferenceGrantFrom) bool {
+			return f.Group == v1alpha1.Group && f.Kind == v1alpha1.KindNetworkChaos && string(f.Namespace) == from
+		})
+		if fits && slices.ContainsFunc(g.Spec.To, func(t gatewayv1.ReferenceGrantTo) bool {
+			return string(t.Group) == groupOf(kind) && string(t.Kind) == kind &&
+				(t.Name == nil || *t.Name == "" || string(*t.Name) == to.Name)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// unfit returns a toxic that cannot act on what objects of a kind carry, nil if there is none.
+func unfit(kind string, toxics []proxy.ExperimentToxic) *proxy.ExperimentToxic {
+	for i := range toxics {
+		t := toxics[i].Toxic
+		_, onStreams := t.(toxic.Stream)
+		_, onDatagrams := t.(toxic.Datagram)
+		_, onRequests := t.(fault.Fault)
+		fits := true
+		switch kind {
+		case kindHTTPRoute, kindIngress:
+			fits = onStreams || onRequests
+		case kindTCPRoute:
+			fits = onStreams
+		case kindUDPRoute:
+			fits = onDatagrams
+		}
+		if !fits {
+			return &toxics[i]
+		}
+	}
+	return nil
+}
+
+// reached is an object whose traffic, or a part of it, is an Experiment's.
+type reached struct {
+	object  proxy.ObjectID
+	section string // of a Gateway; "" is all
+	// through: it is a Gateway that a Route, the target, is attached to.
+	through bool
+}
+
+// meets reports whether two that are of the same object have traffic in common: two Routes of one Gateway do not.
+func (r reached) meets(s reached) bool {
+	return !(r.through && s.through) && (r.section == s.section || r.section == "" || s.section == "")
+}
+
+// overlaps says for each of these Experiments, which are in order, which have targets in common with it, itself included.
+func (b *building) overlaps(experiments []*proxy.Experiment) map[types.NamespacedName][]*proxy.Experiment {
+	type place struct {
+		reached
+		by *proxy.Experiment
+	}
+	places := map[proxy.ObjectID][]place{}
+	for _, x := range experiments {
+		for _, r := range b.reach(x) {
+			places[r.object] = append(places[r.object], place{r, x})
+		}
+	}
+	result := map[types.NamespacedName][]*proxy.Experiment{}
+	for _, x := range experiments {
+		all := []*proxy.Experiment{x}
+		for _, r := range b.reach(x) {
+			for _, p := range places[r.object] {
+				if r.meets(p.reached) && !slices.Contains(all, p.by) {
+					all = append(all, p.by)
+				}
+			}
+		}
+		slices.SortFunc(all, compare)
+		result[types.NamespacedName{Namespace: x.ID.Namespace, Name: x.ID.Name}] = all
+	}
+	return result
+}
+
+// reach returns the objects whose traffic is an Experiment's: its targets, and the Gateways that its Routes are attached to.
+func (b *building) reach(x *proxy.Experiment) []reached {
+	var all []reached
+	for _, t := range x.Targets {
+		all = append(all, reached{object: t.Object, section: t.Section})
+		for _, parent := range b.parents(t.Object) {
+			if parent.Kind != nil && *parent.Kind != kindGateway {
+				continue
+			}
+			namespace := t.Object.Namespace
+			if parent.Namespace != nil {
+				namespace = string(*parent.Namespace)
+			}
+			r := reached{object: proxy.ObjectID{Kind: kindGateway, Namespace: namespace, Name: string(parent.Name)}, through: true}
+			if parent.SectionName != nil {
+				r.section = string(*parent.SectionName)
+			}
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// parents returns the parents of a Route.
+func (b *building) parents(o proxy.ObjectID) []gatewayv1.ParentReference {
+	key := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+	switch o.Kind {
+	case kindHTTPRoute:
+		if r := b.view.HTTPRoutes[key]; r != nil {
+			return r.Spec.ParentRefs
+		}
+	case kindTCPRoute:
+		if r := b.view.TCPRoutes[key]; r != nil {
+			return r.Spec.ParentRefs
+		}
+	case kindUDPRoute:
+		if r := b.view.UDPRoutes[key]; r != nil {
+			return r.Spec.ParentRefs
+		}
+	}
+	return nil
+}
+
+// namesOf returns the names of Experiments, for a message.
+func namesOf(experiments []*proxy.Experiment) string {
+	const most = 10
+	var names []string
+	for _, x := range experiments[:min(len(experiments), most)] {
+		names = append(names, x.ID.Namespace+"/"+x.ID.Name)
+	}
+	text := strings.Join(names, ", ")
+	if rest := len(experiments) - most; rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
+}
