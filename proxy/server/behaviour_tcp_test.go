@@ -353,12 +353,12 @@ func TestTCPIdleConnectionsEnd(t *testing.T) {
 // place is a Chaos that acts on every connection in the same way.
 type place struct {
 	slot    *toxic.Slot
-	refuse  func(stream.Place) bool
 	delay   time.Duration
 	mu      sync.Mutex
-	opened  []stream.Place // guarded by mu
-	closed  int            // guarded by mu
-	dialled chan struct{}  // if not nil, told of each dial
+	refuse  func(stream.Place) bool // guarded by mu
+	opened  []stream.Place          // guarded by mu
+	closed  int                     // guarded by mu
+	dialled chan struct{}           // if not nil, told of each dial
 }
 
 func (p *place) Open(at stream.Place) stream.Connection {
@@ -379,6 +379,8 @@ func (c placed) Dial() (bool, time.Duration) {
 	if c.p.dialled != nil {
 		c.p.dialled <- struct{}{}
 	}
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
 	return c.p.refuse != nil && c.p.refuse(c.at), c.p.delay
 }
 
