@@ -43,7 +43,9 @@ func (c *serverConn) endDamaged(d *proxy.Damage) {
 		c.linger = true
 		return
 	}
-	c.awaitSent()
+	if c.drain() == nil {
+		c.awaitSent()
+	}
 	c.down.reset()
 }
 

@@ -90,6 +90,9 @@ func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 	default:
 		err = c.relay(x, body, head, how)
 	}
+	if err == nil {
+		err = c.drain()
+	}
 	if err != nil {
 		c.keepAlive = false
 		c.undelivered = true

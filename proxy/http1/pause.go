@@ -44,23 +44,39 @@ func PauseUntil(w proxy.Responder, d time.Duration, enough <-chan struct{}) *pro
 }
 
 func (c *serverConn) pause(d time.Duration, enough <-chan struct{}) *proxy.Error {
-	if c.bell == nil {
-		c.bell = newBell()
-	}
-	b := c.bell.nc.(*bell)
-	if why := c.enterUpstream(c.bell, 0, 0); why != causeNone {
+	if why := cause(c.limit.hit.Load()); why != causeNone {
 		return interruption("wait", why)
 	}
-	wait(d, b.rung, enough)
-	why := c.main.leave()
-	select {
-	case <-b.rung: // it rang at the last moment
-	default:
+	why := c.ringable(watchClient, func(rung <-chan struct{}) {
+		if c.limit.hit.Load() == 0 { // or it was hit just before the phase
+			wait(d, rung, enough)
+		}
+	})
+	if why == causeNone {
+		why = cause(c.limit.hit.Load())
 	}
 	if why != causeNone {
 		return interruption("wait", why)
 	}
 	return nil
+}
+
+// ringable runs f in a phase of a kind. f must return soon after rung has something to tell: the phase has been interrupted.
+func (c *serverConn) ringable(kind uint64, f func(rung <-chan struct{})) cause {
+	if c.bell == nil {
+		c.bell = newBell()
+	}
+	if why := c.main.enter(c.bell, 0, kind); why != causeNone {
+		return why
+	}
+	b := c.bell.nc.(*bell)
+	f(b.rung)
+	why := c.main.leave()
+	select {
+	case <-b.rung: // it rang at the last moment
+	default:
+	}
+	return why
 }
 
 // wait returns after d, or when one of the two channels has something to tell.

@@ -47,6 +47,7 @@ const (
 	watchClient = 1 << 10 // waiting for the endpoint: the client may leave meanwhile, or the Route's time run out
 	awaitHead   = 1 << 11 // waiting for a response head: the request body's end or failure matters
 	writing     = 1 << 12 // the phase writes; without it, it reads
+	held        = 1 << 13 // waiting for what is held back on its way to the client, who may leave meanwhile
 	inPhase     = 1 << 15 // in every phase
 	kindMask    = 0xff00
 	deadlineAt  = 16
@@ -228,7 +229,7 @@ func (w *Watch) check(t *slot, c *serverConn, now uint64) {
 	}
 	switch {
 	case t.ticks == 0:
-	case word&watchClient != 0:
+	case word&(watchClient|held) != 0:
 		if c.base.gone() {
 			t.expire(word, causeGone)
 		}

@@ -19,6 +19,11 @@ type (
 	// unwrapper takes the wrapper off if nothing acts on the connection and nothing is held in either direction. If it reports
 	// true the wrapper touches the connection inside no more.
 	unwrapper interface{ Unwrap() bool }
+	// drainer waits until all that was written has gone to the peer's host, or never will; it returns false once stop has something to
+	// tell.
+	drainer interface {
+		Drain(stop <-chan struct{}) bool
+	}
 	// resetter ends the connection with RST.
 	resetter interface{ Reset() }
 )
@@ -45,6 +50,22 @@ func Wrapped(w proxy.Responder) net.Conn {
 		return nil
 	}
 	return c.down.nc
+}
+
+// drain waits until what the wrapper holds back of the response has gone out: only then the response has been delivered.
+func (c *serverConn) drain() *proxy.Error {
+	if c.down == c.base {
+		return nil
+	}
+	d, ok := c.down.nc.(drainer)
+	if !ok {
+		return nil
+	}
+	why := c.ringable(held, func(rung <-chan struct{}) { d.Drain(rung) })
+	if why != causeNone {
+		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: causeError(why)}
+	}
+	return nil
 }
 
 // unwrap takes the wrapper off if there is one and it agrees. It reports whether there is none now.

@@ -229,3 +229,7 @@ func TestIdleLooksThroughWrappers(t *testing.T) {
 		u.Close()
 	}
 }
+
+func contextOf(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
