@@ -32,6 +32,7 @@ func newRoot() *cobra.Command {
 		newDemo(),
 		newServe(),
 		newExplain(),
+		newChaos(),
 		newVersion(),
 	)
 	for _, c := range append(root.Commands(), root) {
