@@ -171,7 +171,8 @@ func contained[T any](f func() T) (result T, err error) {
 	return f(), nil
 }
 
-// sameSnapshot reports whether both hold the very same Listeners and Backends.
+// sameSnapshot reports whether both hold the very same.
 func sameSnapshot(a, b *proxy.Snapshot) bool {
-	return a == b || slices.Equal(a.Listeners, b.Listeners) && maps.Equal(a.Backends, b.Backends)
+	return a == b || slices.Equal(a.Listeners, b.Listeners) && maps.Equal(a.Backends, b.Backends) &&
+		slices.Equal(a.Experiments, b.Experiments) && a.ChaosOff == b.ChaosOff
 }

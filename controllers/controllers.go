@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,6 +42,10 @@ type Config struct {
 	Applied func(Applied)
 	// Problems, if not nil, is told how many things are wrong with the objects of ours. It must not block.
 	Problems func(int)
+	// Chaos, if not nil, is what the data plane knows of Experiments, and ChaosNews, if not nil, gets a notice when the phase of one
+	// changes, so that a halt is told at once.
+	Chaos     Chaos
+	ChaosNews <-chan struct{}
 	// Recheck is the time between two looks for kinds that are not installed; 0 is 10 s.
 	Recheck time.Duration
 }
@@ -85,6 +90,8 @@ type Controllers struct {
 	broadcaster events.EventBroadcaster
 	status      *status.Writer
 	places      *infrastructure.Writer
+	lookups     *lookups
+	chaos       *chaosReporter
 }
 
 // New returns Controllers that have not begun. It does not talk to the API server, so the API server may be away.
@@ -108,6 +115,10 @@ func New(c Config) (*Controllers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the cluster's clients: %w", err)
 	}
+	names, err := metadata.NewForConfigAndClient(c.REST, cl.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up the cluster's clients: %w", err)
+	}
 	ctl := &Controllers{
 		config:      c,
 		cluster:     cl,
@@ -116,6 +127,7 @@ func New(c Config) (*Controllers, error) {
 		outbox:      newOutbox(),
 		broadcaster: events.NewBroadcaster(&events.EventSinkImpl{Interface: clients.EventsV1()}),
 	}
+	ctl.lookups = newLookups(clients, names, ctl.events)
 	ctl.makeLoop()
 	ctl.makeWriters(ctl.broadcaster.NewRecorder(scheme, c.Translate.Controller))
 	return ctl, nil
@@ -154,6 +166,7 @@ func (c *Controllers) makeLoop() {
 		pods:    c.config.Pods,
 		builder: builder{dataPlane: c.config.DataPlane, applied: c.config.Applied, log: c.config.Log},
 		outbox:  c.outbox,
+		lookups: c.lookups,
 		synced:  make(chan struct{}),
 		log:     c.config.Log,
 		view:    view.New(),
@@ -171,6 +184,15 @@ func (c *Controllers) makeWriters(recorder events.EventRecorder) {
 		Now:        time.Now,
 		Workers:    statusWorkers,
 	})
+	c.chaos = &chaosReporter{
+		chaos:  c.config.Chaos,
+		news:   c.config.ChaosNews,
+		report: c.status.NetworkChaos,
+		reader: c.cluster.GetClient(),
+		writer: c.cluster.GetClient(),
+		log:    c.config.Log,
+		fresh:  make(chan struct{}, 1),
+	}
 	c.places = infrastructure.NewWriter(infrastructure.Config{
 		Client: c.cluster.GetClient(),
 		Log:    c.config.Log,
@@ -218,6 +240,8 @@ func (c *Controllers) Run(ctx context.Context) error {
 	start("watches", c.watch)
 	start("loop", func(ctx context.Context) error { c.loop.run(ctx); return nil })
 	start("outbox", func(ctx context.Context) error { c.outbox.deliver(ctx, c.report, c.provide); return nil })
+	start("lookups", func(ctx context.Context) error { c.lookups.run(ctx); return nil })
+	start("chaos", func(ctx context.Context) error { c.chaos.run(ctx); return nil })
 	start("leader election", func(ctx context.Context) error {
 		return lead(ctx, c.config.Leader, c.clients, c.config.Log, c.write)
 	})
@@ -261,6 +285,7 @@ func (c *Controllers) statusChanged(kind string, object client.Object) {
 // report takes what there is to say about the objects from the loop.
 func (c *Controllers) report(r *status.Report) {
 	c.status.Report(r)
+	c.chaos.build(r.NetworkChaos)
 	if c.config.Problems != nil {
 		c.config.Problems(len(findings(r)))
 	}

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,6 +15,8 @@ import (
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 )
 
 // kind is a kind of object that is watched.
@@ -37,6 +40,7 @@ func kinds() []kind {
 		{name: "TCPRoute", object: &gatewayv1.TCPRoute{}, optional: true, status: true},
 		{name: "UDPRoute", object: &gatewayv1.UDPRoute{}, optional: true, status: true},
 		{name: "ReferenceGrant", object: &gatewayv1.ReferenceGrant{}, optional: true},
+		{name: "NetworkChaos", object: &v1alpha1.NetworkChaos{}, optional: true, status: true},
 		{name: "Service", object: &corev1.Service{}},
 		{name: "EndpointSlice", object: &discoveryv1.EndpointSlice{}},
 		{name: "Namespace", object: &corev1.Namespace{}},
@@ -46,7 +50,7 @@ func kinds() []kind {
 // newScheme returns the types of all kinds, and those that the writers and the leader election need.
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, gatewayv1.Install} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -82,5 +86,14 @@ func onlyStatus(old, updated metav1.Object) bool {
 		old.GetGeneration() == updated.GetGeneration() &&
 		old.GetDeletionTimestamp().Equal(updated.GetDeletionTimestamp()) &&
 		maps.Equal(old.GetLabels(), updated.GetLabels()) &&
-		maps.Equal(old.GetAnnotations(), updated.GetAnnotations())
+		maps.Equal(old.GetAnnotations(), updated.GetAnnotations()) &&
+		sameHalt(old, updated)
+}
+
+// sameHalt reports whether two states of an object say the same of a halt, which is a part of the status that replicas tell each
+// other by.
+func sameHalt(old, updated metav1.Object) bool {
+	a, isChaos := old.(*v1alpha1.NetworkChaos)
+	b, _ := updated.(*v1alpha1.NetworkChaos)
+	return !isChaos || b == nil || equality.Semantic.DeepEqual(a.Status.Halt, b.Status.Halt)
 }

@@ -22,6 +22,7 @@ type loop struct {
 	pods    Pods
 	builder builder
 	outbox  *outbox
+	lookups *lookups // nil: nothing is looked up
 	// synced is closed when the first full snapshot serves.
 	synced chan struct{}
 	log    *slog.Logger
@@ -72,6 +73,12 @@ func (l *loop) drain() {
 
 // take brings the View up to date with one event and notes what has to be built.
 func (l *loop) take(e event) {
+	if e.change != nil {
+		e.change(l.view)
+		l.note(e.at)
+		l.batch.full = true
+		return
+	}
 	if e.object == nil {
 		l.listed = true
 		l.log.Info("all kinds are listed")
@@ -147,6 +154,9 @@ func (l *loop) build() {
 		next = &places{gateways: gateways, ports: ports, pods: l.addresses()}
 	}
 	l.outbox.put(l.builder.report(), next)
+	if l.lookups != nil && l.builder.last != nil {
+		l.lookups.want(l.builder.last.Lookups())
+	}
 }
 
 // serving notes that everything is served as the View says.

@@ -77,6 +77,9 @@ func findings(r *status.Report) []finding {
 		}
 		events(d.Kind, key, d.Events)
 	})
+	for key, d := range r.NetworkChaos {
+		conditions("NetworkChaos", key, "", d.Conditions)
+	}
 	for key, d := range r.Ingresses {
 		events("Ingress", key, d.Events)
 	}

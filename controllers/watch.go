@@ -20,7 +20,9 @@ import (
 type event struct {
 	object  view.Object // as it is now, or as it was last if it is deleted; nil: all kinds have been listed
 	deleted bool
-	at      time.Time // when it arrived
+	// change, if not nil, is what a lookup has found; there is no object then.
+	change func(*view.View)
+	at     time.Time // when it arrived
 }
 
 // watcher feeds the loop from the informers.
@@ -112,6 +114,9 @@ func (w *watcher) handler(ctx context.Context, k kind) cache.ResourceEventHandle
 				w.statusChanged(k.name, updated)
 			default:
 				send(updated, false)
+				if k.status && !sameHalt(old, updated) {
+					w.statusChanged(k.name, updated)
+				}
 			}
 		},
 		DeleteFunc: func(object any) { send(object, true) },

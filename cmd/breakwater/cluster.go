@@ -73,9 +73,11 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 		}
 	}
 	namespace := o.installation()
+	translation := objects.translate()
+	translation.Chaos = objects.chaos.translate(namespace)
 	return controllers.Config{
 		REST:      c,
-		Translate: objects.translate(),
+		Translate: translation,
 		Gateways:  controllers.Gateways{Ports: ports, ServiceType: corev1.ServiceType(o.serviceType)},
 		Pods: controllers.Pods{
 			Service: types.NamespacedName{Namespace: namespace, Name: o.service},

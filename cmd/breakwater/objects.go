@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/chaos"
 	"github.com/breakwater-gateway/breakwater/controllers/translate/gateway"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // objectOptions are the flags that say which objects are served and how: package translate.
@@ -18,6 +21,34 @@ type objectOptions struct {
 	ingressPort       uint16
 	addresses         []string
 	allowExternalName bool
+	chaos             chaosOptions
+}
+
+// chaosOptions are the flags that say which NetworkChaos are accepted.
+type chaosOptions struct {
+	optIn           bool
+	configMap       string
+	defaultDuration time.Duration
+	maxDuration     time.Duration
+}
+
+func (o *chaosOptions) add(f *pflag.FlagSet) {
+	f.BoolVar(&o.optIn, "chaos-opt-in", true, "break only traffic of namespaces labelled breakwater-gateway.io/chaos: enabled; "+
+		"without a cluster, and with false, all but those labelled otherwise")
+	f.StringVar(&o.configMap, "chaos-configmap", "breakwater-chaos",
+		"ConfigMap in the namespace of this installation that is the kill switch: with chaos: \"off\" in it nothing is broken")
+	f.DurationVar(&o.defaultDuration, "chaos-default-duration", 0, "duration of a NetworkChaos that gives none; 0: it must give one")
+	f.DurationVar(&o.maxDuration, "chaos-max-duration", 24*time.Hour, "longest duration of a NetworkChaos; 0 is any")
+}
+
+// translate returns the options of the translation. namespace is that of the kill switch; "" is any.
+func (o *chaosOptions) translate(namespace string) chaos.Options {
+	return chaos.Options{
+		Switch:          types.NamespacedName{Namespace: namespace, Name: o.configMap},
+		WithoutOptIn:    !o.optIn,
+		DefaultDuration: o.defaultDuration,
+		MaxDuration:     o.maxDuration,
+	}
 }
 
 func (o *objectOptions) add(f *pflag.FlagSet) {
@@ -26,6 +57,7 @@ func (o *objectOptions) add(f *pflag.FlagSet) {
 		"name in IngressClass.spec.controller and GatewayClass.spec.controllerName")
 	f.Uint16Var(&o.ingressPort, "ingress-http-port", 8080, "port for Ingresses; 0 does not serve them")
 	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses (default those of --service)")
+	o.chaos.add(f)
 	f.BoolVar(&o.allowExternalName, "allow-external-name", false, "let Services of type ExternalName be backends")
 }
 
@@ -57,6 +89,8 @@ func (o *standaloneOptions) translate(objects *objectOptions) translate.Options 
 		t.Addresses = []string{"127.0.0.1"} // from this machine it is true, and nobody else reads the statuses
 	}
 	t.ImplicitClasses = true
+	t.Chaos = objects.chaos.translate("")
+	t.Chaos.Files = true
 	t.Placement = gateway.Offset{Offset: o.portOffset, Reachable: t.Addresses}
 	return t
 }

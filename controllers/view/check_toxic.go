@@ -207,7 +207,9 @@ func isFraming(name string) bool {
 	return false
 }
 
-func hour(field string, d v1alpha1.Duration, f fault) { atMost(field, d, time.Hour, "must be at most 1h", f) }
+func hour(field string, d v1alpha1.Duration, f fault) {
+	atMost(field, d, time.Hour, "must be at most 1h", f)
+}
 
 func minute(field string, d v1alpha1.Duration, f fault) {
 	atMost(field, d, time.Minute, "must be at most 1m", f)

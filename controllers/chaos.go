@@ -1,0 +1,146 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/status"
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// Chaos is what the data plane knows of Experiments.
+type Chaos interface {
+	// Status returns what has become of each Experiment. It is called about once per second, by one goroutine.
+	Status() []proxy.ExperimentStatus
+}
+
+const (
+	// chaosInterval is the time between two looks at the Experiments, unless there is news of them.
+	chaosInterval = time.Second
+	// countsInterval is the least time between two writes of an object for the sake of its counts alone.
+	countsInterval = 5 * time.Second
+)
+
+// chaosReporter brings together what the build and what the data plane say of NetworkChaos. On every replica it tells the
+// cluster that a guard has halted an experiment, which halts it on all of them; the rest is for the status writer, on the
+// replica that leads.
+type chaosReporter struct {
+	chaos  Chaos
+	news   <-chan struct{} // a phase has changed; may be nil
+	report func(map[types.NamespacedName]*status.NetworkChaos)
+	reader client.Reader
+	writer client.StatusClient
+	log    *slog.Logger
+
+	mu    sync.Mutex
+	built map[types.NamespacedName]*status.NetworkChaos // by the latest build; guarded by mu
+	fresh chan struct{}                                 // has room for one: there is a new build
+
+	// Of the goroutine that runs.
+	told   map[types.NamespacedName]told
+	halted map[halt]bool // halts that the cluster knows of
+}
+
+// told is what was said of an object last.
+type told struct {
+	status *status.NetworkChaos
+	at     time.Time
+}
+
+// halt is one halt of one experiment.
+type halt struct {
+	uid   string
+	rearm string
+}
+
+// build notes what the latest build says.
+func (c *chaosReporter) build(built map[types.NamespacedName]*status.NetworkChaos) {
+	c.mu.Lock()
+	c.built = built
+	c.mu.Unlock()
+	select {
+	case c.fresh <- struct{}{}:
+	default:
+	}
+}
+
+// run works until ctx is done.
+func (c *chaosReporter) run(ctx context.Context) {
+	c.told, c.halted = map[types.NamespacedName]told{}, map[halt]bool{}
+	tick := time.NewTicker(chaosInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-c.fresh:
+		case <-c.news:
+		}
+		c.look(ctx, time.Now())
+	}
+}
+
+// look compares what there is to say with what was said.
+func (c *chaosReporter) look(ctx context.Context, now time.Time) {
+	c.mu.Lock()
+	built := c.built
+	c.mu.Unlock()
+	if len(built) == 0 && len(c.told) == 0 {
+		return
+	}
+	live := map[types.UID]*proxy.ExperimentStatus{}
+	if c.chaos != nil {
+		for _, s := range c.chaos.Status() {
+			live[types.UID(s.UID)] = &s
+			if !s.HaltedAt.IsZero() {
+				c.tellHalt(ctx, &s)
+			}
+		}
+	}
+	next := make(map[types.NamespacedName]told, len(built))
+	all := make(map[types.NamespacedName]*status.NetworkChaos, len(built))
+	for key, b := range built {
+		n := told{b.With(live[b.UID]), now}
+		if last, ok := c.told[key]; ok && last.status.SameButCounts(n.status) && now.Sub(last.at) < countsInterval {
+			n = last
+		}
+		next[key], all[key] = n, n.status
+	}
+	c.told = next
+	c.report(all)
+}
+
+// tellHalt writes a halt that arose here into the object's status, unless it stands there already.
+func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus) {
+	this := halt{s.UID, s.HaltedRearm}
+	if c.halted[this] {
+		return
+	}
+	var o v1alpha1.NetworkChaos
+	err := c.reader.Get(ctx, types.NamespacedName{Namespace: s.ID.Namespace, Name: s.ID.Name}, &o)
+	if apierrors.IsNotFound(err) || err == nil && (string(o.UID) != s.UID || o.Spec.Rearm != s.HaltedRearm) {
+		return // it is no more, or has been re-armed
+	}
+	if err == nil && (o.Status.Halt == nil || o.Status.Halt.Rearm != s.HaltedRearm) {
+		base := o.DeepCopy()
+		at := metav1.NewTime(s.HaltedAt.Round(0)).Rfc3339Copy()
+		o.Status.Halt = &v1alpha1.Halt{Time: at, Rearm: s.HaltedRearm, Message: s.HaltedReason[:min(len(s.HaltedReason), 1024)]}
+		err = c.writer.Status().Patch(ctx, &o, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	}
+	if err != nil {
+		if !apierrors.IsConflict(err) && ctx.Err() == nil {
+			c.log.Warn("cannot tell the cluster of a halt, will try again", "error", err, v1alpha1.KindNetworkChaos, s.ID.Namespace+"/"+s.ID.Name)
+		}
+		return
+	}
+	c.halted[this] = true
+}
