@@ -254,3 +254,30 @@ func grep(s, what string) string {
 	}
 	return b.String()
 }
+
+func TestProxyHeaderOutOnRequestsIsEachClientsOwn(t *testing.T) {
+	told := make(chan stream.Header, 8)
+	e := endpoint(t, func(_ int, c *wire) {
+		h, err := stream.ReadHeader(c.in)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		told <- h
+		answers(okHello)(0, c)
+	})
+	b := backendOf("web", e.addr)
+	b.ProxyProtocol = 1
+	w := newWorld(t, Config{})
+	w.apply(t, snapshotOf(b))
+	for range 2 {
+		c := dialWire(t, w.addr(testPort))
+		for range 2 {
+			c.send(get("/"))
+			c.want("GET", 200)
+			if h := within(t, "the header", told); h.Source != stream.AddrPort(c.LocalAddr()) {
+				t.Errorf("%v", h)
+			}
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Du
 		return nil, &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 502, Retry: true, Err: errDown}
 	}
 	var c *http1.Conn
-	if !fresh && !hold.Refused {
+	if !fresh && !hold.Refused && a.told == 0 {
 		c = e.IdleVariant(&slotted)
 	}
 	if c == nil {
@@ -136,7 +136,7 @@ func (a *attempt) dialSlotted(e *upstream.Endpoint, limit time.Duration, hold ch
 		ctx, cancel = context.WithTimeout(ctx, max(limit-time.Since(began), 1))
 		defer cancel()
 	}
-	c, err := e.DialVariant(ctx, &slotted)
+	c, err := e.DialVariant(ctx, a.slotted())
 	if err == nil {
 		a.share.backend.metrics.Connect()
 	}

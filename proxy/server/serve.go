@@ -136,6 +136,7 @@ type attempt struct {
 
 	generation uint64    // of the state that the Route was found in
 	start      time.Time // when the Route's timeouts began
+	told       uint8     // version of the PROXY protocol header that the Backend wants; 0 is none
 
 	tried [8]*upstream.Endpoint // that could not be reached
 	n     int
@@ -165,6 +166,7 @@ func (a *attempt) run() {
 		}
 		a.x.Attempts++
 		a.x.Endpoint = e.Endpoint()
+		a.told = set.cfg.ProxyProtocol
 		err := a.try(e, fresh)
 		if err == nil {
 			return
@@ -245,6 +247,8 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	f.Detach()
 	switch {
 	case !conn.Finish():
+	case a.told != 0: // it tells of this client only
+		conn.Close()
 	case f.HasToxics():
 		e.PutVariant(&slotted, conn)
 	default:
@@ -288,7 +292,7 @@ func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration,
 	if f.HasToxics() {
 		return a.connectSlotted(e, fresh, limit, f)
 	}
-	if !fresh {
+	if !fresh && a.told == 0 {
 		if c := e.Idle(); c != nil {
 			return c, nil
 		}
@@ -299,7 +303,7 @@ func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration,
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	c, err := e.Dial(ctx)
+	c, err := a.dial(ctx, e)
 	if err == nil {
 		a.share.backend.metrics.Connect()
 	}

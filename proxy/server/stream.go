@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -89,6 +91,41 @@ func (s *Server) connection(p *port, nc net.Conn) {
 		return
 	}
 	s.http1.ServeConn(nc, p.id.number, "http", p.closed)
+}
+
+// dial opens a connection to an Endpoint, and tells it of the client if it wants to know. Such a connection serves one request:
+// the next one may be another client's.
+func (a *attempt) dial(ctx context.Context, e *upstream.Endpoint) (*http1.Conn, *proxy.Error) {
+	if a.told == 0 {
+		return e.Dial(ctx)
+	}
+	return e.DialVariant(ctx, &upstream.Variant{Wrap: a.tell})
+}
+
+// slotted is the kind of connection that toxics act on, and that tells of the client if the Backend wants it.
+func (a *attempt) slotted() *upstream.Variant {
+	if a.told == 0 {
+		return &slotted
+	}
+	return &upstream.Variant{Wrap: func(nc net.Conn) net.Conn { return slotted.Wrap(a.tell(nc)) }}
+}
+
+// tell sends the PROXY protocol header on a connection that has just been opened. The address that the client connected to is not
+// known here; its port is.
+func (a *attempt) tell(nc net.Conn) net.Conn {
+	peer := a.x.Request.Peer
+	destination := netip.IPv4Unspecified()
+	if peer.Addr().Is6() {
+		destination = netip.IPv6Unspecified()
+	}
+	h, err := stream.FormatHeader(a.told, stream.Header{Source: peer, Destination: netip.AddrPortFrom(destination, a.x.Request.Port)})
+	if err == nil {
+		_, err = nc.Write(h) // into an empty buffer
+	}
+	if err != nil {
+		_ = nc.Close() // the request fails
+	}
+	return nc
 }
 
 var errNotTrusted = errors.New("the peer is not a trusted proxy and may not send a PROXY protocol header")
