@@ -151,8 +151,8 @@ func TestGuardHaltsAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.guard.Window, c.guard.MinRequests = 10*time.Second, 20
 				exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.Guard = &c.guard })
-				var told []string
-				e := newEngine(t, Config{Halted: func(_ proxy.ObjectID, reason string) { told = append(told, reason) }}, exp)
+				told := make(chan string, 10)
+				e := newEngine(t, Config{Halted: func(_ proxy.ObjectID, reason string) { told <- reason }}, exp)
 				defer e.Close()
 				for range 100 {
 					serve(e, request(), respond(200, 50*time.Millisecond))
@@ -167,8 +167,8 @@ func TestGuardHaltsAtOnce(t *testing.T) {
 					t.Errorf("halted after %d bad requests", bad)
 				}
 				s := status(t, e, "x")
-				if s.Phase != proxy.ExperimentHalted || s.HaltedReason == "" || len(told) != 1 || told[0] != s.HaltedReason || s.Halts != 1 {
-					t.Errorf("%+v, told %q", s, told)
+				if s.Phase != proxy.ExperimentHalted || s.HaltedReason == "" || <-told != s.HaltedReason || len(told) != 0 || s.Halts != 1 {
+					t.Errorf("%+v", s)
 				}
 				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
 				e.SetEnabled(false)

@@ -89,9 +89,12 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	for _, cfg := range snap.Experiments {
 		key := identity{cfg.ID, cfg.UID}
 		x := e.live[key]
-		if x == nil {
+		switch {
+		case x == nil:
 			x = newExperiment(e, key)
 			e.live[key] = x
+		case slices.Contains(order, x):
+			continue // given twice
 		}
 		x.configure(cfg)
 		order = append(order, x)

@@ -145,6 +145,9 @@ type targets struct {
 	of map[uint64]string // guarded by mu; by ordinal
 }
 
+// maxTargets bounds what is remembered: beyond it a line of the log may lack its target.
+const maxTargets = 100_000
+
 func (t *targets) get(ordinal uint64) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -156,6 +159,9 @@ func (t *targets) set(ordinal uint64, target string) {
 	defer t.mu.Unlock()
 	if t.of == nil {
 		t.of = map[uint64]string{}
+	}
+	if len(t.of) >= maxTargets { // of connections on which the toxic has never come to act
+		clear(t.of)
 	}
 	t.of[ordinal] = target
 }

@@ -22,6 +22,8 @@ type window struct {
 	over       bool      // the last window has ended
 	tick       time.Time // with a Schedule: the match that the latest window stands for
 
+	checked, checkedAt time.Time // when the Schedule was last looked at, on the monotonic and on the wall clock
+
 	from, to, next time.Time // for people: the window now or the last one, and the next; on the wall clock
 }
 
@@ -98,6 +100,10 @@ func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wa
 		return -1
 	}
 	local := wall.Round(0).In(loc)
+	if elapsed := now.Sub(w.checked); !w.open && elapsed < recheck && !local.Before(w.checkedAt) && local.Before(w.next) {
+		return min(w.next.Sub(local), recheck-elapsed)
+	}
+	w.checked, w.checkedAt = now, local
 	if !w.open {
 		last, err := gronx.PrevTickBefore(c.Schedule, local, true)
 		if err == nil && last.After(w.tick) && !last.Before(cfg.Created) && local.Before(last.Add(c.Duration)) {

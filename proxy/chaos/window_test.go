@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,9 +11,11 @@ import (
 )
 
 // wall is a wall clock that can be set. It runs with the monotonic one.
-type wall struct{ ahead time.Duration }
+type wall struct{ ahead atomic.Int64 }
 
-func (w *wall) now() time.Time { return time.Now().Round(0).Add(w.ahead) }
+func (w *wall) now() time.Time { return time.Now().Round(0).Add(time.Duration(w.ahead.Load())) }
+
+func (w *wall) set(ahead time.Duration) { w.ahead.Store(int64(ahead)) }
 
 func TestDeadline(t *testing.T) {
 	hour := func(x *proxy.Experiment) { x.Window.Duration = time.Hour }
@@ -49,7 +52,7 @@ func TestDeadline(t *testing.T) {
 				defer e.Close()
 				began := time.Now()
 				time.Sleep(30 * time.Minute)
-				clock.ahead = c.jump
+				clock.set(c.jump)
 				if c.then != nil {
 					c.then(e, exp)
 				}
@@ -64,7 +67,7 @@ func TestDeadline(t *testing.T) {
 				if s := status(t, e, "x"); s.Phase != proxy.ExperimentExpired || s.End.Sub(s.Start) != time.Hour {
 					t.Errorf("%+v", s)
 				}
-				clock.ahead = -48 * time.Hour
+				clock.set(-48 * time.Hour)
 				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
 				time.Sleep(time.Minute)
 				if got := serve(e, request()); got != "" {
@@ -133,11 +136,11 @@ func TestSchedule(t *testing.T) {
 		}
 		at(tick-time.Second, false)
 		at(tick+time.Second, true)
-		clock.ahead = -30 * time.Minute // over the match once more
+		clock.set(-30 * time.Minute) // over the match once more
 		at(tick+time.Hour-time.Second, true)
 		at(tick+time.Hour+time.Second, false)
 		at(tick+time.Hour+20*time.Minute, false)
-		clock.ahead = 0
+		clock.set(0)
 		at(24*time.Hour+tick-time.Second, false)
 		at(24*time.Hour+tick+time.Second, true)
 		if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || !s.Start.Equal(exp.Created.Add(24*time.Hour+tick)) {
