@@ -178,6 +178,7 @@ func (a *apiServer) installGatewayAPI(t *testing.T) {
 	eventually(t, "Gateway API is served", func() error {
 		for _, list := range []client.ObjectList{
 			&gatewayv1.GatewayClassList{}, &gatewayv1.GatewayList{}, &gatewayv1.HTTPRouteList{}, &gatewayv1.ReferenceGrantList{},
+			&gatewayv1.TCPRouteList{}, &gatewayv1.UDPRouteList{},
 		} {
 			if err := a.List(t.Context(), list); err != nil {
 				return err
