@@ -280,7 +280,7 @@ func (c *chain) move(old []*stage, from []int) {
 func (c *chain) site(d decided) Site {
 	s := Site{Direction: c.direction, Rand: d.Key.Rand(d.Ordinal), Shared: d.Shared}
 	if !d.Began.IsZero() {
-		s.Began = d.Began.Sub(c.began)
+		s.Began = min(d.Began.Sub(c.began), c.now)
 	}
 	return s
 }

@@ -230,6 +230,7 @@ func (d *direction) arrive(b *block) {
 // sourceEnded passes the end of the source into the toxics.
 func (d *direction) sourceEnded(err error) {
 	d.atEOF = true
+	d.link.sourceEnded()
 	if len(d.chain.stages) > 0 {
 		d.chain.advance(d.link.now())
 	}
@@ -261,6 +262,7 @@ func (d *direction) sleep(due time.Duration) {
 	case <-d.wake:
 	case <-expired:
 		d.link.checkIdle()
+		d.link.checkGone(d.from())
 	}
 }
 

@@ -109,6 +109,8 @@ type link struct {
 
 	state   atomic.Int32 // carrying, pausing, closing or over
 	rest    rest
+	ended   atomic.Int32 // peers that have ended what they send
+	goneAt  atomic.Int64 // when both had and what is withheld for ever is given up, on the stream's clock; 0 is not yet
 	touched atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
 
 	mu        sync.Mutex // guards what follows
@@ -153,7 +155,9 @@ func (l *link) deadline(due time.Duration) time.Time {
 		due = min(due, time.Duration(l.touched.Load())+l.options.Idle)
 	}
 	if due == Never {
-		return time.Time{}
+		if due = time.Duration(l.goneAt.Load()); due == 0 {
+			return time.Time{}
+		}
 	}
 	return l.began.Add(due)
 }
@@ -163,6 +167,30 @@ func (l *link) touch() {
 	if l.options.Idle > 0 {
 		l.touched.Store(int64(l.now()))
 	}
+}
+
+// sourceEnded notes that a peer has ended what it sends. When both have, they may be gone for good although a toxic withholds the
+// ends: they are kept for closingTime.
+func (l *link) sourceEnded() {
+	if l.ended.Add(1) == int32(len(l.directions)) {
+		l.goneAt.Store(int64(l.now() + closingTime))
+		l.kick()
+	}
+}
+
+// checkGone ends the link if both peers have ended what they send and have waited long for what is withheld.
+func (l *link) checkGone(side Side) {
+	gone := time.Duration(l.goneAt.Load())
+	if gone == 0 || l.now() < gone {
+		return
+	}
+	for _, d := range l.directions {
+		if d.isBusy.Load() {
+			l.goneAt.Store(int64(l.now() + closingTime))
+			return
+		}
+	}
+	l.end(Close, Result{Cause: ByPeers, Side: side})
 }
 
 // checkIdle ends the link if nothing has moved for too long.

@@ -48,6 +48,7 @@ func newRig(t testing.TB, o Options, as ...Active) *rig {
 	far, r.endpoint = tcpPair(t)
 	go func() { r.result <- Link(near, far, r.slot, o) }()
 	t.Cleanup(func() {
+		r.slot.Set() // or ends are held back, too
 		r.client.Close()
 		r.endpoint.Close()
 		near.Close()

@@ -1,0 +1,105 @@
+package toxic
+
+import (
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// proxied returns the peers' ends of two connections with something between them: nothing, io.Copy, or a Link.
+func proxied(b *testing.B, between string) (client, endpoint *net.TCPConn) {
+	if between == "direct" {
+		return tcpPair(b)
+	}
+	if between != "copy" {
+		var as []Active
+		switch between {
+		case "noop":
+			as = []Active{act("d", proxy.Downstreamward, Noop{}), act("u", proxy.Upstreamward, Noop{})}
+		case "latency":
+			as = []Active{act("d", proxy.Downstreamward, Latency{Latency: fixed(50)})}
+		case "latency0":
+			as = []Active{act("d", proxy.Downstreamward, Latency{Latency: fixed(0)})}
+		case "four":
+			for _, name := range []string{"a", "b", "c", "d"} {
+				as = append(as, act(name, proxy.Downstreamward, Noop{}), act(name, proxy.Upstreamward, Noop{}))
+			}
+		}
+		r := newRig(b, Options{}, as...)
+		return r.client, r.endpoint
+	}
+	client, near := tcpPair(b)
+	far, endpoint := tcpPair(b)
+	for _, p := range [][2]*net.TCPConn{{near, far}, {far, near}} {
+		go func() {
+			io.Copy(struct{ io.Writer }{p[0]}, struct{ io.Reader }{p[1]}) // without splice
+			p[0].CloseWrite()
+		}()
+	}
+	b.Cleanup(func() {
+		client.Close()
+		endpoint.Close()
+		near.Close()
+		far.Close()
+	})
+	return client, endpoint
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkPingPong is a round trip of 64 bytes.
+func BenchmarkPingPong(b *testing.B) {
+	for _, between := range []string{"direct", "copy", "nothing", "noop", "four", "latency0"} {
+		b.Run(between, func(b *testing.B) {
+			client, endpoint := proxied(b, between)
+			go func() {
+				p := make([]byte, 64)
+				for {
+					if _, err := io.ReadFull(endpoint, p); err != nil {
+						return
+					}
+					endpoint.Write(p)
+				}
+			}()
+			p := make([]byte, 64)
+			b.ReportAllocs()
+			began := cpu()
+			for b.Loop() {
+				client.Write(p)
+				if _, err := io.ReadFull(client, p); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(cpu()-began)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// BenchmarkBulk is 64 KiB downstream.
+func BenchmarkBulk(b *testing.B) {
+	for _, between := range []string{"direct", "copy", "nothing", "noop", "latency"} {
+		b.Run(between, func(b *testing.B) {
+			client, endpoint := proxied(b, between)
+			const size = 64 << 10
+			go io.Copy(io.Discard, struct{ io.Reader }{client})
+			p := make([]byte, size)
+			b.SetBytes(size)
+			b.ReportAllocs()
+			began := cpu()
+			for b.Loop() {
+				if _, err := endpoint.Write(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(cpu()-began)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
