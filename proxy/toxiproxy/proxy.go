@@ -59,8 +59,7 @@ type conn struct {
 	ordinal uint64
 	slot    *toxic.Slot
 	client  net.Conn
-	cut     bool // guarded by proxyServer.mu: closed by a change
-	reset   bool
+	cut     bool     // guarded by proxyServer.mu: closed by a change
 	up      net.Conn // guarded by proxyServer.mu; nil while dialling
 }
 
@@ -163,6 +162,7 @@ func (p *proxyServer) cutAll(which func(*conn) bool) {
 	for c := range p.conns {
 		if which(c) && !c.cut {
 			c.cut = true
+			c.slot.Set(toxic.Active{Entry: &toxic.Entry{Toxicity: 1, Toxic: toxic.Down{Reset: p.server.cfg.Strict}}}) // ends what only waits
 			closeConn(c.client, p.server.cfg.Strict)
 			if c.up != nil {
 				closeConn(c.up, p.server.cfg.Strict)
@@ -184,7 +184,9 @@ func (p *proxyServer) setToxics(entries []*toxic.Entry, removed []*wrapper) {
 	p.mu.Lock()
 	p.current = entries
 	for c := range p.conns {
-		c.slot.Set(actives(entries, c.ordinal)...)
+		if !c.cut {
+			c.slot.Set(actives(entries, c.ordinal)...)
+		}
 	}
 	p.mu.Unlock()
 	if p.server.cfg.Strict {

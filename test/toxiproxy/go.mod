@@ -4,10 +4,12 @@ module github.com/breakwater-gateway/breakwater/test/toxiproxy
 
 go 1.26.0
 
-require github.com/breakwater-gateway/breakwater v0.0.0
+require (
+	github.com/Shopify/toxiproxy/v2 v2.12.0
+	github.com/breakwater-gateway/breakwater v0.0.0
+)
 
 require (
-	github.com/Shopify/toxiproxy/v2 v2.12.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cpuguy83/go-md2man/v2 v2.0.5 // indirect
