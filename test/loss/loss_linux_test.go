@@ -21,6 +21,7 @@ import (
 
 var (
 	matrix = flag.Bool("matrix", false, "compare the packet_loss toxic with real loss in all cases; takes minutes")
+	length = flag.Float64("seconds", 12, "how long each part of a case takes about, with -matrix")
 	quick  = flag.Bool("quick", false, "compare them in two cases")
 )
 
@@ -48,7 +49,7 @@ func (s setting) load(seconds float64) load {
 // TestTruth compares the toxic with real loss by the measures of the reference.
 func TestTruth(t *testing.T) {
 	var settings []setting
-	seconds := 12.0
+	seconds := *length
 	switch {
 	case *matrix:
 		for _, congestion := range []string{"reno", "cubic"} {
@@ -59,7 +60,7 @@ func TestTruth(t *testing.T) {
 			}
 		}
 	case *quick:
-		seconds = 3
+		seconds = 2.5
 		settings = []setting{{20 * time.Millisecond, 0.03, "reno"}, {20 * time.Millisecond, 0.03, "cubic"}}
 	default:
 		t.Skip("asked for by -matrix or -quick: it takes time and depends on the machine's speed")
