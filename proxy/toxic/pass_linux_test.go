@@ -2,10 +2,12 @@ package toxic
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,4 +132,163 @@ func TestPassLosesNothingWhenToxicsComeAndGo(t *testing.T) {
 	readers.Wait()
 	close(stop)
 	wg.Wait()
+}
+
+// A connection that has carried messages and bulk holds nothing while it waits, ends its directions one by one, and counts.
+func TestPassMixesMessagesAndBulk(t *testing.T) {
+	l := newLinked(t, Options{Idle: time.Minute})
+	want := int64(0)
+	for i, size := range []int{1, 64, bulkSize, 100, 1, 3 * bulkSize, 7} {
+		sent := marked(size + 8)[:size]
+		go func() { _, _ = l.client.Write(sent) }()
+		got := make([]byte, size)
+		if _, err := io.ReadFull(l.endpoint, got); err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		want += int64(size)
+	}
+	// Data and end together: the end must not be overlooked.
+	if _, err := l.client.Write([]byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.client.CloseWrite()
+	if got, err := io.ReadAll(l.endpoint); err != nil || string(got) != "last" {
+		t.Fatalf("%q %v", got, err)
+	}
+	answer := marked(bulkSize)
+	go func() {
+		_, _ = l.endpoint.Write(answer)
+		_ = l.endpoint.CloseWrite()
+	}()
+	if got, err := io.ReadAll(l.client); err != nil || !bytes.Equal(got, answer) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	r := <-l.result
+	l.result <- r
+	if r.Upstream != want+4 || r.Downstream != bulkSize || r.Cause != ByPeers || r.Side != ClientSide {
+		t.Errorf("%+v", r)
+	}
+}
+
+// bulkSize is more than the sockets' buffers hold.
+const bulkSize = 12 << 20
+
+func TestPassResets(t *testing.T) {
+	for _, bulk := range []bool{false, true} {
+		l := newLinked(t, Options{})
+		failed := make(chan error, 1)
+		go func() {
+			p := []byte("hello")
+			if bulk {
+				p = marked(bulkSize)
+			}
+			_, err := l.endpoint.Write(p)
+			failed <- err
+		}()
+		if _, err := io.ReadFull(l.client, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		_ = l.client.SetLinger(0)
+		l.client.Close()
+		_, err := io.ReadAll(l.endpoint)
+		// A reset is told once, to whoever comes first.
+		if writeErr := <-failed; !errors.Is(err, syscall.ECONNRESET) && !errors.Is(writeErr, syscall.ECONNRESET) {
+			t.Errorf("bulk %v: the endpoint sees %v and %v, want a reset", bulk, err, writeErr)
+		}
+		r := <-l.result
+		l.result <- r
+		if r.Cause != ByReset || r.Side != ClientSide {
+			t.Errorf("bulk %v: %+v", bulk, r)
+		}
+	}
+}
+
+// Traffic in one direction keeps the other one alive, and silence ends both.
+func TestPassEndsIdleLinks(t *testing.T) {
+	const idle = 400 * time.Millisecond
+	l := newLinked(t, Options{Idle: idle})
+	began := time.Now()
+	for range 8 {
+		if _, err := l.client.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(l.endpoint, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(idle / 5)
+	}
+	if len(l.result) > 0 {
+		if busy := time.Since(began); busy < 2*idle { // the machine has not held us up
+			t.Fatal("ended although bytes moved")
+		}
+		return
+	}
+	_, _ = io.ReadAll(l.client)
+	r := <-l.result
+	l.result <- r
+	if r.Cause != ByIdle {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A peer that does not read is idle, too, whatever is under way to it.
+func TestPassEndsIdleLinksWhoseReceiverIsStuck(t *testing.T) {
+	l := newLinked(t, Options{Idle: 200 * time.Millisecond})
+	go func() { _, _ = l.client.Write(marked(bulkSize)) }()
+	r := <-l.result
+	l.result <- r
+	if r.Cause != ByIdle {
+		t.Errorf("%+v", r)
+	}
+}
+
+func BenchmarkLink(b *testing.B) {
+	for name, link := range map[string]func(a, b *net.TCPConn){
+		"link": func(a, b *net.TCPConn) { Link(a, b, NewSlot(), Options{Idle: time.Hour}) },
+		"io.Copy": func(a, b *net.TCPConn) {
+			type plain struct{ net.Conn } // as a proxy that wraps its connections: without splice
+			go func() { _, _ = io.Copy(plain{a}, plain{b}) }()
+			_, _ = io.Copy(plain{b}, plain{a})
+		},
+	} {
+		b.Run("round trip of 64 bytes/"+name, func(b *testing.B) {
+			client, down := sockets(b)
+			endpoint, up := sockets(b)
+			_, _ = client.SetDeadline(time.Time{}), endpoint.SetDeadline(time.Time{})
+			go link(down, up)
+			go func() { _, _ = io.Copy(struct{ io.Writer }{endpoint}, endpoint) }()
+			p := make([]byte, 64)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := client.Write(p); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(client, p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("bulk/"+name, func(b *testing.B) {
+			client, down := sockets(b)
+			endpoint, up := sockets(b)
+			_, _ = client.SetDeadline(time.Time{}), endpoint.SetDeadline(time.Time{})
+			go link(down, up)
+			p := make([]byte, 1<<20)
+			go func() {
+				for {
+					if _, err := endpoint.Write(p); err != nil {
+						return
+					}
+				}
+			}()
+			q := make([]byte, 1<<20)
+			b.SetBytes(1 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := io.ReadFull(client, q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
