@@ -157,25 +157,26 @@ func TestTunnelsAreLeftAlone(t *testing.T) {
 	x := new(proxy.Exchange)
 	x.Response = proxy.Response{Status: 101, ContentLength: -1}
 	b := &proxy.Text{Rest: "x"}
-	for _, f := range []Fault{TruncateBody{}, BrokenChunk{}, Throttle{}, WrongContentLength{By: 1}} {
-		if got := Respond([]Step{f.New(Site{})}, x, b); got != b {
+	for _, f := range []Fault{TruncateBody{}, BrokenChunk{}, Throttle{}, WrongContentLength{By: 1}, Headers{Response: HeaderChange{Set: "A: b"}}} {
+		if got := Respond([]Step{f.New(Site{})}, x, b); got != b || x.Response.Header.Len() > 0 {
 			t.Errorf("%T wraps a tunnel", f)
 		}
 	}
 }
 
-// slow is a Body of n bytes that gives at most 100 at a time, after a pause each.
+// slow is a Body of n bytes that gives at most 100 at a time, after a pause each, and the first ones after another.
 type slow struct {
 	proxy.Text
-	n     int
-	pause time.Duration
+	n            int
+	pause, first time.Duration
 }
 
 func (s *slow) Read(p []byte) (int, error) {
 	if s.n == 0 {
 		return 0, io.EOF
 	}
-	time.Sleep(s.pause)
+	time.Sleep(s.pause + s.first)
+	s.first = 0
 	n := min(len(p), 100, s.n)
 	s.n -= n
 	return n, nil
@@ -193,7 +194,7 @@ func TestThrottleKeepsItsRate(t *testing.T) {
 		"one byte a second":    {shape.Const(1), slow{n: 3}, 0, 3 * time.Second},
 		"high rate":            {shape.Const(1e9), slow{n: 1e6}, 0, time.Millisecond},
 		"slow endpoint":        {shape.Const(1e9), slow{n: 500, pause: time.Second}, 0, 5 * time.Second},
-		"no credit for pauses": {shape.Const(100), slow{n: 200, pause: 0}, 0, 2 * time.Second},
+		"no credit for pauses": {shape.Const(100), slow{n: 200, first: 5 * time.Second}, 0, 7 * time.Second},
 		"from nothing to fast": {shape.Value{To: 1e6, Wave: shape.Step, Period: 10 * time.Second}, slow{n: 100}, 7 * time.Second, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
