@@ -34,7 +34,8 @@ type direction struct {
 	earlyAt time.Duration
 	passer  *passer // nil until it is of use
 	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
-	isBusy atomic.Bool
+	isBusy     atomic.Bool
+	hasSentEnd atomic.Bool
 }
 
 // from returns the side that the direction reads from.
@@ -162,6 +163,7 @@ func (d *direction) passEnd(end End) {
 		d.link.end(RST, Result{Cause: ByReset, Side: d.from(), Err: syscall.ECONNRESET})
 		return
 	}
+	d.hasSentEnd.Store(true)
 	_ = d.dst.closeWrite()
 	d.link.shut()
 	if m, ok := d.src.nc.(*memory); ok && m.isAlone() {
@@ -233,6 +235,10 @@ func (d *direction) sourceEnded(err error) {
 	d.link.sourceEnded()
 	if len(d.chain.stages) > 0 {
 		d.chain.advance(d.link.now())
+	}
+	other := d.link.directions[1-d.which]
+	if errors.Is(err, io.EOF) && !other.hasSentEnd.Load() && wasReset(d.src.raw) {
+		err = syscall.ECONNRESET // the other direction's write has been told of it
 	}
 	if errors.Is(err, io.EOF) && !d.link.wasReset(d.from()) {
 		d.link.firstEnd(d.from())

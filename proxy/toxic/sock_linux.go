@@ -4,6 +4,8 @@ import (
 	"net"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawConn returns the socket below nc if nc is nothing but that.
@@ -38,4 +40,19 @@ func rawCall(call uintptr, fd int, p []byte) (int, error) {
 			return 0, errno
 		}
 	}
+}
+
+// wasReset reports whether the end that was read from raw is that of a connection that is closed altogether, rather than of what its
+// peer sends: of a reset that a write has been told of. It holds as long as we have not ended what we send.
+func wasReset(raw syscall.RawConn) bool {
+	if raw == nil {
+		return false
+	}
+	const closed = 7 // TCP_CLOSE
+	reset := false
+	err := raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		reset = err == nil && info.State == closed
+	})
+	return err == nil && reset
 }
