@@ -14,7 +14,7 @@ FUZZTIME ?= 10s
 # The race detector needs a C compiler with its headers.
 RACE := $(shell $$($(GO) env CC) -E -include stdlib.h -x c /dev/null >/dev/null 2>&1 && echo -race)
 # The packages that "make test-unit" covers: all but the tests that need a cluster.
-UNIT = $$($(GO) list ./... | grep -v '/test/e2e')
+UNIT = $$($(GO) list ./... | grep -v '/test/\(e2e\|cel\)')
 # Modules of their own under test/, which keep heavy dependencies out of the product.
 MODULES := test/cluster test/tools test/bench test/toxiproxy
 LINT := $(GO) tool -modfile=test/tools/go.mod golangci-lint
@@ -54,7 +54,7 @@ test-unit: ## Run the tests that need no cluster.
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests on a real API server, which is built once into the cache.
-	$(GO) test $(RACE) -timeout 30m $(ARGS) ./test/e2e/...
+	$(GO) test $(RACE) -timeout 30m $(ARGS) ./test/e2e/... ./test/cel/...
 
 .PHONY: test-modules
 test-modules: ## Vet and test the modules under test/ themselves.

@@ -162,6 +162,7 @@ type NetworkChaosSpec struct {
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
 	Seed *int64 `json:"seed,omitempty"`
 
 	// decideBy makes decisions depend on a value that a request bears in place of the order in which requests arrive, for
