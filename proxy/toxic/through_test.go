@@ -91,9 +91,11 @@ func TestReorderThroughTheEngine(t *testing.T) {
 		}
 		slot.Set(in(proxy.Upstreamward, Reorder{Rate: shape.Const(1), Packets: 2, Delay: shape.Const(300)}))
 		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		began = time.Now()
 		l.Pass(proxy.Upstreamward, []byte{4})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if !bytes.Equal(order, []byte{1, 2, 0, 3, 4}) || last != 300*time.Millisecond {
 			t.Errorf("order %v, the last after %v", order, last)
 		}

@@ -183,7 +183,7 @@ func raise(address [4]byte) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	for _, step := range []struct {
 		call uint
 		set  func(*unix.Ifreq) error
