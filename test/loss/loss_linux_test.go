@@ -84,6 +84,69 @@ func TestTruth(t *testing.T) {
 	}
 }
 
+// TestDialTruth holds DialDelay's seconds against the kernel's: a connection whose SYN-ACK is lost takes whole seconds longer.
+func TestDialTruth(t *testing.T) {
+	if !*matrix && !*quick {
+		t.Skip("asked for by -matrix or -quick")
+	}
+	const dials, loss = 100, 0.3
+	p, err := newPath(5*time.Millisecond, 8)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
+		t.Skipf("no real loss to be had here: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var listener net.Listener
+	p.server.do(func() { listener, err = listen("10.99.0.2:0", "reno") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go serve(listener, func(net.Conn) {})
+	p.setLoss(loss)
+	took := make(chan time.Duration, dials)
+	for range dials {
+		go dialRaw(p.client, listener.Addr().(*net.TCPAddr).Port, took)
+	}
+	slow := 0
+	for range dials {
+		d := <-took
+		if d == 0 {
+			t.Fatal("a dial has failed")
+		}
+		seconds := (d - 10*time.Millisecond).Seconds()
+		if whole := math.Round(seconds); math.Abs(seconds-whole) > 0.1+0.03*whole {
+			t.Errorf("a dial took %v: not near a whole second", d)
+		}
+		if seconds > 0.5 {
+			slow++
+		}
+	}
+	t.Logf("%d of %d dials at least a second late", slow, dials)
+	if math.Abs(float64(slow)-loss*dials) > 3*math.Sqrt(loss*(1-loss)*dials) {
+		t.Errorf("%d of %d dials slow at a loss of %v", slow, dials, loss)
+	}
+}
+
+// dialRaw connects a socket that is made inside the namespace and reports how long that took, 0 for a failure.
+func dialRaw(n *namespace, port int, took chan<- time.Duration) {
+	var fd int
+	var err error
+	n.do(func() { fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) })
+	if err != nil {
+		took <- 0
+		return
+	}
+	defer func() { _ = unix.Close(fd) }()
+	began := time.Now()
+	if unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: serverAddress}) != nil {
+		took <- 0
+		return
+	}
+	took <- time.Since(began)
+}
+
 // trips are the round trip times that the server's kernel has measured in each part of a load.
 type trips struct {
 	now atomic.Int32 // the part
@@ -130,7 +193,7 @@ func measureTruth(s setting, l load) (o outcome, rtt [parts]time.Duration, obser
 	if err != nil {
 		return o, rtt, 0, err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	var t trips
 	go serve(listener, t.note)
 	dial := func(part part) (c net.Conn, err error) {
@@ -151,7 +214,7 @@ func measureToxic(s setting, rtt [parts]time.Duration, l load) (outcome, error) 
 	if err != nil {
 		return outcome{}, err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	go serve(listener, func(net.Conn) {})
 	var proxies [parts]net.Listener
 	for i := range proxies {
@@ -160,7 +223,7 @@ func measureToxic(s setting, rtt [parts]time.Duration, l load) (outcome, error) 
 		}); err != nil {
 			return outcome{}, err
 		}
-		defer proxies[i].Close()
+		defer func() { _ = proxies[i].Close() }()
 	}
 	dial := func(p part) (net.Conn, error) { return net.Dial("tcp4", proxies[p].Addr().String()) }
 	return run(dial, l, func() {})
