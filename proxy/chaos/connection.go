@@ -41,6 +41,7 @@ type Connection struct {
 	actives   []toxic.Active
 	touched   bool
 	ended     bool
+	manual    *manualOrdinal // nil: none yet
 
 	at *list.Element // guarded by connections.mu
 }
@@ -65,6 +66,7 @@ func (e *Engine) Open(p Place) *Connection {
 		if before := e.conns.before(p.client()); before != nil {
 			before.mu.Lock()
 			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
+			c.manual = before.manual
 			before.mu.Unlock()
 			for i := range c.decisions {
 				c.decisions[i].again(p.Attempt)
@@ -156,6 +158,7 @@ func (c *Connection) update() {
 		}
 	}
 	c.touched = c.touched || len(actives) > 0
+	actives = c.addManual(actives)
 	if !slices.Equal(actives, c.actives) {
 		c.actives = actives
 		c.Slot.Set(actives...)

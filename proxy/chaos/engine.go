@@ -37,12 +37,14 @@ type Engine struct {
 	changed  chan struct{}
 	requests sync.Pool
 	conns    connections
+	manual   atomic.Pointer[map[ManualTarget]*manual] // nil while nothing acts by hand
 
 	mu          sync.Mutex // guards what follows
 	live        map[identity]*experiment
 	order       []*experiment // as in the Snapshot
 	retired     []*experiment // have left it; the oldest first
 	listeners   []*proxy.Listener
+	manuals     map[ManualTarget]*manual // set, whether they act or not
 	snapshotOff bool
 	switchedOff bool
 	timer       *time.Timer
@@ -135,6 +137,7 @@ func (e *Engine) refresh(fresh bool) {
 	}
 	e.wakeIn(wake)
 	e.rebuild(fresh)
+	e.applyManual()
 	select {
 	case e.changed <- struct{}{}:
 	default:
@@ -220,7 +223,7 @@ func (e *Engine) Close() {
 		e.mu.Unlock()
 		return
 	}
-	e.order = nil
+	e.order, e.manuals = nil, nil
 	e.refresh(true)
 	e.closed = true
 	e.mu.Unlock()
