@@ -125,9 +125,12 @@ func TestAnyDatagramsUnderAnyChange(t *testing.T) {
 			}
 			s.Set()
 			time.Sleep(time.Minute)
-			if f := &l.flows[proxy.Upstreamward]; len(f.waiting) > 0 || f.room != 0 {
+			f := &l.flows[proxy.Upstreamward]
+			f.mu.Lock()
+			if len(f.waiting) > 0 || f.room != 0 {
 				t.Errorf("%d still wait, %d bytes", len(f.waiting), f.room)
 			}
+			f.mu.Unlock()
 			if got := l.Close(); got.Err != nil || int(got.Upstream) != came {
 				t.Errorf("%+v, %d came", got, came)
 			}
