@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -120,10 +121,9 @@ func (c *conn) link(d *dial) {
 		idle = c.srv.cfg.Idle
 	}
 	slot := d.slot()
-	r := toxic.Link(c.client, d.nc, slot, toxic.Options{Idle: idle})
+	m := c.route.metrics
+	r := toxic.Link(c.client, d.nc, slot, toxic.Options{Idle: idle, Moved: [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}})
 	c.entry.Up, c.entry.Down = r.Upstream, r.Downstream
-	c.route.metrics.Up.Add(uint64(r.Upstream))
-	c.route.metrics.Down.Add(uint64(r.Downstream))
 	c.entry.Err = r.Err
 	d.broke = r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide
 	switch r.Cause {

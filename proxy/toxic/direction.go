@@ -144,6 +144,7 @@ func (d *direction) sent(n int) {
 		d.written += int64(n)
 		d.chain.take(n)
 		d.link.touch()
+		d.link.options.moved(d.which, n)
 		d.link.rest.wrote(d.which, n)
 	}
 }

@@ -32,6 +32,15 @@ type Options struct {
 	// Buffer bounds the bytes that are held back in each direction; when so many wait, no more is read. 0 is DefaultBuffer. A
 	// latency of d lets at most Buffer bytes through in every d.
 	Buffer int
+	// Moved, where not nil, are what bytes are added to as they are delivered, by proxy.Direction. They may be shared by many Links.
+	Moved [2]*atomic.Uint64
+}
+
+// moved notes that bytes have been delivered.
+func (o *Options) moved(which proxy.Direction, n int) {
+	if m := o.Moved[which]; m != nil {
+		m.Add(uint64(n))
+	}
 }
 
 // DefaultBuffer is the default of Options.Buffer, in bytes. Memory is taken only for bytes that really wait.

@@ -83,9 +83,11 @@ func (p *passer) run() {
 
 // passed notes that n bytes have been delivered.
 func (p *passer) passed(n int) {
-	if n > 0 {
-		p.d.written += int64(n)
-		p.d.link.touch()
+	if d := p.d; n > 0 {
+		d.written += int64(n)
+		d.link.touch()
+		d.link.options.moved(d.which, n)
+		d.link.rest.wrote(d.which, n)
 	}
 }
 
