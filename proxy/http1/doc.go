@@ -15,6 +15,12 @@
 // goroutine (Watch) looks at all slots a few times per second and interrupts what is overdue, or what waits for an
 // endpoint although the client has left.
 //
+// # Faults
+//
+// A Body may ask for its message to be damaged (proxy.Damage; damage.go): the connection always ends then. A request can be
+// held up (Pause; pause.go). A client's connection can get a wrapper, such as one with toxics, from any request on (Wrap;
+// wrap.go); it comes off between two requests, as soon as it holds nothing, and the connection is a bare one again.
+//
 // # Strictness
 //
 // What RFC 9112 lets a recipient repair, this engine refuses, with an explicit 4xx or 5xx and a closed connection:
