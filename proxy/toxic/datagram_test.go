@@ -71,10 +71,10 @@ func TestDatagramsAreLetGoWhenTheToxicIsRemoved(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		s.Set(slow)
 		time.Sleep(time.Second)
+		l.Close()
 		if !slices.Equal(got, []string{"a@150"}) {
 			t.Errorf("%v", got)
 		}
-		l.Close()
 	})
 }
 
