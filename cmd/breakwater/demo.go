@@ -44,6 +44,7 @@ func newDemo() *cobra.Command {
 		f.Uint16Var(&o.process.objects.ingressPort, "ingress-http-port", 8080, "port for Ingresses")
 		f.Uint16Var(&o.offset, "port-offset", 10_000, "added to the port of a Gateway's listener")
 		f.StringVar(&o.process.admin.address, "admin-address", defaultAdminAddress, "address of the admin endpoint")
+		f.StringVar(&o.process.toxiproxy.address, "toxiproxy-address", "127.0.0.1:8474", "address of the API for Toxiproxy's clients")
 		o.process.accessLog.add(f)
 		o.process.log.add(f)
 	}))
@@ -76,7 +77,9 @@ func (o *demoOptions) run(ctx context.Context, stdout, stderr io.Writer) (err er
 			Dir:         d.Dir,
 			IngressPort: o.process.objects.ingressPort,
 			GatewayPort: demoGatewayPort + o.offset,
+			DBPort:      demoDBPort + o.offset,
 			Admin:       p.operator.Address.String(),
+			Toxiproxy:   p.toxiproxy.Address.String(),
 			Notes:       notes,
 			Color:       wantsColor(stdout),
 		}
@@ -87,8 +90,11 @@ func (o *demoOptions) run(ctx context.Context, stdout, stderr io.Writer) (err er
 	return p.run(ctx)
 }
 
-// demoGatewayPort is the port of the sample Gateway's listener.
-const demoGatewayPort = 80
+// The ports of the sample Gateways' listeners.
+const (
+	demoGatewayPort = 80
+	demoDBPort      = 5432
+)
 
 // choosePorts replaces ports that are taken by free ones and says which.
 func (o *demoOptions) choosePorts() (notes []string, err error) {
@@ -103,25 +109,52 @@ func (o *demoOptions) choosePorts() (notes []string, err error) {
 	if objects.ingressPort, err = replace(objects.ingressPort); err != nil {
 		return nil, err
 	}
-	gateway, err := replace(demoGatewayPort + o.offset)
+	offset, err := freeOffset(o.offset)
 	if err != nil {
 		return nil, err
 	}
-	o.offset = gateway - demoGatewayPort
-	host, port, err := net.SplitHostPort(o.process.admin.address)
-	if err != nil {
-		return nil, wrong("--admin-address %q: %w", o.process.admin.address, err)
+	if offset != o.offset {
+		notes = append(notes, fmt.Sprintf("a port of the Gateways is taken, --port-offset is %d", offset))
+		o.offset = offset
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, wrong("--admin-address %q: %w", o.process.admin.address, err)
+	for _, a := range []struct {
+		flag    string
+		address *string
+	}{{"--admin-address", &o.process.admin.address}, {"--toxiproxy-address", &o.process.toxiproxy.address}} {
+		host, port, err := net.SplitHostPort(*a.address)
+		if err != nil {
+			return nil, wrong("%s %q: %w", a.flag, *a.address, err)
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return nil, wrong("%s %q: %w", a.flag, *a.address, err)
+		}
+		free, err := replace(uint16(number))
+		if err != nil {
+			return nil, err
+		}
+		*a.address = net.JoinHostPort(host, strconv.Itoa(int(free)))
 	}
-	admin, err := replace(uint16(number))
-	if err != nil {
-		return nil, err
-	}
-	o.process.admin.address = net.JoinHostPort(host, strconv.Itoa(int(admin)))
 	return notes, nil
+}
+
+// freeOffset returns the offset, or the first one after it, with which the ports of the sample Gateways are free.
+func freeOffset(offset uint16) (uint16, error) {
+	for range portsTried {
+		next := offset
+		for _, port := range []uint16{demoGatewayPort, demoDBPort} {
+			free, err := freePort(port + next)
+			if err != nil {
+				return 0, err
+			}
+			next = free - port
+		}
+		if next == offset {
+			return offset, nil
+		}
+		offset = next
+	}
+	return 0, fmt.Errorf("no free ports for the Gateways with --port-offset %d and above", offset)
 }
 
 // portsTried is how many ports after a taken one are looked at.

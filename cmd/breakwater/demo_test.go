@@ -22,7 +22,7 @@ func TestDemo(t *testing.T) {
 	}()
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
 	p := begin(t, "demo", "--ingress-http-port", fmt.Sprint(port), "--port-offset", fmt.Sprint(somePort(t)-demoGatewayPort),
-		"--admin-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)))
+		"--admin-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)), "--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)))
 	p.eventually("the guide is printed", func() bool { return strings.Contains(p.stdout.String(), "goes on working.\n") })
 	guide := p.stdout.String()
 	if strings.Contains(guide, "\x1b") {

@@ -30,6 +30,9 @@ type Replica struct {
 	Address netip.AddrPort
 }
 
+// database is the Service that speaks no HTTP.
+const database = "db"
+
 // services says how many replicas each Service has.
 func services() []struct {
 	name     string
@@ -38,7 +41,7 @@ func services() []struct {
 	return []struct {
 		name     string
 		replicas int
-	}{{"hello", 2}, {"shop-v1", 2}, {"shop-v2", 2}}
+	}{{"hello", 2}, {"shop-v1", 2}, {"shop-v2", 2}, {database, 1}}
 }
 
 // Demo is a folder of manifests and the backends they lead to.
@@ -76,6 +79,10 @@ func (d *Demo) start(ctx context.Context) error {
 				return errors.Join(fmt.Errorf("address of backend %s: %w", name, err), ln.Close())
 			}
 			d.Replicas = append(d.Replicas, Replica{Service: s.name, Name: name, Address: address})
+			if s.name == database {
+				d.running.Go(func() { serveDatabase(ctx, ln, name) })
+				continue
+			}
 			handler := whoami.New(whoami.Options{
 				Name: name, Hostname: name, Service: s.name, Namespace: "demo", Addresses: []string{address.Addr().String()},
 			})

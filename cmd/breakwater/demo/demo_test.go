@@ -1,8 +1,10 @@
 package demo_test
 
 import (
+	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,8 +30,9 @@ func TestStart(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("a sample manifest is wrong: %s", p)
 	}
-	if len(v.Ingresses) != 1 || len(v.Gateways) != 1 || len(v.HTTPRoutes) != 1 || len(v.Services) != 4 {
-		t.Errorf("%d Ingresses, %d Gateways, %d HTTPRoutes, %d Services", len(v.Ingresses), len(v.Gateways), len(v.HTTPRoutes), len(v.Services))
+	if len(v.Ingresses) != 1 || len(v.Gateways) != 2 || len(v.HTTPRoutes) != 1 || len(v.TCPRoutes) != 1 || len(v.NetworkChaos) != 2 || len(v.Services) != 5 {
+		t.Errorf("%d Ingresses, %d Gateways, %d HTTPRoutes, %d TCPRoutes, %d NetworkChaos, %d Services",
+			len(v.Ingresses), len(v.Gateways), len(v.HTTPRoutes), len(v.TCPRoutes), len(v.NetworkChaos), len(v.Services))
 	}
 	slices := 0
 	for service, of := range v.EndpointSlices {
@@ -38,11 +41,17 @@ func TestStart(t *testing.T) {
 		}
 		slices += len(of)
 	}
-	if slices != len(d.Replicas) || slices != 6 {
+	if slices != len(d.Replicas) || slices != 7 {
 		t.Errorf("%d EndpointSlices for %d replicas", slices, len(d.Replicas))
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, r := range d.Replicas {
+		if r.Service == "db" {
+			if got := ask(t, r, "select 1"); got != r.Name+": select 1\n" {
+				t.Errorf("%s answers %q", r.Name, got)
+			}
+			continue
+		}
 		res, err := client.Get("http://" + r.Address.String() + "/")
 		if err != nil {
 			t.Fatal(err)
@@ -61,6 +70,24 @@ func TestStart(t *testing.T) {
 	if _, err := os.Stat(d.Dir); !os.IsNotExist(err) {
 		t.Errorf("the temporary folder is left behind: %v", err)
 	}
+}
+
+// ask sends a line to the demo's database and returns the line that comes back.
+func ask(t *testing.T, r demo.Replica, line string) string {
+	t.Helper()
+	nc, err := net.Dial("tcp", r.Address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := bufio.NewReader(nc).ReadString('\n')
+	if err != nil {
+		t.Error(err)
+	}
+	return answer
 }
 
 func TestOwnFolderIsKept(t *testing.T) {
@@ -107,7 +134,7 @@ func TestStartSaysWhatFailed(t *testing.T) {
 }
 
 func TestGuide(t *testing.T) {
-	g := demo.Guide{Dir: "/tmp/d", IngressPort: 8080, GatewayPort: 10080, Admin: "127.0.0.1:9901", Notes: []string{"port 8081 is taken"}}
+	g := demo.Guide{Dir: "/tmp/d", IngressPort: 8080, GatewayPort: 10080, DBPort: 15432, Admin: "127.0.0.1:9901", Toxiproxy: "127.0.0.1:8475", Notes: []string{"port 8081 is taken"}}
 	var plain, colored strings.Builder
 	if err := g.Write(&plain); err != nil {
 		t.Fatal(err)
@@ -117,7 +144,8 @@ func TestGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := plain.String()
-	for _, want := range []string{"http://hello.localhost:8080", "http://shop.localhost:10080", "http://127.0.0.1:9901", "/tmp/d", "port 8081 is taken"} {
+	for _, want := range []string{"http://hello.localhost:8080", "http://shop.localhost:10080", "http://127.0.0.1:9901", "/tmp/d", "port 8081 is taken", "nc localhost 15432",
+		"TOXIPROXY_URL=http://127.0.0.1:8475"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}

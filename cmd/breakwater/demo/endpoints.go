@@ -26,13 +26,21 @@ metadata:
     kubernetes.io/service-name: %s
 addressType: IPv4
 ports:
-  - name: http
+  - name: %s
     port: %d
 endpoints:
   - addresses: [%q]
     conditions:
       ready: true
-`, r.Name, r.Service, r.Address.Port(), r.Address.Addr())
+`, r.Name, r.Service, r.portName(), r.Address.Port(), r.Address.Addr())
 	}
 	return b.Bytes()
+}
+
+// portName returns the name of the Service's port.
+func (r Replica) portName() string {
+	if r.Service == database {
+		return "tcp"
+	}
+	return "http"
 }

@@ -12,7 +12,9 @@ type Guide struct {
 	Dir         string
 	IngressPort uint16
 	GatewayPort uint16
+	DBPort      uint16 // of the TCP listener
 	Admin       string // host:port
+	Toxiproxy   string // host:port of the API for Toxiproxy's clients
 	Notes       []string
 	Color       bool
 }
@@ -31,7 +33,9 @@ func (g Guide) Write(w io.Writer) error {
 	p.line("")
 	p.row("Ingress", "http://"+hello)
 	p.row("Gateway", "http://"+shop)
+	p.row("TCP", fmt.Sprintf("localhost:%d", g.DBPort))
 	p.row("Admin", "http://"+g.Admin)
+	p.row("Toxiproxy", "http://"+g.Toxiproxy)
 	p.row("Manifests", g.Dir)
 	for _, note := range g.Notes {
 		p.row("Note", note)
@@ -44,6 +48,17 @@ func (g Guide) Write(w io.Writer) error {
 		{"curl -i " + hello + "/closed", "no endpoints: 503"},
 		{fmt.Sprintf("curl -i nobody.localhost:%d", g.IngressPort), "no such host: 404"},
 	})
+	p.steps("Break it", []step{
+		{"curl -i " + shop, "again and again: some are slow, some get 503"},
+		{fmt.Sprintf("nc localhost %d", g.DBPort), "type lines: each comes back after 0.4 s"},
+		{"breakwater report" + g.adminFlag(), "what was injected, what clients saw"},
+	})
+	p.line("  The faults are in 40-chaos.yaml: save another percent, it acts at once.")
+	p.steps("With the tools of Toxiproxy", append(g.toxiproxyURL(),
+		step{"toxiproxy-cli list", "the TCP route is there"},
+		step{"toxiproxy-cli toxic add -t bandwidth -a rate=1 demo.db", "1 KB/s"},
+		step{"toxiproxy-cli toxic remove -n bandwidth_downstream demo.db", ""},
+	))
 	p.steps("Look inside", []step{
 		{fmt.Sprintf(`curl "%s/explain?url=%s"`, g.Admin, shop), "which rule and why"},
 		{fmt.Sprintf("curl %s/snapshot", g.Admin), "what is served now"},
@@ -59,6 +74,22 @@ func (g Guide) Write(w io.Writer) error {
 		return fmt.Errorf("print the guide: %w", err)
 	}
 	return nil
+}
+
+// adminFlag is what commands need that talk to the admin endpoint, if it is not at its usual address.
+func (g Guide) adminFlag() string {
+	if g.Admin == "127.0.0.1:9901" {
+		return ""
+	}
+	return " --admin-address " + g.Admin
+}
+
+// toxiproxyURL is the same for the command line of Toxiproxy.
+func (g Guide) toxiproxyURL() []step {
+	if g.Toxiproxy == "127.0.0.1:8474" {
+		return nil
+	}
+	return []step{{"export TOXIPROXY_URL=http://" + g.Toxiproxy, ""}}
 }
 
 // page collects lines.
@@ -83,6 +114,10 @@ func (p *page) steps(title string, steps []step) {
 	p.line("")
 	p.line("%s", p.bold(title))
 	for _, s := range steps {
+		if s.comment == "" {
+			p.line("  %s", s.command)
+			continue
+		}
 		p.line("  %-*s  %s", width, s.command, p.dim("# "+s.comment))
 	}
 }
