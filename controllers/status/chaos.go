@@ -20,8 +20,8 @@ import (
 type NetworkChaos struct {
 	UID        types.UID
 	Generation int64
-	Target     string    // the first target, for readers
-	Start, End time.Time // of the window, as far as it is known
+	Target     string       // the first target, for readers
+	Start, End *metav1.Time // of the window, as far as it is known; to the second
 	DryRun     bool
 	Counts     *v1alpha1.Counts // nil: not known
 	Conditions []metav1.Condition
@@ -40,9 +40,9 @@ func (n *NetworkChaos) With(live *proxy.ExperimentStatus) *NetworkChaos {
 		}
 		switch {
 		case !live.Start.IsZero():
-			with.Start, with.End = live.Start, live.End
+			with.Start, with.End = Moment(live.Start), Moment(live.End)
 		case !live.Next.IsZero():
-			with.Start, with.End = live.Next, time.Time{}
+			with.Start, with.End = Moment(live.Next), nil
 		}
 	}
 	switch {
@@ -103,7 +103,7 @@ func (n *NetworkChaos) merge(obj client.Object, m merge) {
 	o := obj.(*v1alpha1.NetworkChaos)
 	s := &o.Status
 	s.ObservedGeneration, s.Target = n.Generation, n.Target
-	s.StartTime, s.EndTime = moment(n.Start), moment(n.End)
+	s.StartTime, s.EndTime = n.Start, n.End
 	s.Counts = n.Counts
 	if s.Halt != nil && s.Halt.Rearm != o.Spec.Rearm {
 		s.Halt = nil
@@ -119,8 +119,8 @@ func chaosConditions() []string {
 	return []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionActive, v1alpha1.ConditionHalted, v1alpha1.ConditionExpired}
 }
 
-// moment returns a time as it is in the API, to the second.
-func moment(t time.Time) *metav1.Time {
+// Moment returns a time as it is in the API, to the second; nil for the zero time.
+func Moment(t time.Time) *metav1.Time {
 	if t.IsZero() {
 		return nil
 	}
@@ -168,7 +168,7 @@ func (n *NetworkChaos) transitions(before, after client.Object) (events []Event)
 
 func (n *NetworkChaos) write(w io.Writer, key types.NamespacedName) {
 	_, _ = fmt.Fprintf(w, "NetworkChaos %s target=%s", key, n.Target)
-	if !n.Start.IsZero() {
+	if n.Start != nil && n.End != nil {
 		_, _ = fmt.Fprintf(w, " %s to %s", n.Start.UTC().Format(time.RFC3339), n.End.UTC().Format(time.RFC3339))
 	}
 	_, _ = fmt.Fprintln(w)

@@ -15,9 +15,12 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -25,6 +28,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/infrastructure"
 )
 
@@ -77,7 +81,7 @@ func startAPIServer() (_ *apiServer, err error) {
 	a.config.CertFile, a.config.KeyFile = "", ""
 	a.config.QPS = -1 // the tests are not what is to be slowed down
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), gatewayv1.Install(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), gatewayv1.Install(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	if a.Client, err = client.New(a.config, client.Options{Scheme: scheme}); err != nil {
@@ -186,6 +190,24 @@ func (a *apiServer) installGatewayAPI(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// installChaos installs our own definitions, unless they are there.
+func (a *apiServer) installChaos(t *testing.T) {
+	t.Helper()
+	err := a.apply(t.Context(), []string{"../../config/crd/breakwater-gateway.io_networkchaos.yaml"})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	eventually(t, "NetworkChaos is served", func() error { return a.List(t.Context(), &v1alpha1.NetworkChaosList{}) })
+}
+
+// codecs read what the API server answers of its own kinds.
+func codecs() runtime.NegotiatedSerializer {
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, metav1.SchemeGroupVersion)
+	_ = metav1.AddMetaToScheme(scheme)
+	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
 // serviceAccount returns a configuration with the rights of Breakwater's ServiceAccount and nothing more.

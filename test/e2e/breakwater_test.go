@@ -12,10 +12,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/controllers"
 	"github.com/breakwater-gateway/breakwater/controllers/infrastructure"
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	translatechaos "github.com/breakwater-gateway/breakwater/controllers/translate/chaos"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 )
 
@@ -28,6 +31,7 @@ const (
 type breakwater struct {
 	*controllers.Controllers
 	server      *server.Server
+	chaos       *chaos.Engine
 	address     string // that its ports are bound at
 	ingressPort uint16
 
@@ -59,7 +63,8 @@ func launch(t *testing.T, name, address string) *breakwater {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("replica", name)
 	b := &breakwater{address: address, ingressPort: freePorts(t, 1), done: make(chan struct{})}
-	b.server = server.New(server.Config{BindAddress: netip.MustParseAddr(address), Log: log})
+	b.chaos = chaos.New(chaos.Config{Log: log})
+	b.server = server.New(server.Config{BindAddress: netip.MustParseAddr(address), Log: log, Chaos: b.chaos})
 	config := api.serviceAccount(t)
 	config.UserAgent = name + "/test" // so that managedFields tell who wrote
 	ctl, err := controllers.New(controllers.Config{
@@ -68,6 +73,7 @@ func launch(t *testing.T, name, address string) *breakwater {
 		Log:       log,
 		Translate: translate.Options{
 			Controller: controller, Class: class, IngressPort: b.ingressPort, Addresses: []string{"203.0.113.10"},
+			Chaos: translatechaos.Options{Switch: types.NamespacedName{Namespace: systemNamespace, Name: "breakwater-chaos"}},
 		},
 		Gateways: controllers.Gateways{
 			Ports:       api.gatewayPorts(t),
@@ -78,7 +84,9 @@ func launch(t *testing.T, name, address string) *breakwater {
 			Namespace: systemNamespace, Name: "breakwater", Identity: name,
 			Lease: 3 * time.Second, Renew: 2 * time.Second, Retry: 100 * time.Millisecond,
 		},
-		Recheck: 200 * time.Millisecond,
+		Recheck:   200 * time.Millisecond,
+		Chaos:     b.chaos,
+		ChaosNews: b.chaos.Changed(),
 		Applied: func(a controllers.Applied) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -108,6 +116,7 @@ func (b *breakwater) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = b.server.Shutdown(ctx)
+	b.chaos.Close()
 }
 
 // lanes returns how often each lane was used.

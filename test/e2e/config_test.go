@@ -43,6 +43,7 @@ func documents(t *testing.T, pattern string) (objects []*unstructured.Unstructur
 // The API server itself checks every field, and that the pods keep to the restricted Pod Security Standard.
 func TestTheAPIServerAcceptsWhatConfigHolds(t *testing.T) {
 	api.installGatewayAPI(t)
+	api.installChaos(t)
 	w := newWorld(t)
 	update(w, &corev1.Namespace{ObjectMeta: w.meta(w.ns)}, func(ns *corev1.Namespace) {
 		ns.Labels["pod-security.kubernetes.io/enforce"] = "restricted"
@@ -98,7 +99,12 @@ func TestTheServiceAccountMayDoNoMoreThanItNeeds(t *testing.T) {
 		{false, access{Resource: "secrets", Verb: "list"}},
 		{false, access{Namespace: systemNamespace, Resource: "secrets", Verb: "get"}},
 		{false, access{Resource: "configmaps", Verb: "get"}},
-		{false, access{Resource: "pods", Verb: "list"}},
+		{true, access{Resource: "pods", Verb: "list"}}, // for podSelectors of NetworkChaos
+		{false, access{Resource: "pods", Verb: "get"}},
+		{true, access{Group: "breakwater-gateway.io", Resource: "networkchaos", Subresource: "status", Verb: "patch"}},
+		{false, access{Group: "breakwater-gateway.io", Resource: "networkchaos", Verb: "patch"}},
+		{true, access{Namespace: systemNamespace, Resource: "configmaps", Name: "breakwater-chaos", Verb: "watch"}},
+		{false, access{Namespace: systemNamespace, Resource: "configmaps", Verb: "watch"}},
 		{false, access{Resource: "pods", Verb: "create"}},
 		{false, access{Resource: "nodes", Verb: "list"}},
 		{false, access{Resource: "services", Verb: "delete"}},

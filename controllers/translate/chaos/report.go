@@ -26,8 +26,8 @@ func report(n *object, overlapping []*proxy.Experiment) *status.NetworkChaos {
 	}
 	r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, n.refused == nil, reason, message, r.Generation)}
 	if n.experiment != nil && n.experiment.Window.Schedule == "" {
-		r.Start = n.experiment.Window.Start
-		r.End = r.Start.Add(n.experiment.Window.Duration)
+		r.Start = status.Moment(n.experiment.Window.Start)
+		r.End = status.Moment(n.experiment.Window.Start.Add(n.experiment.Window.Duration))
 	}
 	return r
 }

@@ -1,0 +1,303 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+)
+
+// healthy and broken are what a client sees of the backend, and of the fault.
+func healthy(name string) reply { return reply{http.StatusOK, name} }
+
+func broken() reply { return reply{status: http.StatusTeapot} }
+
+// chaosWorld is a namespace that lets itself be broken, with an Ingress called app at the host NAMESPACE.example.
+func chaosWorld(t *testing.T) *world {
+	t.Helper()
+	api.installChaos(t)
+	w := newWorld(t)
+	w.optIn(v1alpha1.ChaosEnabled)
+	w.service("app", w.backend("app"))
+	w.create(w.ingress("app", w.host(), "app"))
+	return w
+}
+
+func (w *world) host() string { return w.ns + ".example" }
+
+func (w *world) optIn(value string) {
+	w.t.Helper()
+	update(w, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}, func(ns *corev1.Namespace) {
+		ns.Labels[v1alpha1.LabelChaos] = value
+	})
+}
+
+// abort returns a NetworkChaos that answers all requests of the Ingress app.
+func (w *world) abort(name string, duration v1alpha1.Duration) *v1alpha1.NetworkChaos {
+	status := int32(http.StatusTeapot)
+	return &v1alpha1.NetworkChaos{ObjectMeta: w.meta(name), Spec: v1alpha1.NetworkChaosSpec{
+		TargetRefs: []v1alpha1.TargetRef{{Kind: "Ingress", Name: "app"}},
+		Duration:   &duration,
+		Toxics:     []v1alpha1.Toxic{{Type: v1alpha1.ToxicAbort, Abort: &v1alpha1.Abort{Status: &status}}},
+	}}
+}
+
+// expectCondition waits until a condition of a NetworkChaos has this reason.
+func (w *world) expectCondition(name, kind string, state metav1.ConditionStatus, reason string) *v1alpha1.NetworkChaos {
+	w.t.Helper()
+	var o v1alpha1.NetworkChaos
+	eventually(w.t, name+" is "+kind+" "+reason, func() error {
+		w.get(name, &o)
+		c := meta.FindStatusCondition(o.Status.Conditions, kind)
+		if c == nil || c.Status != state || c.Reason != reason || c.ObservedGeneration != o.Generation {
+			return fmt.Errorf("conditions: %+v", o.Status.Conditions)
+		}
+		return nil
+	})
+	return &o
+}
+
+func (w *world) expectEvents(name string, reasons ...string) {
+	w.t.Helper()
+	eventually(w.t, "events of "+name, func() error {
+		var list eventsv1.EventList
+		if err := api.List(w.t.Context(), &list, client.InNamespace(w.ns)); err != nil {
+			return err
+		}
+		var got []string
+		for _, e := range list.Items {
+			if e.Regarding.Name == name && e.Regarding.Kind == v1alpha1.KindNetworkChaos {
+				got = append(got, e.Reason)
+			}
+		}
+		for _, reason := range reasons {
+			if !slices.Contains(got, reason) {
+				return fmt.Errorf("got %v, want %v", got, reasons)
+			}
+		}
+		return nil
+	})
+}
+
+func TestChaosActsUntilItsDeadlineAndSaysSo(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	b.expect(t, b.ingressPort, w.host(), healthy("app"))
+	w.create(w.abort("brief", "6s"))
+	o := w.expectCondition("brief", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	b.must(t, b.ingressPort, w.host(), broken())
+	if end := o.Status.EndTime; end == nil || !end.Time.Equal(o.CreationTimestamp.Add(6*time.Second)) || o.Status.Target != "Ingress/app" {
+		t.Errorf("status: %+v", o.Status)
+	}
+	for kind, state := range map[string]metav1.ConditionStatus{
+		v1alpha1.ConditionAccepted: metav1.ConditionTrue, v1alpha1.ConditionHalted: metav1.ConditionFalse, v1alpha1.ConditionExpired: metav1.ConditionFalse,
+	} {
+		if !meta.IsStatusConditionPresentAndEqual(o.Status.Conditions, kind, state) {
+			t.Errorf("%s is not %s: %+v", kind, state, o.Status.Conditions)
+		}
+	}
+	o = w.expectCondition("brief", v1alpha1.ConditionExpired, metav1.ConditionTrue, v1alpha1.ReasonExpired)
+	b.must(t, b.ingressPort, w.host(), healthy("app"))
+	w.expectEvents("brief", v1alpha1.EventStarted, v1alpha1.EventStopped)
+	eventually(t, "counts", func() error {
+		w.get("brief", o)
+		if c := o.Status.Counts; c == nil || c.Matched < 1 || c.Injected != c.Matched {
+			return fmt.Errorf("counts: %+v", c)
+		}
+		return nil
+	})
+	w.expectTable("Target", "At", "State", "Injected", "Ends", "Age")
+}
+
+// expectTable checks what kubectl get shows, which is what the API server makes of the print columns.
+func (w *world) expectTable(columns ...string) {
+	w.t.Helper()
+	config := rest.CopyConfig(api.config)
+	config.APIPath, config.GroupVersion = "/apis", &metav1.SchemeGroupVersion
+	config.NegotiatedSerializer = codecs()
+	c, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var table metav1.Table
+	err = c.Get().AbsPath("/apis/breakwater-gateway.io/v1alpha1/namespaces/"+w.ns+"/networkchaos").
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(w.t.Context()).Into(&table)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var shown []string
+	for _, column := range table.ColumnDefinitions {
+		if column.Priority == 0 && column.Name != "Name" {
+			shown = append(shown, column.Name)
+		}
+	}
+	if !slices.Equal(shown, columns) || len(table.Rows) == 0 {
+		w.t.Fatalf("columns %v, want %v", shown, columns)
+	}
+	for i, cell := range table.Rows[0].Cells {
+		if cell == nil || fmt.Sprint(cell) == "" || strings.Contains(fmt.Sprint(cell), "invalid") {
+			w.t.Errorf("column %s: %v", table.ColumnDefinitions[i].Name, cell)
+		}
+	}
+	w.t.Log(table.Rows[0].Cells...)
+}
+
+func TestChaosEndsWithItsObject(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	o := w.abort("a", "1h")
+	w.create(o)
+	b.expect(t, b.ingressPort, w.host(), broken())
+	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Suspend = true })
+	b.expect(t, b.ingressPort, w.host(), healthy("app"))
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Suspend = false })
+	b.expect(t, b.ingressPort, w.host(), broken())
+	if err := api.Delete(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(t, b.ingressPort, w.host(), healthy("app"))
+}
+
+func TestChaosNeedsTheNamespaceToOptIn(t *testing.T) {
+	w := chaosWorld(t)
+	w.optIn(v1alpha1.ChaosDisabled)
+	b := start(t)
+	w.create(w.abort("a", "1h"))
+	w.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotEnabled)
+	b.must(t, b.ingressPort, w.host(), healthy("app"))
+	w.optIn(v1alpha1.ChaosEnabled)
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	b.must(t, b.ingressPort, w.host(), broken())
+}
+
+func TestChaosKillSwitchWins(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	w.create(w.abort("a", "1h"))
+	b.expect(t, b.ingressPort, w.host(), broken())
+	off := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "breakwater-chaos"}, Data: map[string]string{"chaos": "off"}}
+	w.create(off)
+	b.expect(t, b.ingressPort, w.host(), healthy("app"))
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSwitchedOff)
+	update(w, off, func(m *corev1.ConfigMap) { m.Data["chaos"] = "on" })
+	b.expect(t, b.ingressPort, w.host(), broken())
+}
+
+func TestChaosInAnotherNamespaceNeedsAGrant(t *testing.T) {
+	api.installGatewayAPI(t)
+	w := chaosWorld(t)
+	b := start(t)
+	other := &world{t: t, ns: "chaos-grant-other"}
+	other.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other.ns}})
+	o := other.abort("a", "1h")
+	o.Spec.TargetRefs[0].Namespace = &w.ns
+	other.create(o)
+	other.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
+	b.must(t, b.ingressPort, w.host(), healthy("app"))
+	w.create(&gatewayv1.ReferenceGrant{ObjectMeta: w.meta("g"), Spec: gatewayv1.ReferenceGrantSpec{
+		From: []gatewayv1.ReferenceGrantFrom{{Group: v1alpha1.Group, Kind: v1alpha1.KindNetworkChaos, Namespace: gatewayv1.Namespace(other.ns)}},
+		To:   []gatewayv1.ReferenceGrantTo{{Group: "networking.k8s.io", Kind: "Ingress"}},
+	}})
+	b.expect(t, b.ingressPort, w.host(), broken())
+}
+
+// A guard halts where it measures; the status carries the halt to the other replica, and the latch to a new one.
+func TestChaosHaltReachesAllReplicas(t *testing.T) {
+	w := chaosWorld(t)
+	a, b := startReplica(t, "a", "127.0.0.1"), startReplica(t, "b", "127.0.0.2")
+	o := w.abort("a", "1h")
+	percent, failing := 1.0, int32(http.StatusInternalServerError)
+	o.Spec.Toxics[0].Abort.Status = &failing
+	o.Spec.Guard = &v1alpha1.Guard{Window: "10s", MinRequests: 5, MaxErrorPercent: &percent}
+	w.create(o)
+	b.expect(t, b.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
+	a.expect(t, a.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
+	eventually(t, "b halts it", func() error {
+		got, err := b.ask(b.ingressPort, w.host())
+		if err == nil && got != healthy("app") {
+			err = fmt.Errorf("got %v", got)
+		}
+		return err
+	})
+	a.expect(t, a.ingressPort, w.host(), healthy("app")) // it has seen too few to halt by itself
+	got := w.expectCondition("a", v1alpha1.ConditionHalted, metav1.ConditionTrue, v1alpha1.ReasonHalted)
+	if got.Status.Halt == nil || got.Status.Halt.Message == "" {
+		t.Errorf("halt: %+v", got.Status.Halt)
+	}
+	w.expectEvents("a", v1alpha1.ReasonHalted)
+	c := startReplica(t, "c", "127.0.0.3")
+	c.must(t, c.ingressPort, w.host(), healthy("app"))
+	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Rearm, o.Spec.Guard = "1", nil })
+	for _, r := range []*breakwater{a, b, c} {
+		r.expect(t, r.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
+	}
+	w.expectCondition("a", v1alpha1.ConditionHalted, metav1.ConditionFalse, v1alpha1.ReasonNotHalted)
+}
+
+// A Secret is read only if a Role in its namespace says so.
+func TestChaosTokenSecretNeedsARole(t *testing.T) {
+	w := chaosWorld(t)
+	_ = start(t)
+	w.create(&corev1.Secret{ObjectMeta: w.meta("key"), StringData: map[string]string{"key": "secret"}})
+	o, header := w.abort("a", "1h"), "X-Chaos"
+	o.Spec.Token = &v1alpha1.Token{Header: &header, SecretRef: v1alpha1.SecretKeyRef{Name: "key"}}
+	w.create(o)
+	w.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	w.create(&rbacv1.Role{ObjectMeta: w.meta("key"), Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"key"}, Verbs: []string{"list", "watch"}},
+	}})
+	w.create(&rbacv1.RoleBinding{
+		ObjectMeta: w.meta("key"), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "key"},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: systemNamespace, Name: "breakwater"}},
+	})
+	w.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+}
+
+// Pods are looked up by the labels that an experiment asks for, and only while one does.
+func TestChaosSelectsEndpointsByPodLabels(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	o := w.abort("a", "1h")
+	o.Spec.At = v1alpha1.PointBackend
+	o.Spec.Endpoints = &v1alpha1.EndpointSelector{PodSelector: &v1alpha1.PodSelector{MatchLabels: map[string]v1alpha1.LabelValue{"sick": "yes"}}}
+	w.create(o)
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	pods := func() map[string]struct{} {
+		for _, x := range b.server.Snapshot().Experiments {
+			if x.ID.Namespace == w.ns {
+				return x.Endpoints.Pods
+			}
+		}
+		return nil
+	}
+	pod := &corev1.Pod{ObjectMeta: w.meta("one"), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	pod.Labels = map[string]string{"sick": "yes"}
+	w.create(&corev1.Pod{ObjectMeta: w.meta("two"), Spec: pod.Spec})
+	w.create(pod)
+	expect := func(want string) {
+		t.Helper()
+		eventually(t, "pods", func() error {
+			if got := fmt.Sprint(pods()); got != want {
+				return fmt.Errorf("got %s, want %s", got, want)
+			}
+			return nil
+		})
+	}
+	expect("map[" + w.ns + "/one:{}]")
+	update(w, pod, func(p *corev1.Pod) { p.Labels["sick"] = "no" })
+	expect("map[]")
+}
