@@ -55,7 +55,7 @@ func (g Guide) Write(w io.Writer) error {
 	})
 	p.line("  The faults are in 40-chaos.yaml: save another percent, it acts at once.")
 	p.steps("With the tools of Toxiproxy", append(g.toxiproxyURL(),
-		step{"toxiproxy-cli list", "the TCP route is there"},
+		step{"toxiproxy-cli list", ""},
 		step{"toxiproxy-cli toxic add -t bandwidth -a rate=1 demo.db", "1 KB/s"},
 		step{"toxiproxy-cli toxic remove -n bandwidth_downstream demo.db", ""},
 	))
@@ -109,6 +109,9 @@ func (p *page) row(name, value string) { p.line("%s%s", p.dim(fmt.Sprintf("%-11s
 func (p *page) steps(title string, steps []step) {
 	width := 0
 	for _, s := range steps {
+		if s.comment == "" {
+			continue
+		}
 		width = max(width, utf8.RuneCountInString(s.command))
 	}
 	p.line("")
