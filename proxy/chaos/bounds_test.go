@@ -53,6 +53,40 @@ func TestBudgetIsExact(t *testing.T) {
 	}
 }
 
+// What one cap denies costs the others nothing.
+func TestTakeAllOrNothing(t *testing.T) {
+	one, two := &budget{}, &budget{}
+	one.request(whole)
+	if takeAll([]share{{one, 0}, {two, 0}}) || !takeAll([]share{{one, 0}}) || takeAll([]share{{one, 0}}) {
+		t.Error("took what it must not, or kept what it must give back")
+	}
+}
+
+// A connection counts once, however often experiments change while it lives.
+func TestChangesDoNotFillBudgets(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent, x.Percent = 50, 0 })
+	e := newEngine(t, Config{}, exp)
+	open := func(n int) (touched int) {
+		for range n {
+			c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+			t.Cleanup(func() { c.Close(Outcome{}) })
+			if !c.Slot.Empty() {
+				touched++
+			}
+		}
+		return touched
+	}
+	open(4)
+	for range 5 {
+		exp = with(exp, func(x *proxy.Experiment) { x.Revision++ })
+		e.Apply(snapshot(exp))
+	}
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Percent = 100 })))
+	if n := open(20); n != 12 {
+		t.Errorf("%d of 24", n)
+	}
+}
+
 func TestBudgetHoldsForManyCallers(t *testing.T) {
 	e := newEngine(t, Config{}, with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.MaxPercent = 25 }))
 	var wg sync.WaitGroup
@@ -81,6 +115,17 @@ func TestBudgetOfConnections(t *testing.T) {
 		t.Errorf("%d of 100", touched)
 	}
 	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+	for range 20 {
+		if c := e.Open(Place{Route: routeID, Backend: backendID, Endpoint: endpointAt(1)}); !c.Slot.Empty() {
+			touched++
+			defer c.Close(Outcome{})
+		} else {
+			c.Close(Outcome{})
+		}
+	}
+	if touched != 60 {
+		t.Errorf("%d of 120: a change must not count connections again", touched)
+	}
 	for i, c := range open {
 		if c.Slot.Empty() != (i%2 == 0) {
 			t.Errorf("connection %d has been decided anew", i)
@@ -313,7 +358,7 @@ func TestFaultLogRepeats(t *testing.T) {
 func TestReplay(t *testing.T) {
 	var log bytes.Buffer
 	exp := with(anExperiment("x", delay(20), delay(30)), func(x *proxy.Experiment) {
-		x.Percent = 40
+		x.Percent, x.MaxPercent = 40, 20
 		x.Toxics[0].Toxicity = 0.5
 	})
 	first := New(Config{FaultLog: &log})
@@ -325,7 +370,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := newEngine(t, Config{Replay: replay}, with(exp, func(x *proxy.Experiment) {
-		x.Seed, x.Percent, x.Toxics[0].Toxicity = 99, 1, 1
+		x.Seed, x.Percent, x.MaxPercent, x.Toxics[0].Toxicity = 99, 1, 0, 1
 	}), anExperiment("y", delay(1)))
 	for i, w := range want {
 		if g := serve(got, request()); g != w+"a" { // y is not in the log and decides for itself

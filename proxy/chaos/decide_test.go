@@ -201,6 +201,24 @@ func TestSequence(t *testing.T) {
 	}
 }
 
+// What is kept for Routes goes when they may have gone.
+func TestForgetsRoutes(t *testing.T) {
+	exp := anExperiment("x", abort(503))
+	e := newEngine(t, Config{}, exp)
+	serve(e, request())
+	before := e.plan.Load()
+	e.Apply(snapshot(exp))
+	if e.plan.Load() != before {
+		t.Error("a change of endpoints must not cost what has been found out")
+	}
+	snap := snapshot(exp)
+	snap.Listeners = []*proxy.Listener{{}}
+	e.Apply(snap)
+	if e.plan.Load() == before {
+		t.Error("routes that have gone are kept")
+	}
+}
+
 func TestSequenceKeysAreBounded(t *testing.T) {
 	var s sequences
 	s.take("first")
@@ -213,8 +231,8 @@ func TestSequenceKeysAreBounded(t *testing.T) {
 	if len(s.places) != maxSequences || s.recent.Len() != maxSequences {
 		t.Errorf("%d and %d keys", len(s.places), s.recent.Len())
 	}
-	if s.take("busy") == 0 {
-		t.Error("a busy key was forgotten")
+	if n := s.take("busy"); n != 2*maxSequences/100 {
+		t.Errorf("a busy key was forgotten: %d", n)
 	}
 	if s.take("first") != 0 {
 		t.Error("the oldest key was kept")
@@ -245,8 +263,12 @@ func TestAttempts(t *testing.T) {
 	if both < 150 || both > 250 || second < both/3 || second > 2*both/3 {
 		t.Errorf("of 400 first attempts %d, of their second ones %d; want about half each", both, second)
 	}
-	if s := status(t, e, "x"); s.Matched != 400 || s.Injected > 400 {
-		t.Errorf("%+v", s)
+	e = newEngine(t, Config{}, with(exp, func(x *proxy.Experiment) { x.Percent = 100 }))
+	for range 10 {
+		attempts(e, request(), endpointAt(1), endpointAt(2), endpointAt(3))
+	}
+	if s := status(t, e, "x"); s.Matched != 10 || s.Injected != 10 {
+		t.Errorf("%+v: a request counts once", s)
 	}
 }
 
@@ -293,6 +315,9 @@ func TestKindsOfToxics(t *testing.T) {
 	f.Attach(slot)
 	if slot.Empty() {
 		t.Error("nothing in the slot")
+	}
+	if f := e.Faults(); len(f) != 2 || f[1].Toxic != "a" || f[1].Target != routeID.String()+"/0" && f[1].Target != routeID.String() {
+		t.Errorf("%+v", f)
 	}
 	q.End(x)
 	if !slot.Empty() {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func anExperiment(name string, toxics ...proxy.Toxic) *proxy.Experiment {
 // with returns a changed copy.
 func with(x *proxy.Experiment, change func(*proxy.Experiment)) *proxy.Experiment {
 	next := *x
+	next.Toxics = slices.Clone(x.Toxics)
 	change(&next)
 	return &next
 }

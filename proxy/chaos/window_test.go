@@ -30,6 +30,10 @@ func TestDeadline(t *testing.T) {
 		{"the clock is set back, and configuration comes", -24 * time.Hour, func(e *Engine, exp *proxy.Experiment) {
 			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
 		}},
+		{"the clock is set back, and the duration is written anew", -24 * time.Hour, func(e *Engine, exp *proxy.Experiment) {
+			e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Window.Duration = 50 * time.Minute })))
+			e.Apply(snapshot(exp))
+		}},
 		{"configuration comes from an empty snapshot", 0, func(e *Engine, exp *proxy.Experiment) {
 			e.Apply(snapshot(exp, anExperiment("y")))
 		}},
@@ -274,6 +278,11 @@ func TestLaterChangesReachLiveConnections(t *testing.T) {
 	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = 0.999999999 })))
 	if len(c.actives) != 1 || c.actives[0].Entry == before.Entry {
 		t.Error("a changed toxic is the same as before")
+	}
+	injected := len(e.Faults())
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = 0.999999998 })))
+	if len(e.Faults()) != injected+1 {
+		t.Error("the changed toxic is not in the slot")
 	}
 	if s := status(t, e, "x"); s.Matched != 1 || s.Injected != 1 {
 		t.Errorf("%+v: one connection counts once", s)

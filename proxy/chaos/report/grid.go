@@ -1,0 +1,183 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+// grid is a table before it is laid out: its first row is the head. The first columns are for words, the others for numbers.
+type grid struct {
+	words int
+	rows  [][]string
+}
+
+func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
+
+// summary has a row for each experiment.
+func summary(r *chaos.Report) grid {
+	g := grid{words: 4}
+	g.add("experiment", "result", "phase", "at", "matched", "injected", "share", "capped", "dry run")
+	for i := range r.Experiments {
+		x := &r.Experiments[i]
+		g.add(Name(x), string(Judge(x, r.Time).Outcome), x.Phase, x.At,
+			count(x.Matched), count(x.Injected), share(x.Injected, x.Matched), count(x.SkippedByCap), count(x.DryRun))
+	}
+	return g
+}
+
+// toxics has a row for each toxic.
+func toxics(x *chaos.ExperimentReport) grid {
+	g := grid{words: 2}
+	g.add("toxic", "type", "decided", "applied", "bytes", "delay p50", "p90", "p99", "max")
+	for _, t := range x.Toxics {
+		g.add(append([]string{t.Name, t.Type, count(t.Decided), count(t.Applied), size(t.Bytes)}, quantiles(&t.Delay)...)...)
+	}
+	return g
+}
+
+// clients has a row for each kind of traffic.
+func clients(x *chaos.ExperimentReport) grid {
+	g := grid{words: 1}
+	g.add("clients saw", "requests", "streams", "failed", "retries", "sent", "received", "latency p50", "p90", "p99", "max")
+	each(x, func(name string, t *chaos.TrafficReport) {
+		g.add(append([]string{
+			name, count(t.Requests), count(t.Connections), count(t.Failed), count(t.Retries),
+			size(t.UpstreamBytes), size(t.DownstreamBytes),
+		}, quantiles(&t.Latency)...)...)
+	})
+	return g
+}
+
+// statuses has a row for each kind of traffic.
+func statuses(x *chaos.ExperimentReport) grid {
+	g := grid{words: 1}
+	g.add(append([]string{"status"}, classes...)...)
+	each(x, func(name string, t *chaos.TrafficReport) {
+		row := []string{name}
+		for _, c := range classes {
+			row = append(row, count(t.Status[c]))
+		}
+		g.add(row...)
+	})
+	return g
+}
+
+// classes are the keys of chaos.TrafficReport.Status.
+var classes = []string{"1xx", "2xx", "3xx", "4xx", "5xx", "none"}
+
+func each(x *chaos.ExperimentReport, f func(string, *chaos.TrafficReport)) {
+	f("with faults", &x.InjectedTraffic)
+	f("without", &x.UninjectedTraffic)
+}
+
+func quantiles(q *chaos.Quantiles) []string {
+	if q.Count == 0 {
+		return []string{"-", "-", "-", "-"}
+	}
+	return []string{duration(q.P50), duration(q.P90), duration(q.P99), duration(q.Max)}
+}
+
+// count writes a number of things, in at most seven characters.
+func count(n uint64) string {
+	if n >= 1_000_000 {
+		return scaled(float64(n)/1e6, "M", "G", "T", "P", "E")
+	}
+	s := fmt.Sprint(n)
+	if n >= 1000 {
+		s = s[:len(s)-3] + "," + s[len(s)-3:]
+	}
+	return s
+}
+
+// size writes a number of bytes, in at most eight characters.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return scaled(float64(n)/1000, " kB", " MB", " GB", " TB", " PB")
+}
+
+// duration writes seconds to three digits, in at most seven characters.
+func duration(seconds float64) string {
+	switch us := seconds * 1e6; {
+	case seconds <= 0:
+		return "0"
+	case us < 999_500:
+		return scaled(us, "µs", "ms")
+	case seconds < 100:
+		return scaled(seconds, "s")
+	case seconds > 1e9:
+		return "years"
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+}
+
+// scaled writes three digits of v and the unit that fits, each a thousand times the one before.
+func scaled(v float64, units ...string) string {
+	for v >= 999.5 && len(units) > 1 {
+		v, units = v/1000, units[1:]
+	}
+	decimals := 0
+	switch {
+	case v < 9.995:
+		decimals = 2
+	case v < 99.95:
+		decimals = 1
+	}
+	s := fmt.Sprintf("%.*f", decimals, v)
+	if strings.Contains(s, ".") {
+		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	}
+	return s + units[0]
+}
+
+// share writes a part of all as percent.
+func share(part, all uint64) string {
+	if all == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(all))
+}
+
+// clean keeps text that others have written in its line.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// widths are those of the columns, in characters. Columns of words are narrowed, the widest first, until all fit into a total with gaps
+// of two.
+func (g *grid) widths(total int) []int {
+	ws := make([]int, len(g.rows[0]))
+	for _, row := range g.rows {
+		for i, cell := range row {
+			ws[i] = max(ws[i], utf8.RuneCountInString(cell))
+		}
+	}
+	sum := 2 * (len(ws) - 1)
+	for _, w := range ws {
+		sum += w
+	}
+	for ; sum > total; sum-- {
+		words := ws[:g.words]
+		widest := slices.Max(words)
+		if widest <= narrowest {
+			break
+		}
+		words[slices.Index(words, widest)]--
+	}
+	return ws
+}
+
+// narrowest is how narrow a column of words may become.
+const narrowest = 8

@@ -1,0 +1,158 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+// JUnit's XML has no one schema. This is what all of them have in common: each experiment is a suite of one case, since some of them
+// allow properties and output in suites only.
+
+type suites struct {
+	XMLName  xml.Name `xml:"testsuites"`
+	Name     string   `xml:"name,attr"`
+	Tests    int      `xml:"tests,attr"`
+	Failures int      `xml:"failures,attr"`
+	Errors   int      `xml:"errors,attr"`
+	Suites   []suite  `xml:"testsuite"`
+}
+
+type suite struct {
+	ID         int        `xml:"id,attr"`
+	Name       string     `xml:"name,attr"`
+	Package    string     `xml:"package,attr"`
+	Timestamp  string     `xml:"timestamp,attr"`
+	Hostname   string     `xml:"hostname,attr"`
+	Tests      int        `xml:"tests,attr"`
+	Failures   int        `xml:"failures,attr"`
+	Errors     int        `xml:"errors,attr"`
+	Skipped    int        `xml:"skipped,attr"`
+	Time       string     `xml:"time,attr"`
+	Properties []property `xml:"properties>property"`
+	Case       testCase   `xml:"testcase"`
+	Out        string     `xml:"system-out"`
+	Err        string     `xml:"system-err"`
+}
+
+type property struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type testCase struct {
+	Name    string  `xml:"name,attr"`
+	Class   string  `xml:"classname,attr"`
+	Time    string  `xml:"time,attr"`
+	Skipped *remark `xml:"skipped"`
+	Failure *remark `xml:"failure"`
+}
+
+type remark struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr,omitempty"`
+	Text    string `xml:",chardata"`
+}
+
+func writeJUnit(w io.Writer, r *chaos.Report) error {
+	document := suites{Name: "breakwater"}
+	for i := range r.Experiments {
+		s := suiteOf(&r.Experiments[i], r.Time)
+		s.ID = i
+		document.Tests++
+		document.Failures += s.Failures
+		document.Suites = append(document.Suites, s)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(document); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func suiteOf(x *chaos.ExperimentReport, at time.Time) suite {
+	began, took := at, time.Duration(0)
+	if x.Start != nil && x.End != nil && x.Start.Before(at) {
+		began, took = *x.Start, min(at.Sub(*x.Start), x.End.Sub(*x.Start))
+	}
+	elapsed := strconv.FormatFloat(took.Seconds(), 'f', 3, 64)
+	var text bytes.Buffer
+	b := bufio.NewWriter(&text)
+	block(b, x, at)
+	_ = b.Flush() // into memory
+	s := suite{
+		Name: Name(x), Package: "breakwater", Timestamp: began.UTC().Format("2006-01-02T15:04:05"), Hostname: "localhost", Tests: 1,
+		Time: elapsed, Properties: properties(x), Out: text.String(),
+		Case: testCase{Name: Name(x), Class: "breakwater." + x.Kind, Time: elapsed},
+	}
+	switch v := Judge(x, at); {
+	case v.Outcome.Failed():
+		s.Failures = 1
+		s.Case.Failure = &remark{Message: string(v.Outcome) + ": " + v.Reason, Type: string(v.Outcome), Text: text.String()}
+	case v.Outcome == Skipped:
+		s.Skipped = 1
+		s.Case.Skipped = &remark{Message: v.Reason}
+	}
+	return s
+}
+
+// properties are all numbers of an experiment.
+func properties(x *chaos.ExperimentReport) (all []property) {
+	add := func(name string, v any) { all = append(all, property{name, fmt.Sprint(v)}) }
+	spread := func(name string, q *chaos.Quantiles) {
+		if q.Count == 0 {
+			return
+		}
+		add(name+".p50", q.P50)
+		add(name+".p90", q.P90)
+		add(name+".p99", q.P99)
+		add(name+".max", q.Max)
+	}
+	add("phase", x.Phase)
+	add("at", x.At)
+	if x.Start != nil && x.End != nil {
+		add("start", x.Start.UTC().Format(time.RFC3339))
+		add("end", x.End.UTC().Format(time.RFC3339))
+	}
+	add("matched", x.Matched)
+	add("injected", x.Injected)
+	add("skippedByCap", x.SkippedByCap)
+	add("dryRun", x.DryRun)
+	add("halts", x.Halts)
+	for _, t := range x.Toxics {
+		name := "toxic." + t.Name
+		add(name+".type", t.Type)
+		add(name+".decided", t.Decided)
+		add(name+".applied", t.Applied)
+		add(name+".bytes", t.Bytes)
+		spread(name+".delay", &t.Delay)
+	}
+	traffic := func(name string, t *chaos.TrafficReport) {
+		add(name+".requests", t.Requests)
+		add(name+".connections", t.Connections)
+		add(name+".failed", t.Failed)
+		for _, c := range classes {
+			if n := t.Status[c]; n > 0 {
+				add(name+".status."+c, n)
+			}
+		}
+		spread(name+".latency", &t.Latency)
+		add(name+".upstreamBytes", t.UpstreamBytes)
+		add(name+".downstreamBytes", t.DownstreamBytes)
+		add(name+".retries", t.Retries)
+	}
+	traffic("injectedTraffic", &x.InjectedTraffic)
+	traffic("uninjectedTraffic", &x.UninjectedTraffic)
+	return all
+}

@@ -1,0 +1,89 @@
+// Package report writes a chaos.Report for people, for CI systems and for programs. It is pure: a Report in, bytes out; it asks no
+// clock and keeps nothing. All of it may be called concurrently.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+// Format is a way to write a Report.
+type Format string
+
+// The Formats.
+const (
+	Table    Format = "table"    // for a terminal of 100 columns
+	Markdown Format = "markdown" // GitHub's, for job summaries and comments
+	JUnit    Format = "junit"    // XML, one test case for each experiment
+	JSON     Format = "json"     // the Report, with each experiment's Verdict
+)
+
+// Formats are all of them.
+func Formats() []Format { return []Format{Table, Markdown, JUnit, JSON} }
+
+// ParseFormat returns the Format of a name.
+func ParseFormat(s string) (Format, error) {
+	names := []string{}
+	for _, f := range Formats() {
+		if string(f) == s {
+			return f, nil
+		}
+		names = append(names, string(f))
+	}
+	return "", fmt.Errorf("unknown format %q: want %s", s, strings.Join(names, ", "))
+}
+
+// ContentType is the media type of the Format.
+func (f Format) ContentType() string {
+	switch f {
+	case JUnit:
+		return "application/xml"
+	case JSON:
+		return "application/json"
+	case Markdown:
+		return "text/markdown; charset=utf-8"
+	}
+	return "text/plain; charset=utf-8"
+}
+
+// Write writes r. It fails only if w does, or for a Format that is none.
+func Write(w io.Writer, r *chaos.Report, f Format) error {
+	switch f {
+	case Table:
+		return writeTable(w, r)
+	case Markdown:
+		return writeMarkdown(w, r)
+	case JUnit:
+		return writeJUnit(w, r)
+	case JSON:
+		return writeJSON(w, r)
+	}
+	_, err := ParseFormat(string(f))
+	return err
+}
+
+// judged is an experiment with its Verdict, as JSON has it.
+type judged struct {
+	chaos.ExperimentReport
+	Verdict
+}
+
+func writeJSON(w io.Writer, r *chaos.Report) error {
+	document := struct {
+		chaos.Report
+		Experiments []judged `json:"experiments"` // in the place of the Report's
+	}{*r, []judged{}}
+	for _, x := range r.Experiments {
+		document.Experiments = append(document.Experiments, judged{x, Judge(&x, r.Time)})
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(document)
+}
+
+// Name is how an experiment is called: namespace/name.
+func Name(x *chaos.ExperimentReport) string { return x.Namespace + "/" + x.Name }
