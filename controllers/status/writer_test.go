@@ -451,6 +451,8 @@ func TestEveryKindOfRouteIsWrittenAndSweptOut(t *testing.T) {
 	r := status.New()
 	r.TCPRoutes[web] = &status.Route{Kind: status.TCPRoute, UID: "uid", Generation: 3, Parents: []gatewayv1.RouteParentStatus{parent("a", controller)}}
 	lead(w, func() {
+		w.Report(status.New())
+		eventually(t, are("theirs", "theirs"))
 		w.Report(r)
 		eventually(t, are("theirs a", "theirs"))
 		w.Report(status.New())

@@ -42,6 +42,52 @@ func TestSliceThatCameFastAndWentSlowly(t *testing.T) {
 	}
 }
 
+// TestTheFastLaneServesStreams gives a port number of TCP and of UDP another endpoint.
+func TestTheFastLaneServesStreams(t *testing.T) {
+	v := view.New()
+	for _, o := range parse(t, streamObjects) {
+		v.Set(o)
+	}
+	slice := func(address string) *discoveryv1.EndpointSlice {
+		s := sliceOf("web-a", address)
+		s.Ports[0].Name = new("tcp")
+		s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: new("udp"), Port: new(int32(3001)), Protocol: new(corev1.ProtocolUDP)})
+		return s
+	}
+	v.Set(slice("10.0.0.1"))
+	first := translate.Build(v, testOptions(), nil)
+	v.Set(slice("10.0.0.2"))
+	second := translate.Endpoints(v, testOptions(), first, []types.NamespacedName{{Namespace: "default", Name: "web"}})
+	if got, want := text(second), text(translate.Build(v, testOptions(), nil)); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if len(second.Snapshot.Backends) != 2 {
+		t.Errorf("%d Backends, want one for TCP and one for UDP", len(second.Snapshot.Backends))
+	}
+}
+
+const streamObjects = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec: {gatewayClassName: breakwater, listeners: [{name: tcp, port: 53, protocol: TCP}, {name: udp, port: 53, protocol: UDP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: r}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 53}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: UDPRoute
+metadata: {name: r}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: web, port: 53}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: tcp, port: 53}, {name: udp, port: 53, protocol: UDP}]}
+`
+
 func sliceOf(name, address string) *discoveryv1.EndpointSlice {
 	port, portName := int32(3000), ""
 	s := &discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4}

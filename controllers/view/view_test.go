@@ -57,6 +57,25 @@ func TestSlicesFollowTheirService(t *testing.T) {
 	}
 }
 
+func TestStreamRoutesComeAndGo(t *testing.T) {
+	v := New()
+	tcp, udp := &gatewayv1.TCPRoute{}, &gatewayv1.UDPRoute{}
+	tcp.Namespace, tcp.Name, udp.Namespace, udp.Name = "ns", "r", "ns", "r"
+	v.Set(tcp)
+	v.Set(udp)
+	if v.TCPRoutes[key("r")] != tcp || v.UDPRoutes[key("r")] != udp {
+		t.Errorf("TCP %v, UDP %v", v.TCPRoutes, v.UDPRoutes)
+	}
+	v.Delete(tcp)
+	if len(v.TCPRoutes) != 0 || len(v.UDPRoutes) != 1 {
+		t.Errorf("TCP %v, UDP %v after a deletion", v.TCPRoutes, v.UDPRoutes)
+	}
+	v.Delete(udp)
+	if len(v.UDPRoutes) != 0 {
+		t.Errorf("UDP %v after a deletion", v.UDPRoutes)
+	}
+}
+
 func TestSinceNamesWhatHasChanged(t *testing.T) {
 	v := New()
 	meta := metav1.ObjectMeta{Namespace: "ns", Name: "x"}
