@@ -52,10 +52,17 @@ type linked struct {
 	result           chan Result
 }
 
+// tight, as the Buffer of newLinked, is for a socket to the endpoint that has room for very little.
+const tight = -1
+
 func newLinked(t testing.TB, o Options) *linked {
 	t.Helper()
 	client, down := sockets(t)
 	endpoint, up := sockets(t)
+	if o.Buffer == tight {
+		o.Buffer = 0
+		_ = up.SetWriteBuffer(1) // as little as there can be
+	}
 	l := &linked{client: client, endpoint: endpoint, slot: NewSlot(), result: make(chan Result, 1)}
 	go func() { l.result <- Link(down, up, l.slot, o) }()
 	t.Cleanup(func() {
@@ -172,6 +179,42 @@ func TestPassMixesMessagesAndBulk(t *testing.T) {
 
 // bulkSize is more than the sockets' buffers hold.
 const bulkSize = 12 << 20
+
+func TestPassDeliversWhatDoesNotFitAtOnce(t *testing.T) {
+	l := newLinked(t, Options{Buffer: tight})
+	sent, n := marked(64<<20), 0
+	for n < len(sent) { // until there is room nowhere any more
+		_ = l.client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		m, err := l.client.Write(sent[n:min(len(sent), n+48<<10)]) // less than makes it splice
+		n += m
+		if err != nil {
+			break
+		}
+	}
+	_ = l.client.CloseWrite()
+	if got, err := io.ReadAll(l.endpoint); err != nil || !bytes.Equal(got, sent[:n]) {
+		t.Fatalf("%d bytes of %d, %v", len(got), n, err)
+	}
+}
+
+// The end of what a peer sends may be there together with its last bytes: then nothing tells of it apart.
+func TestPassSeesAnEndThatIsThereAlready(t *testing.T) {
+	for range 20 {
+		client, down := sockets(t)
+		endpoint, up := sockets(t)
+		if _, err := client.Write([]byte("last")); err != nil {
+			t.Fatal(err)
+		}
+		_ = client.CloseWrite()
+		_ = endpoint.CloseWrite()
+		done := make(chan Result, 1)
+		go func() { done <- Link(down, up, NewSlot(), Options{}) }()
+		if got, err := io.ReadAll(endpoint); err != nil || string(got) != "last" {
+			t.Fatalf("%q %v", got, err)
+		}
+		<-done
+	}
+}
 
 func TestPassResets(t *testing.T) {
 	for _, bulk := range []bool{false, true} {
