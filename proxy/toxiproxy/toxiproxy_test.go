@@ -1,0 +1,307 @@
+package toxiproxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T, cfg Config) *Server {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	s := New(cfg)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func ask(s *Server, method, path, body string) (int, string) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	return w.Code, w.Body.String()
+}
+
+// echo sends back what arrives, and returns its address.
+func echo(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() {
+				_, _ = io.Copy(nc, nc)
+				_ = nc.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		served.Wait()
+	})
+	return ln.Addr().String()
+}
+
+func TestPortsAreBounded(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := netip.MustParseAddrPort(free.Addr().String()).Port()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, Config{Ports: PortRange{port, port}})
+	for _, c := range []struct {
+		name, listen string
+		status       int
+		contains     string
+	}{
+		{"low", "127.0.0.1:80", 400, fmt.Sprintf("port 80 is not in the range %d-%d", port, port)},
+		{"odd", "nonsense", 400, "listen: address nonsense: missing port"},
+		{"any", "127.0.0.1:0", 201, fmt.Sprintf("127.0.0.1:%d", port)},
+		{"full", "127.0.0.1:0", 500, "address already in use"},
+	} {
+		status, body := ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":%q,"upstream":"127.0.0.1:1"}`, c.name, c.listen))
+		if status != c.status || !strings.Contains(body, c.contains) {
+			t.Errorf("%s: %d %s", c.listen, status, body)
+		}
+	}
+	if status, _ := ask(s, "GET", "/proxies/full", ""); status != 404 {
+		t.Errorf("a proxy that could not listen is there: %d", status)
+	}
+}
+
+func TestRefuseLocal(t *testing.T) {
+	own := ""
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip := a.(*net.IPNet).IP; ip.IsGlobalUnicast() && ip.To4() != nil {
+			own = ip.String()
+		}
+	}
+	refused := []string{"127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "[::]:80",
+		"169.254.169.254:80", "[fe80::1]:80", "224.0.0.1:80", "[ff02::1]:80"}
+	if own != "" {
+		refused = append(refused, own+":9901")
+	}
+	for _, at := range refused {
+		if RefuseLocal(netip.MustParseAddrPort(at)) == nil {
+			t.Errorf("%s is allowed", at)
+		}
+	}
+	for _, at := range []string{"198.51.100.7:80", "[2001:db8::1]:80"} {
+		if err := RefuseLocal(netip.MustParseAddrPort(at)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The address is checked that is dialled, not the name that was given.
+func TestUpstreamIsCheckedWhenItIsDialled(t *testing.T) {
+	_, port, _ := net.SplitHostPort(echo(t))
+	asked := make(chan netip.AddrPort, 8)
+	s := serve(t, Config{Refuse: func(at netip.AddrPort) error {
+		asked <- at
+		return errors.New("no")
+	}})
+	status, _ := ask(s, "POST", "/proxies", `{"name":"in","listen":"127.0.0.1:0","upstream":"localhost:`+port+`"}`)
+	if status != 201 {
+		t.Fatal(status)
+	}
+	nc, err := net.Dial("tcp", s.proxies["in"].json().Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("got %v", err)
+	}
+	if at := <-asked; !at.Addr().IsLoopback() {
+		t.Errorf("asked about %s", at)
+	}
+}
+
+func TestNobodyPassesWithoutAuthorization(t *testing.T) {
+	s := serve(t, Config{Authorize: func(r *http.Request) *Error {
+		if r.Header.Get("Authorization") != "" {
+			return nil
+		}
+		return &Error{"a bearer token is required", 401}
+	}})
+	for _, path := range []string{"/proxies", "/version", "/nothing", "/reset"} {
+		if status, body := ask(s, "POST", path, ""); status != 401 || !strings.Contains(body, "bearer token") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+}
+
+func TestStrict(t *testing.T) {
+	s := serve(t, Config{Strict: true})
+	ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}`)
+	if status, _ := ask(s, "POST", "/proxies/p/toxics", `{"type":"noop"}`); status != 201 {
+		t.Errorf("a toxic: %d", status)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/proxies/x", nil))
+	if w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("an error is %s", w.Header().Get("Content-Type"))
+	}
+}
+
+// routes is the TCP routes of a configuration, with what was put on them.
+type routes struct {
+	mu  sync.Mutex
+	set map[string]string
+}
+
+func (r *routes) Routes() []Route { return []Route{{"shop.db", "0.0.0.0:15432", "shop/db:5432"}} }
+
+func (r *routes) SetToxics(name string, entries []*toxic.Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	r.set[name] = strings.Join(names, ",")
+}
+
+func TestRoutesAreShownAndTakeToxics(t *testing.T) {
+	r := &routes{set: map[string]string{}}
+	s := serve(t, Config{Routes: r})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		contains, set      string
+	}{
+		{"GET", "/proxies", "", 200, `"shop.db":{"name":"shop.db","listen":"0.0.0.0:15432","upstream":"shop/db:5432","enabled":true,"toxics":[]}`, ""},
+		{"POST", "/proxies/shop.db/toxics", `{"type":"latency","attributes":{"latency":5}}`, 200, "latency_downstream", "latency_downstream"},
+		{"POST", "/proxies/shop.db/toxics", `{"type":"noop"}`, 200, "noop_downstream", "latency_downstream,noop_downstream"},
+		{"POST", "/proxies/shop.db", `{"enabled":false}`, 409, "route of the configuration", "latency_downstream,noop_downstream"},
+		{"POST", "/proxies/shop.db", `{"enabled":true}`, 200, "latency_downstream", "latency_downstream,noop_downstream"},
+		{"DELETE", "/proxies/shop.db", "", 409, "route of the configuration", "latency_downstream,noop_downstream"},
+		{"POST", "/proxies", `{"name":"shop.db","upstream":"x:1"}`, 409, "proxy already exists", "latency_downstream,noop_downstream"},
+		{"DELETE", "/proxies/shop.db/toxics/latency_downstream", "", 204, "", "noop_downstream"},
+		{"POST", "/reset", "", 204, "", ""},
+	} {
+		status, body := ask(s, c.method, c.path, c.body)
+		if status != c.status || !strings.Contains(body, c.contains) || r.set["shop.db"] != c.set {
+			t.Errorf("%s %s %s: %d %s, toxics %q", c.method, c.path, c.body, status, body, r.set["shop.db"])
+		}
+	}
+}
+
+// Whatever is called at once, nothing is lost, and everything has ended when the server has.
+func TestManyCallsAtOnce(t *testing.T) {
+	s := serve(t, Config{})
+	up := echo(t)
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			name := fmt.Sprintf("p%d", g%3)
+			for i := range 40 {
+				switch i % 8 {
+				case 0:
+					ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":"127.0.0.1:0","upstream":%q}`, name, up))
+				case 1:
+					ask(s, "POST", "/proxies/"+name+"/toxics", `{"type":"latency","attributes":{"latency":1}}`)
+				case 2:
+					through(s, name)
+				case 3:
+					ask(s, "POST", "/proxies/"+name, `{"enabled":false}`)
+				case 4:
+					ask(s, "POST", "/reset", "")
+				case 5:
+					ask(s, "GET", "/proxies", "")
+				case 6:
+					ask(s, "DELETE", "/proxies/"+name+"/toxics/latency_downstream", "")
+				case 7:
+					ask(s, "DELETE", "/proxies/"+name, "")
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// through sends something through a proxy, if it is there.
+func through(s *Server, name string) {
+	s.mu.Lock()
+	p := s.proxies[name]
+	s.mu.Unlock()
+	if p == nil {
+		return
+	}
+	nc, err := net.Dial("tcp", p.json().Listen)
+	if err != nil {
+		return
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_, _ = io.WriteString(nc, "ping")
+	_, _ = io.ReadFull(nc, make([]byte, 4))
+}
+
+func TestPopulateChecksAllBeforeItMakesOne(t *testing.T) {
+	s := serve(t, Config{})
+	for _, c := range []struct{ file, want string }{
+		{`[{"name":"a","listen":"127.0.0.1:0","upstream":"x:1"},{"name":"b"}]`, "missing required field: upstream at proxy 2"},
+		{`[{"name":"a/b","listen":"127.0.0.1:0","upstream":"x:1"}]`, "contains a slash, so the proxy could never be addressed at proxy 1"},
+		{`{"name":"a"}`, "bad request body: content: a JSON object is not what is expected here"},
+	} {
+		if err := s.Populate(strings.NewReader(c.file)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.file, err)
+		}
+	}
+	if _, body := ask(s, "GET", "/proxies", ""); body != "{}" {
+		t.Errorf("proxies: %s", body)
+	}
+}
+
+func FuzzAPI(f *testing.F) {
+	f.Add("POST", "/proxies/p/toxics", `{"type":"latency","attributes":{"latency":1}}`)
+	f.Add("PATCH", "/proxies/p/toxics/noop_downstream", `{"toxicity":0.5}`)
+	f.Add("POST", "/proxies/p", `{"enabled":false}`)
+	f.Add("POST", "/populate", `[{"name":"q","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}]`)
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		if !strings.HasPrefix(path, "/") || strings.Contains(body, "listen") {
+			return // nothing is bound but what the test binds
+		}
+		r, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		s := New(Config{Log: slog.New(slog.DiscardHandler), Seed: 1})
+		defer s.Close()
+		ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%s %s %s: %d %s", method, path, body, w.Code, w.Body)
+		}
+	})
+}
