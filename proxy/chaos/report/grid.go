@@ -36,45 +36,48 @@ func toxics(x *chaos.ExperimentReport) grid {
 	g := grid{words: 2}
 	g.add("toxic", "type", "decided", "applied", "bytes", "delay p50", "p90", "p99", "max")
 	for _, t := range x.Toxics {
-		g.add(append([]string{t.Name, t.Type, count(t.Decided), count(t.Applied), size(t.Bytes)}, quantiles(&t.Delay)...)...)
+		bytes := "-" // a fault of requests, or one that has met no bytes
+		if t.Bytes > 0 {
+			bytes = size(t.Bytes)
+		}
+		g.add(append([]string{t.Name, t.Type, count(t.Decided), count(t.Applied), bytes}, quantiles(&t.Delay)...)...)
 	}
 	return g
 }
 
-// clients has a row for each kind of traffic.
+// clients has a row for each kind of traffic. Columns without a number are left out.
 func clients(x *chaos.ExperimentReport) grid {
-	g := grid{words: 1}
-	g.add("clients saw", "requests", "streams", "failed", "retries", "sent", "received", "latency p50", "p90", "p99", "max")
-	each(x, func(name string, t *chaos.TrafficReport) {
-		g.add(append([]string{
-			name, count(t.Requests), count(t.Connections), count(t.Failed), count(t.Retries),
-			size(t.UpstreamBytes), size(t.DownstreamBytes),
-		}, quantiles(&t.Latency)...)...)
-	})
-	return g
+	with, without := &x.InjectedTraffic, &x.UninjectedTraffic
+	head, rows := []string{"clients saw"}, [2][]string{{"with faults"}, {"without"}}
+	column := func(name string, a, b uint64, always bool) {
+		if always || a > 0 || b > 0 {
+			head, rows[0], rows[1] = append(head, name), append(rows[0], count(a)), append(rows[1], count(b))
+		}
+	}
+	column("requests", with.Requests, without.Requests, with.Connections+without.Connections == 0)
+	column("streams", with.Connections, without.Connections, false)
+	for _, c := range classes {
+		column(c, with.Status[c], without.Status[c], false)
+	}
+	column("failed", with.Failed, without.Failed, true)
+	column("retries", with.Retries, without.Retries, true)
+	return grid{words: 1, rows: [][]string{head, rows[0], rows[1]}}
 }
 
-// statuses has a row for each kind of traffic.
-func statuses(x *chaos.ExperimentReport) grid {
+// latencies has a row for each kind of traffic.
+func latencies(x *chaos.ExperimentReport) grid {
 	g := grid{words: 1}
-	g.add(append([]string{"status"}, classes...)...)
-	each(x, func(name string, t *chaos.TrafficReport) {
-		row := []string{name}
-		for _, c := range classes {
-			row = append(row, count(t.Status[c]))
-		}
-		g.add(row...)
-	})
+	g.add("latency", "p50", "p90", "p99", "max", "sent", "received")
+	row := func(name string, t *chaos.TrafficReport) {
+		g.add(append(append([]string{name}, quantiles(&t.Latency)...), size(t.UpstreamBytes), size(t.DownstreamBytes))...)
+	}
+	row("with faults", &x.InjectedTraffic)
+	row("without", &x.UninjectedTraffic)
 	return g
 }
 
 // classes are the keys of chaos.TrafficReport.Status.
 var classes = []string{"1xx", "2xx", "3xx", "4xx", "5xx", "none"}
-
-func each(x *chaos.ExperimentReport, f func(string, *chaos.TrafficReport)) {
-	f("with faults", &x.InjectedTraffic)
-	f("without", &x.UninjectedTraffic)
-}
 
 func quantiles(q *chaos.Quantiles) []string {
 	if q.Count == 0 {
@@ -114,8 +117,22 @@ func duration(seconds float64) string {
 		return scaled(seconds, "s")
 	case seconds > 1e9:
 		return "years"
+	case seconds > 3600:
+		return span(time.Duration(seconds * float64(time.Second)).Round(time.Minute))
 	}
-	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+	return span(time.Duration(seconds * float64(time.Second)).Round(time.Second))
+}
+
+// span writes a duration without the zeros at its end.
+func span(d time.Duration) string {
+	s := d.String()
+	if t, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = t + "m"
+	}
+	if t, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = t + "h"
+	}
+	return s
 }
 
 // scaled writes three digits of v and the unit that fits, each a thousand times the one before.

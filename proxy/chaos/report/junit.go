@@ -37,7 +37,7 @@ type suite struct {
 	Time       string     `xml:"time,attr"`
 	Properties []property `xml:"properties>property"`
 	Case       testCase   `xml:"testcase"`
-	Out        string     `xml:"system-out"`
+	Out        output     `xml:"system-out"`
 	Err        string     `xml:"system-err"`
 }
 
@@ -57,7 +57,11 @@ type testCase struct {
 type remark struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr,omitempty"`
-	Text    string `xml:",chardata"`
+	Text    string `xml:",cdata"`
+}
+
+type output struct {
+	Text string `xml:",cdata"`
 }
 
 func writeJUnit(w io.Writer, r *chaos.Report) error {
@@ -93,7 +97,7 @@ func suiteOf(x *chaos.ExperimentReport, at time.Time) suite {
 	_ = b.Flush() // into memory
 	s := suite{
 		Name: Name(x), Package: "breakwater", Timestamp: began.UTC().Format("2006-01-02T15:04:05"), Hostname: "localhost", Tests: 1,
-		Time: elapsed, Properties: properties(x), Out: text.String(),
+		Time: elapsed, Properties: properties(x), Out: output{text.String()},
 		Case: testCase{Name: Name(x), Class: "breakwater." + x.Kind, Time: elapsed},
 	}
 	switch v := Judge(x, at); {

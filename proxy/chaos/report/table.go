@@ -51,12 +51,9 @@ func details(x *chaos.ExperimentReport) (all []grid) {
 	if len(x.Toxics) > 0 {
 		all = append(all, toxics(x))
 	}
-	requests := x.InjectedTraffic.Requests + x.UninjectedTraffic.Requests
-	if requests+x.InjectedTraffic.Connections+x.UninjectedTraffic.Connections > 0 {
-		all = append(all, clients(x))
-	}
-	if requests > 0 {
-		all = append(all, statuses(x))
+	with, without := &x.InjectedTraffic, &x.UninjectedTraffic
+	if with.Requests+with.Connections+without.Requests+without.Connections > 0 {
+		all = append(all, clients(x), latencies(x))
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
@@ -38,7 +39,7 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 	case x.Halts > 0:
 		return Verdict{Halted, "by its guard; it has been re-armed since"}
 	case x.DryRunOnly:
-		return Verdict{Skipped, fmt.Sprintf("dry run: faults for %s of %s", count(x.DryRun), matched(x.Matched))}
+		return Verdict{Skipped, fmt.Sprintf("dry run: %s of %s would have got a fault", count(x.DryRun), matched(x.Matched))}
 	case x.Injected > 0:
 		return Verdict{Outcome: Injected}
 	case x.Start == nil, x.Start.After(at):
@@ -105,12 +106,12 @@ func when(x *chaos.ExperimentReport, at time.Time) string {
 	if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
 		layout = time.TimeOnly
 	}
-	s := fmt.Sprintf("%s to %s UTC (%s)", from.Format(time.DateTime), to.Format(layout), to.Sub(from).Round(time.Second))
+	s := fmt.Sprintf("%s to %s UTC (%s)", from.Format(time.DateTime), to.Format(layout), span(to.Sub(from).Round(time.Second)))
 	switch {
 	case from.After(at):
 		s += ", to come"
 	case to.After(at):
-		s += ", " + to.Sub(at).Round(time.Second).String() + " left"
+		s += ", " + span(to.Sub(at).Round(time.Second)) + " left"
 	}
 	return s
 }
@@ -118,7 +119,7 @@ func when(x *chaos.ExperimentReport, at time.Time) string {
 // facts are what is to be said of one experiment beside its numbers.
 func facts(x *chaos.ExperimentReport, at time.Time) (all []string) {
 	if v := Judge(x, at); v.Reason != "" {
-		all = append(all, v.Reason)
+		all = append(all, strings.TrimSpace(v.Reason))
 	}
 	if w := when(x, at); w != "" {
 		all = append(all, w)

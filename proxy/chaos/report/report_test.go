@@ -1,0 +1,238 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var now = time.Date(2026, 11, 21, 23, 16, 5, 0, time.UTC)
+
+// experiment is one that began ten minutes ago.
+func experiment(name, phase string, change func(*chaos.ExperimentReport)) chaos.ExperimentReport {
+	start, end := now.Add(-10*time.Minute), now.Add(5*time.Minute)
+	x := chaos.ExperimentReport{
+		Kind: "NetworkChaos", Namespace: "shop", Name: name, Phase: phase, At: "Client", Start: &start, End: &end,
+		Toxics:          []chaos.ToxicReport{},
+		InjectedTraffic: chaos.TrafficReport{Status: map[string]uint64{}}, UninjectedTraffic: chaos.TrafficReport{Status: map[string]uint64{}},
+	}
+	if change != nil {
+		change(&x)
+	}
+	return x
+}
+
+func reports() map[string]chaos.Report {
+	busy := experiment("slow-cart", "Active", func(x *chaos.ExperimentReport) {
+		x.Matched, x.Injected, x.SkippedByCap = 12_345, 1_234, 12
+		x.Toxics = []chaos.ToxicReport{
+			{Name: "slow", Type: "latency", Decided: 1_234, Applied: 1_230, Bytes: 12_345_678, Delay: chaos.Quantiles{
+				Count: 1_230, P50: 0.0500001, P90: 0.1, P99: 0.125, Max: 1.5}},
+			{Name: "teapot", Type: "abort", Decided: 7, Applied: 7},
+		}
+		x.InjectedTraffic = chaos.TrafficReport{
+			Requests: 1_234, Failed: 7, Status: map[string]uint64{"2xx": 1_220, "4xx": 7, "none": 7}, Retries: 3,
+			Latency: chaos.Quantiles{Count: 1_227, P50: 0.0525, P90: 0.11, P99: 0.2, Max: 61}, UpstreamBytes: 123_400, DownstreamBytes: 9_876_543,
+		}
+		x.UninjectedTraffic = chaos.TrafficReport{
+			Requests: 11_111, Status: map[string]uint64{"2xx": 11_111}, UpstreamBytes: 1_111_100, DownstreamBytes: 98_765_432_100,
+			Latency: chaos.Quantiles{Count: 11_111, P50: 0.000812, P90: 0.0012, P99: 0.00998, Max: 0.0512},
+		}
+	})
+	halted := experiment("bad-db", "Halted", func(x *chaos.ExperimentReport) {
+		x.At, x.Matched, x.Injected, x.Halts, x.Deleted = "Backend", 40, 40, 2, true
+		x.HaltedReason = "error rate 0.75 of the last 40 requests in 10s is above 0.5: " + strings.Repeat("and so on ", 8)
+		x.Toxics = []chaos.ToxicReport{{Name: "reset-by-peer-of-the-database-in-the-other-zone", Type: "reset_peer", Decided: 40, Applied: 40}}
+		x.InjectedTraffic.Connections, x.InjectedTraffic.Failed = 40, 30
+	})
+	return map[string]chaos.Report{
+		"empty":  {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{}},
+		"one":    {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy}},
+		"halted": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{halted}},
+		"dry-run": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{experiment("rehearsal", "Active", func(x *chaos.ExperimentReport) {
+			x.DryRunOnly, x.Matched, x.DryRun = true, 1, 1
+			x.UninjectedTraffic.Requests, x.UninjectedTraffic.Status = 1, map[string]uint64{"3xx": 1}
+		})}},
+		"many": {Time: now, Dropped: 2, Experiments: []chaos.ExperimentReport{
+			busy, halted,
+			experiment("refused", "Invalid", func(x *chaos.ExperimentReport) {
+				x.Start, x.End, x.Problem = nil, nil, "toxic \"a|b\": <b>latency</b>:\n@everybody `must` not be negative\x1b[2J"
+			}),
+			experiment("nobody-calls", "Expired", nil),
+			experiment("a-name-that-is-so-long-that-no-terminal-has-the-room-to-show-it-beside-nine-other-columns", "Off", nil),
+		}},
+	}
+}
+
+func TestGolden(t *testing.T) {
+	ext := map[Format]string{Table: "txt", Markdown: "md", JUnit: "xml", JSON: "json"}
+	for name, r := range reports() {
+		for _, f := range Formats() {
+			t.Run(name+"/"+string(f), func(t *testing.T) {
+				var got bytes.Buffer
+				if err := Write(&got, &r, f); err != nil {
+					t.Fatal(err)
+				}
+				file := filepath.Join("testdata", name+"."+ext[f])
+				if *update {
+					if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("differs from %s (go test -update writes it):\n%s", file, got.String())
+				}
+			})
+		}
+	}
+}
+
+func TestTableFitsATerminal(t *testing.T) {
+	for name, r := range reports() {
+		for i := range r.Experiments { // as large as numbers get
+			x := &r.Experiments[i]
+			big := uint64(1<<64 - 1)
+			x.Matched, x.Injected, x.SkippedByCap, x.DryRun = big, big, big, big
+			q := chaos.Quantiles{Count: 1, P50: 86399.4, P90: 86399.4, P99: 86399.4, Max: 1e10}
+			x.InjectedTraffic = chaos.TrafficReport{
+				Requests: big, Connections: big, Failed: big, Retries: big, UpstreamBytes: 1<<63 - 1, DownstreamBytes: 1<<63 - 1, Latency: q,
+				Status: map[string]uint64{"1xx": big, "2xx": big, "3xx": 999_999, "4xx": 999_999, "5xx": big, "none": 999_999},
+			}
+			x.Toxics = append(x.Toxics, chaos.ToxicReport{Name: strings.Repeat("n", 253), Type: "response_throttling", Decided: big, Applied: big,
+				Bytes: 1<<63 - 1, Delay: q})
+		}
+		var got bytes.Buffer
+		if err := Write(&got, &r, Table); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(got.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 || strings.ContainsAny(line, "\x1b\r\t") || strings.HasSuffix(line, " \n") {
+				t.Errorf("%s: %d columns: %q", name, n, line)
+			}
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	future := now.Add(time.Second)
+	for _, c := range []struct {
+		name    string
+		phase   string
+		change  func(*chaos.ExperimentReport)
+		outcome Outcome
+		reason  string
+	}{
+		{"has injected", "Expired", func(x *chaos.ExperimentReport) { x.Matched, x.Injected = 3, 1 }, Injected, ""},
+		{"has injected, then switched off", "Off", func(x *chaos.ExperimentReport) { x.Injected = 1 }, Injected, ""},
+		{"refused", "Invalid", func(x *chaos.ExperimentReport) { x.Problem = "why" }, Refused, "why"},
+		{"halted now", "Halted", func(x *chaos.ExperimentReport) { x.HaltedReason, x.Injected = "why", 1 }, Halted, "why"},
+		{"halted before", "Active", func(x *chaos.ExperimentReport) { x.Halts, x.Injected = 1, 1 }, Halted, "re-armed"},
+		{"nothing matched", "Active", nil, NoneInjected, "no request or connection matched"},
+		{"chance", "Expired", func(x *chaos.ExperimentReport) { x.Matched = 1 }, NoneInjected, "none of 1 that matched was chosen"},
+		{"capped", "Active", func(x *chaos.ExperimentReport) { x.Matched, x.SkippedByCap = 2000, 10 }, NoneInjected, "the cap left out 10 of 2,000"},
+		{"dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Matched, x.DryRun = true, 4, 2 }, Skipped, "2 of 4 that matched would"},
+		{"never began", "Pending", func(x *chaos.ExperimentReport) { x.Start = nil }, Skipped, "its time has not come"},
+		{"begins soon", "Pending", func(x *chaos.ExperimentReport) { x.Start = &future }, Skipped, "its time has not come"},
+		{"between windows", "Pending", nil, NoneInjected, "no request"},
+		{"suspended", "Suspended", nil, Skipped, "suspended"},
+		{"switched off", "Off", nil, Skipped, "kill switch"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			x := experiment("x", c.phase, c.change)
+			if v := Judge(&x, now); v.Outcome != c.outcome || !strings.Contains(v.Reason, c.reason) {
+				t.Errorf("got %+v", v)
+			}
+		})
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(999_999), "999,999"}, {count(1_000_000), "1M"},
+		{count(12_345_678), "12.3M"}, {count(1<<64 - 1), "18.4E"},
+		{size(999), "999 B"}, {size(1000), "1 kB"}, {size(999_600), "1 MB"}, {size(1_500_000_000), "1.5 GB"}, {size(1<<63 - 1), "9223 PB"},
+		{duration(0), "0"}, {duration(0.0000005), "0.5µs"}, {duration(0.0009996), "1ms"}, {duration(0.05), "50ms"}, {duration(0.9999), "1s"},
+		{duration(1.234), "1.23s"}, {duration(99.9), "99.9s"}, {duration(125), "2m5s"}, {duration(120), "2m"}, {duration(86399.4), "24h"}, {duration(4000), "1h7m"}, {duration(1e10), "years"},
+		{share(1, 3), "33.3%"}, {share(0, 0), "-"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// A program reads from JSON what the Report was, and from JUnit's XML how many failed.
+func TestFormatsAreRead(t *testing.T) {
+	r := reports()["many"]
+	var document bytes.Buffer
+	if err := Write(&document, &r, JSON); err != nil {
+		t.Fatal(err)
+	}
+	var back chaos.Report
+	if err := json.Unmarshal(document.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := json.Marshal(r)
+	after, _ := json.Marshal(back)
+	if !bytes.Equal(before, after) {
+		t.Errorf("got %s, want %s", after, before)
+	}
+	document.Reset()
+	if err := Write(&document, &r, JUnit); err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Suites   []struct {
+			Case struct {
+				Failure *struct{} `xml:"failure"`
+				Skipped *struct{} `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(document.Bytes(), &read); err != nil {
+		t.Fatal(err)
+	}
+	failed, skipped := 0, 0
+	for _, s := range read.Suites {
+		if s.Case.Failure != nil {
+			failed++
+		}
+		if s.Case.Skipped != nil {
+			skipped++
+		}
+	}
+	if read.Tests != 5 || read.Failures != 3 || failed != 3 || skipped != 1 {
+		t.Errorf("%+v, %d failed, %d skipped", read, failed, skipped)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for _, f := range Formats() {
+		if got, err := ParseFormat(string(f)); err != nil || got != f || f.ContentType() == "" {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	if _, err := ParseFormat("xml"); err == nil || !strings.Contains(err.Error(), "want table, markdown, junit, json") {
+		t.Error(err)
+	}
+	if err := Write(&bytes.Buffer{}, &chaos.Report{}, "xml"); err == nil {
+		t.Error("an unknown format is written")
+	}
+}
