@@ -283,7 +283,7 @@ func TestGuardOfWhatIsNotTouched(t *testing.T) {
 				time.Sleep(1100 * time.Millisecond)
 				x.Response.Status = 500
 			}
-			q.End(x)
+			q.End(x, time.Now())
 		}
 		for range 200 {
 			one(func(touched bool) bool { return touched })

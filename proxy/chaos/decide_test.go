@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
@@ -319,7 +320,7 @@ func TestKindsOfToxics(t *testing.T) {
 	if f := e.Faults(); len(f) != 2 || f[1].Toxic != "a" || f[1].Target != routeID.String()+"/0" && f[1].Target != routeID.String() {
 		t.Errorf("%+v", f)
 	}
-	q.End(x)
+	q.End(x, time.Now())
 	if !slot.Empty() {
 		t.Error("the slot has toxics although the request has ended")
 	}

@@ -42,7 +42,7 @@ func anExperiment(name string, toxics ...proxy.Toxic) *proxy.Experiment {
 // with returns a changed copy.
 func with(x *proxy.Experiment, change func(*proxy.Experiment)) *proxy.Experiment {
 	next := *x
-	next.Toxics = slices.Clone(x.Toxics)
+	next.Toxics, next.Targets = slices.Clone(x.Toxics), slices.Clone(x.Targets)
 	change(&next)
 	return &next
 }
@@ -87,7 +87,7 @@ func serve(e *Engine, x *proxy.Exchange, change ...func(*proxy.Exchange)) string
 	if q == nil {
 		return ""
 	}
-	defer q.End(x)
+	defer func() { q.End(x, time.Now()) }()
 	x.Response.Status = 200
 	for _, c := range change {
 		c(x)
@@ -106,7 +106,7 @@ func attempts(e *Engine, x *proxy.Exchange, endpoints ...proxy.Endpoint) (acted 
 		acted = append(acted, names(q.Attempt(x, nil)))
 	}
 	if q != nil {
-		q.End(x)
+		q.End(x, time.Now())
 	}
 	return acted
 }

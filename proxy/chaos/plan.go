@@ -37,6 +37,7 @@ type concern struct {
 	interests []interest
 	shares    []share // the budgets that the requests count for
 	strip     []*proxy.Token
+	guarded   bool // some interest has a Guard
 }
 
 // interest is one action that a request concerns.
@@ -105,6 +106,7 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 		}
 		if found {
 			c.interests = append(c.interests, i)
+			c.guarded = c.guarded || a.cfg.Guard != nil
 		}
 	}
 	for _, r := range p.tokens {

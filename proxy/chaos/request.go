@@ -51,10 +51,14 @@ func (e *Engine) begin(x *proxy.Exchange, c *concern) *Request {
 		for _, s := range c.shares {
 			s.request(s.rate)
 		}
-		r.flights = slices.Grow(r.flights, len(c.interests))[:len(c.interests)] // they are linked: they must not move
 		for i := range c.interests {
 			r.look(x, &c.interests[i])
-			c.interests[i].guard.begin(&r.flights[i], x.Start)
+		}
+		if c.guarded {
+			r.flights = slices.Grow(r.flights, len(c.interests))[:len(c.interests)] // they are linked: they must not move
+			for i := range c.interests {
+				c.interests[i].guard.begin(&r.flights[i], x.Start)
+			}
 		}
 	}
 	for _, t := range c.strip {
@@ -175,16 +179,16 @@ func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 	}
 	if !r.touched {
 		r.touched = true
-		for i := range r.concern.interests {
+		for i := range r.flights {
 			r.concern.interests[i].guard.touch(&r.flights[i])
 		}
 	}
 	return f
 }
 
-// End tells what has become of the request, and gives everything back. The Request and its Faults must not be used any more.
-func (r *Request) End(x *proxy.Exchange) {
-	end := time.Now()
+// End tells what has become of the request, which was at its end at a time, and gives everything back. The Request and its Faults
+// must not be used any more.
+func (r *Request) End(x *proxy.Exchange, end time.Time) {
 	for _, c := range r.conns {
 		c.end()
 	}
@@ -194,14 +198,16 @@ func (r *Request) End(x *proxy.Exchange) {
 	}
 	o.failed = o.status >= 500 || o.status == 0 && (x.Failure == nil || x.Failure.Side != proxy.Downstream)
 	for i := range r.concern.interests {
-		a := r.concern.interests[i].action
-		a.clients[index(r.touched)].done(&o)
-		a.guard.end(&r.flights[i], &o, r.touched)
+		r.concern.interests[i].clients[index(r.touched)].done(&o)
+	}
+	for i := range r.flights {
+		r.concern.interests[i].guard.end(&r.flights[i], &o, r.touched)
 	}
 	clear(r.decisions)
 	clear(r.conns)
 	clear(r.flights)
-	*r = Request{engine: r.engine, decisions: r.decisions[:0], flights: r.flights[:0], conns: r.conns[:0]}
+	r.concern, r.admission, r.touched = nil, undecided, false
+	r.decisions, r.flights, r.conns = r.decisions[:0], r.flights[:0], r.conns[:0]
 	r.engine.requests.Put(r)
 }
 

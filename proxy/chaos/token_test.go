@@ -241,7 +241,7 @@ func TestRequestsThatNothingConcernsCostNoAllocation(t *testing.T) {
 		n := testing.AllocsPerRun(1000, func() {
 			if q := e.Begin(x, backendID); q != nil {
 				q.Client(x, nil)
-				q.End(x)
+				q.End(x, time.Now())
 			}
 		})
 		if n > 0.1 && !raceEnabled {
@@ -270,7 +270,7 @@ func BenchmarkBegin(b *testing.B) {
 				for p.Next() {
 					if q := e.Begin(x, backendID); q != nil {
 						q.Client(x, nil)
-						q.End(x)
+						q.End(x, time.Now())
 					}
 				}
 			})

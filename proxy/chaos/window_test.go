@@ -232,8 +232,8 @@ func TestLiveConnections(t *testing.T) {
 				f.Attach(slot)
 				wait := e.Begin(x, backendID)
 				gone := wait.Client(x, nil).toxics[0].toxics[0].gone
-				defer wait.End(x)
-				defer q.End(x)
+				defer wait.End(x, time.Now())
+				defer q.End(x, time.Now())
 				if c.Slot.Empty() || slot.Empty() {
 					t.Fatal("nothing acts")
 				}

@@ -23,14 +23,23 @@ func (sh *share) id() proxy.BackendID {
 }
 
 // serveFaulty is serve for a request that Experiments look at. Faults at Client come before everything that the Route says.
-func (a *attempt) serveFaulty(q *chaos.Request) {
-	defer q.End(a.x)
-	a.chaos = q
-	f := q.Client(a.x, a.w)
-	if f == nil {
+func (a *attempt) serveFaulty() {
+	returned := false
+	defer func() {
+		if !returned { // a Step has panicked, and nobody else will
+			a.chaos.End(a.x, time.Now())
+		}
+	}()
+	if f := a.chaos.Client(a.x, a.w); f != nil {
+		a.injectClient(f)
+	} else {
 		a.serve()
-		return
 	}
+	returned = true
+}
+
+// injectClient lets faults at Client act.
+func (a *attempt) injectClient(f *chaos.Faults) {
 	a.to = damaged{a.w, f}
 	if f.HasToxics() {
 		attachClient(a.w, f)

@@ -20,13 +20,17 @@ func (s *Server) Serve(x *proxy.Exchange, w proxy.Responder) {
 	x.KeepOriginal()
 	s.forward.apply(x)
 	r := s.route(st, x)
+	var q *chaos.Request
 	if r == nil {
 		s.metrics.NoRoute()
 		s.answer(x, w, notFound)
 	} else {
-		s.serveRoute(st, r, x, w)
+		q = s.serveRoute(st, r, x, w)
 	}
 	end := time.Now()
+	if q != nil {
+		q.End(x, end)
+	}
 	if r != nil {
 		r.metrics.Done(x.Response.Status, end.Sub(x.Start), x.RequestBytes, x.ResponseBytes)
 	}
@@ -52,18 +56,20 @@ func (s *Server) route(st *state, x *proxy.Exchange) *route {
 	return r
 }
 
-// serveRoute gets the response, with the faults that Experiments have for the request.
-func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Responder) {
+// serveRoute gets the response, with the faults that Experiments have for the request. They want to know of its end if what is
+// returned is not nil.
+func (s *Server) serveRoute(st *state, r *route, x *proxy.Exchange, w proxy.Responder) *chaos.Request {
 	if r.invalid {
 		s.fail(x, w, r, &proxy.Error{Side: proxy.Internal, Op: "route", Status: 500, Err: errors.New(r.cfg.Invalid)})
-		return
+		return nil
 	}
 	a := attempt{s: s, x: x, w: w, to: w, r: r, share: r.share(), generation: st.generation, start: x.Start}
-	if q := s.cfg.Chaos.Begin(x, a.share.id()); q != nil {
-		a.serveFaulty(q)
-		return
+	if a.chaos = s.cfg.Chaos.Begin(x, a.share.id()); a.chaos != nil {
+		a.serveFaulty()
+	} else {
+		a.serve()
 	}
-	a.serve()
+	return a.chaos
 }
 
 // serve runs the Route's steps and gets the response.
