@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	Snapshot func() *proxy.Snapshot
 	// Explain says what would happen to a request, for people and for JSON.
 	Explain func(Query) (fmt.Stringer, error)
+	// Chaos is what is live of experiments; nil: nothing is shown of them.
+	Chaos *chaos.Engine
 	// Hosts are names, besides addresses and localhost, by which clients may call the endpoint, without port.
 	Hosts []string
 	// Pprof offers /debug/pprof.
@@ -46,6 +49,7 @@ func New(c Config) http.Handler {
 	}))
 	mux.Handle("/snapshot", e.local(e.snapshot))
 	mux.Handle("/explain", e.local(e.explain))
+	e.handleChaos(mux)
 	if c.Pprof {
 		mux.Handle("/debug/pprof/", e.local(pprof.Index))
 		mux.Handle("/debug/pprof/cmdline", e.local(pprof.Cmdline))
@@ -53,7 +57,7 @@ func New(c Config) http.Handler {
 		mux.Handle("/debug/pprof/symbol", e.local(pprof.Symbol))
 		mux.Handle("/debug/pprof/trace", e.local(pprof.Trace))
 	}
-	return guard{next: mux, hosts: names(c.Hosts)}
+	return guard{next: mux, hosts: names(c.Hosts), controls: controls()}
 }
 
 // NewServer returns a server for the handler with limits fit for it. Errors of connections go to log.
@@ -83,6 +87,9 @@ const indexText = `/healthz   200 while the process lives
 
 func (e *endpoint) index(w http.ResponseWriter, _ *http.Request) {
 	s := indexText
+	if e.Chaos != nil {
+		s += chaosIndex
+	}
 	if e.Pprof {
 		s += "/debug/pprof/\n"
 	}

@@ -10,8 +10,9 @@ import (
 
 // guard refuses what no operator's tool sends.
 type guard struct {
-	next  http.Handler
-	hosts map[string]bool
+	next     http.Handler
+	hosts    map[string]bool
+	controls map[string]bool // paths that take POST and nothing else
 }
 
 func names(hosts []string) map[string]bool {
@@ -27,8 +28,11 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	switch read := r.Method == http.MethodGet || r.Method == http.MethodHead; {
+	case g.controls[r.URL.Path] && r.Method != http.MethodPost:
+		h.Set("Allow", "POST")
+		text(w, http.StatusMethodNotAllowed, "only POST\n")
+	case !g.controls[r.URL.Path] && !read:
 		h.Set("Allow", "GET, HEAD")
 		text(w, http.StatusMethodNotAllowed, "only GET and HEAD\n")
 	case r.ContentLength != 0:
@@ -72,11 +76,7 @@ func foreign(r *http.Request) bool {
 
 // local serves clients on loopback only, and not too many at once.
 func (e *endpoint) local(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if peer, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !peer.Addr().Unmap().IsLoopback() {
-			text(w, http.StatusForbidden, "only for clients on this machine: use kubectl port-forward\n")
-			return
-		}
+	return onLoopback(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case e.slots <- struct{}{}:
 			defer func() { <-e.slots }()
@@ -85,5 +85,16 @@ func (e *endpoint) local(next http.HandlerFunc) http.Handler {
 			w.Header().Set("Retry-After", "1")
 			text(w, http.StatusServiceUnavailable, "busy\n")
 		}
+	})
+}
+
+// onLoopback serves clients on loopback only.
+func onLoopback(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if peer, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !peer.Addr().Unmap().IsLoopback() {
+			text(w, http.StatusForbidden, "only for clients on this machine: use kubectl port-forward\n")
+			return
+		}
+		next(w, r)
 	})
 }

@@ -1,0 +1,216 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos/report"
+)
+
+// ControlHeader is the field without which nothing is changed. A page of another origin cannot send it without a preflight request,
+// which is never granted.
+const ControlHeader = "X-Breakwater-Admin"
+
+// The paths that change something, by POST.
+const (
+	OffPath   = "/chaos/off"
+	OnPath    = "/chaos/on"
+	RearmPath = "/chaos/rearm"
+)
+
+// controls are all paths that change something.
+func controls() map[string]bool { return map[string]bool{OffPath: true, OnPath: true, RearmPath: true} }
+
+const chaosIndex = `/chaos        what every experiment does now (?format=json)
+/chaos/log    the latest faults, as JSON lines
+/report       what has been injected and what clients saw (?format=table, markdown, junit or json)
+POST to /chaos/off, /chaos/on and /chaos/rearm?namespace=NAMESPACE&name=NAME with "` + ControlHeader + `: 1" changes that
+`
+
+// handleChaos adds what concerns experiments.
+func (e *endpoint) handleChaos(mux *http.ServeMux) {
+	if e.Chaos == nil {
+		return
+	}
+	mux.Handle("/chaos", onLoopback(e.chaos))
+	mux.Handle("/chaos/log", e.local(e.faults))
+	mux.Handle("/report", e.local(e.report))
+	mux.Handle(OffPath, e.control(func(w http.ResponseWriter, _ *http.Request) { e.enable(w, false) }))
+	mux.Handle(OnPath, e.control(func(w http.ResponseWriter, _ *http.Request) { e.enable(w, true) }))
+	mux.Handle(RearmPath, e.control(e.rearm))
+}
+
+// control serves requests that change something, to clients on loopback only, and at once, however busy the endpoint is. The guard has
+// seen that they are by POST.
+func (e *endpoint) control(next http.HandlerFunc) http.Handler {
+	return onLoopback(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(ControlHeader) != "1" {
+			text(w, http.StatusForbidden, "the header field \""+ControlHeader+": 1\" is missing\n")
+			return
+		}
+		next(w, r)
+	})
+}
+
+// Experiment is one row of /chaos?format=json.
+type Experiment struct {
+	Namespace    string     `json:"namespace"`
+	Name         string     `json:"name"`
+	Phase        string     `json:"phase"`
+	Reason       string     `json:"reason,omitempty"` // why it is halted or invalid
+	Until        *time.Time `json:"until,omitempty"`  // the end of the window now
+	Next         *time.Time `json:"next,omitempty"`   // the start of the next
+	Matched      uint64     `json:"matched"`
+	Injected     uint64     `json:"injected"`
+	SkippedByCap uint64     `json:"skippedByCap"`
+	DryRun       uint64     `json:"dryRun"`
+}
+
+// Experiments is the answer of /chaos?format=json.
+type Experiments struct {
+	Enabled     bool         `json:"enabled"` // no kill switch is used
+	Experiments []Experiment `json:"experiments"`
+}
+
+func (e *endpoint) chaos(w http.ResponseWriter, r *http.Request) {
+	all := Experiments{Enabled: e.Chaos.Enabled(), Experiments: []Experiment{}}
+	for _, s := range e.Chaos.Status() {
+		all.Experiments = append(all.Experiments, glance(&s))
+	}
+	switch format := r.URL.Query().Get("format"); format {
+	case "", "text":
+		text(w, http.StatusOK, all.String())
+	case "json":
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(all) // the client has gone: nobody is left to tell
+	default:
+		text(w, http.StatusBadRequest, unknownFormat(format))
+	}
+}
+
+func glance(s *proxy.ExperimentStatus) Experiment {
+	x := Experiment{
+		Namespace: s.ID.Namespace, Name: s.ID.Name, Phase: s.Phase.String(), Reason: s.Problem + s.HaltedReason,
+		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun,
+	}
+	switch s.Phase {
+	case proxy.ExperimentActive, proxy.ExperimentSuspended, proxy.ExperimentOff, proxy.ExperimentHalted:
+		if !s.End.IsZero() {
+			until := s.End.UTC()
+			x.Until = &until
+		}
+	default:
+	}
+	if !s.Next.IsZero() {
+		next := s.Next.UTC()
+		x.Next = &next
+	}
+	return x
+}
+
+// String lays the experiments out for a terminal.
+func (all Experiments) String() string {
+	var b bytes.Buffer
+	b.WriteString("chaos is on\n")
+	if !all.Enabled {
+		b.Reset()
+		b.WriteString("chaos is OFF: a kill switch is used\n")
+	}
+	if len(all.Experiments) == 0 {
+		b.WriteString("no experiments\n")
+		return b.String()
+	}
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "\nEXPERIMENT\tPHASE\tMATCHED\tINJECTED\tCAPPED\tDRY RUN\tUNTIL (UTC)\n")
+	for _, x := range all.Experiments {
+		until := "-"
+		switch {
+		case x.Until != nil:
+			until = x.Until.Format(time.DateTime)
+		case x.Next != nil:
+			until = "from " + x.Next.Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s/%s\t%s\t%d\t%d\t%d\t%d\t%s\n",
+			x.Namespace, x.Name, x.Phase, x.Matched, x.Injected, x.SkippedByCap, x.DryRun, until)
+	}
+	_ = w.Flush() // into memory
+	for _, x := range all.Experiments {
+		if x.Reason != "" {
+			fmt.Fprintf(&b, "\n%s/%s: %s\n", x.Namespace, x.Name, line(x.Reason))
+		}
+	}
+	return b.String()
+}
+
+func (e *endpoint) faults(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	lines := json.NewEncoder(w)
+	for _, f := range e.Chaos.Faults() {
+		if lines.Encode(f) != nil {
+			return // the client has gone
+		}
+	}
+}
+
+func (e *endpoint) report(w http.ResponseWriter, r *http.Request) {
+	format := report.Table
+	if s := r.URL.Query().Get("format"); s != "" {
+		var err error
+		if format, err = report.ParseFormat(s); err != nil {
+			text(w, http.StatusBadRequest, err.Error()+"\n")
+			return
+		}
+	}
+	what := e.Chaos.Report()
+	w.Header().Set("Content-Type", format.ContentType())
+	_ = report.Write(w, &what, format) // the client has gone: nobody is left to tell
+}
+
+func (e *endpoint) enable(w http.ResponseWriter, on bool) {
+	e.Chaos.SetEnabled(on)
+	switch {
+	case !on:
+		text(w, http.StatusOK, "chaos is off: no experiment acts until it is switched on again or the process restarts\n")
+	case e.Chaos.Enabled():
+		text(w, http.StatusOK, "chaos is on\n")
+	default:
+		text(w, http.StatusOK, "switched on here, but another kill switch is used: the ConfigMap's, or --chaos=false\n")
+	}
+}
+
+func (e *endpoint) rearm(w http.ResponseWriter, r *http.Request) {
+	id := proxy.ObjectID{Kind: "NetworkChaos", Namespace: r.URL.Query().Get("namespace"), Name: r.URL.Query().Get("name")}
+	if id.Namespace == "" || id.Name == "" {
+		text(w, http.StatusBadRequest, "want ?namespace=NAMESPACE&name=NAME\n")
+		return
+	}
+	for _, s := range e.Chaos.Status() {
+		if s.ID != id {
+			continue
+		}
+		if e.Chaos.Rearm(id) {
+			text(w, http.StatusOK, id.Namespace+"/"+id.Name+" is armed again\n")
+		} else {
+			text(w, http.StatusConflict, id.Namespace+"/"+id.Name+" is not halted\n")
+		}
+		return
+	}
+	text(w, http.StatusNotFound, "there is no experiment "+line(id.Namespace+"/"+id.Name)+"\n")
+}
+
+// line keeps text of others in its line.
+func line(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
