@@ -257,7 +257,7 @@ func BenchmarkBegin(b *testing.B) {
 		"matching": {none},
 		"guarded": {with(none, func(x *proxy.Experiment) {
 			x.MaxPercent = 50
-			x.Guard = &proxy.Guard{Window: time.Minute, MaxErrorRate: 0.5, MaxLatency: time.Second}
+			x.Guard = &proxy.Guard{Window: time.Minute, MaxErrorRate: 0.5, MaxLatency: 24 * time.Hour}
 		})},
 		"elsewhere": {with(none, func(x *proxy.Experiment) { x.Targets[0].Object.Name = "other" })},
 	} {
