@@ -17,7 +17,9 @@ func TestChaosMetrics(t *testing.T) {
 	if err := testutil.CollectAndCompare(m, strings.NewReader(""), names...); err != nil {
 		t.Error("series before anybody gives them:", err)
 	}
-	id := func(name string) proxy.ObjectID { return proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name} }
+	id := func(name string) proxy.ObjectID {
+		return proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name}
+	}
 	m.SampleChaos(func() []proxy.ExperimentStatus {
 		return []proxy.ExperimentStatus{
 			{ID: id("a"), Phase: proxy.ExperimentActive, Injected: 3},
