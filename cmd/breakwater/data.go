@@ -7,6 +7,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
+	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 	"github.com/spf13/pflag"
@@ -22,6 +23,8 @@ type dataOptions struct {
 	limits         http1.Limits
 	timeouts       http1.Timeouts
 	upstream       upstream.Config
+	stream         stream.Config
+	headerTimeout  time.Duration
 }
 
 func (o *dataOptions) groups() []group {
@@ -46,6 +49,7 @@ func (o *dataOptions) addLimits(f *pflag.FlagSet) {
 	f.IntVar(&o.limits.HeaderBytes, "max-header-bytes", 64<<10, "bytes of a request head, at most 65536; more is answered with 431")
 	f.IntVar(&o.limits.HeaderCount, "max-header-count", 100, "header fields of a request; more is answered with 431")
 	f.BoolVar(&o.limits.AllowUnderscores, "allow-underscores", false, "accept \"_\" in the names of header fields")
+	f.IntVar(&o.stream.MaxSessions, "max-udp-sessions", 16_384, "UDP sessions on all ports together; datagrams that would begin more are dropped")
 	f.IntVar(&o.upstream.MaxIdle, "max-idle-connections", 1024, "unused connections kept per endpoint")
 }
 
@@ -60,6 +64,9 @@ func (o *dataOptions) addTimeouts(f *pflag.FlagSet) {
 	f.DurationVar(&t.UpstreamBody, "upstream-body-timeout", time.Minute, "without progress in a response body")
 	f.DurationVar(&t.UpstreamWrite, "upstream-write-timeout", time.Minute, "without progress in sending to an endpoint: 504")
 	f.DurationVar(&o.upstream.IdleTimeout, "upstream-idle-timeout", time.Minute, "for an unused connection to an endpoint")
+	f.DurationVar(&o.stream.Idle, "stream-idle-timeout", time.Hour, "without bytes in either direction of a TCP connection")
+	f.DurationVar(&o.stream.SessionIdle, "udp-session-timeout", time.Minute, "without a datagram in either direction of a UDP session")
+	f.DurationVar(&o.headerTimeout, "proxy-header-timeout", 10*time.Second, "for a PROXY protocol header where one is expected")
 	f.DurationVar(&t.Tunnel, "tunnel-timeout", time.Hour, "without bytes in either direction of an upgraded connection")
 }
 
@@ -71,6 +78,8 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 		Limits:         o.limits,
 		Timeouts:       o.timeouts,
 		Upstream:       o.upstream,
+		Stream:         o.stream,
+		HeaderTimeout:  o.headerTimeout,
 		Forwarded:      server.Forwarded{Standard: o.forwarded},
 		Metrics:        metrics,
 		AccessLog:      accessLog,
@@ -97,6 +106,7 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 		{"max-connections", o.maxConnections}, {"attempts", o.attempts}, {"max-request-line", o.limits.RequestLine},
 		{"max-header-bytes", o.limits.HeaderBytes}, {"max-header-count", o.limits.HeaderCount},
 		{"max-idle-connections", o.upstream.MaxIdle},
+		{"max-udp-sessions", o.stream.MaxSessions},
 	} {
 		if n.value <= 0 {
 			return c, wrong("--%s %d: want 1 or more", n.flag, n.value)

@@ -58,11 +58,15 @@ func (d *dataPlane) describeOne(err error) error {
 	if !errors.As(err, &bind) {
 		return err
 	}
-	if bind.Port == d.ingressPort {
+	if bind.Port == d.ingressPort && !bind.UDP {
 		return fmt.Errorf("port %d for Ingresses (--ingress-http-port): %w", bind.Port, bind.Err)
 	}
-	if d.strict {
-		return fmt.Errorf("port %d for %s (the listener's port plus --port-offset): %w", bind.Port, bind.Listeners[0], bind.Err)
+	kind := "port"
+	if bind.UDP {
+		kind = "UDP port"
 	}
-	return fmt.Errorf("port %d for %s: %w", bind.Port, bind.Listeners[0], bind.Err)
+	if d.strict {
+		return fmt.Errorf("%s %d for %s (the listener's port plus --port-offset): %w", kind, bind.Port, bind.Listeners[0], bind.Err)
+	}
+	return fmt.Errorf("%s %d for %s: %w", kind, bind.Port, bind.Listeners[0], bind.Err)
 }
