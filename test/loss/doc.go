@@ -5,9 +5,10 @@
 // so. They depend on the machine's speed, so they run only when asked for:
 //
 //	go test ./test/loss -v -matrix -timeout 40m   the whole matrix: 12 cases, 15 to 20 minutes
-//	go test ./test/loss -v -quick                 two cases, and dials; less than 40 s on an idle machine
+//	go test ./test/loss -v -quick                 one case without its tail, and dials; about 30 s
 //
-// On a busy machine real-time priority (chrt -f 1) keeps both sides honest; answers during which the machine paused are left out.
+// On a busy machine real-time priority keeps both sides honest (chrt -f 1, for a binary from go test -c, never for the compiler);
+// answers during which the machine paused are left out.
 // The toxic is told the round trip time that the kernel has measured on the real path, part by part. What needs no rights, and
 // no speed, is tested in proxy/toxic.
 //
