@@ -121,8 +121,19 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Toxics []Toxic `json:"toxics,omitempty"`
 
-	// preset stands for toxics that together are a well-known bad network. The numbers and where they come from are in
-	// docs/networkchaos.md.
+	// preset stands for toxics that together are a well-known bad network: what is added to the round trip, kbit/s down/up, and
+	// the share of packets lost in each direction.
+	//
+	//	GPRS          500 ms      50/50        2 %      comcast (github.com/tylertreat/comcast)
+	//	EDGE          300 ms     250/250       1.5 %    comcast
+	//	3G            250 ms     750/750       1.5 %    comcast
+	//	DSL            40 ms    8000/8000      0.5 %    comcast
+	//	WiFi           40 ms   30000/30000     0.2 %    comcast
+	//	LEOSatellite   20 ms                   2.5 %    comcast ("Starlink")
+	//	Slow4G        150 ms    1638/750                Lighthouse (docs/throttling.md)
+	//	GEOSatellite  558 ms   25000/3000               RFC 2488 section 2; FCC 15-10
+	//	FlakyWiFi      40 ms   30000/30000     3 %      WiFi with jitter of 15 ms and losses in bursts of 8 packets
+	//	CrossRegion    70 ms                            Virginia to Ireland
 	// +optional
 	Preset *Preset `json:"preset,omitempty"`
 

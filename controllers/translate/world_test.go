@@ -92,7 +92,9 @@ func (w *world) servicesOf(object view.Object) []types.NamespacedName {
 
 func (w *world) object() view.Object {
 	meta := metav1.ObjectMeta{Namespace: pick(w, "one", "two"), Name: pick(w, "a", "b", "c", "d")}
-	switch w.IntN(20) {
+	switch w.IntN(23) {
+	case 20, 21, 22:
+		return w.chaos(meta)
 	case 0:
 		class := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: pick(w, "breakwater", "other")}}
 		class.Spec.Controller = pick(w, "breakwater-gateway.io/controller", "example.com/other")
@@ -114,7 +116,9 @@ func (w *world) object() view.Object {
 	case 12:
 		return w.grant(meta)
 	case 13:
-		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: meta.Namespace, Labels: map[string]string{"team": pick(w, "shop", "bank")}}}
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: meta.Namespace, Labels: map[string]string{
+			"team": pick(w, "shop", "bank"), v1alpha1.LabelChaos: pick(w, v1alpha1.ChaosEnabled, v1alpha1.ChaosDisabled),
+		}}}
 	case 14:
 		return w.service(meta)
 	case 15, 16, 17:

@@ -1,9 +1,11 @@
 package view
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,6 +60,8 @@ func (d *definition) complete(data []byte) ([]byte, []fieldFault) {
 	for _, err := range validate.NewSchemaValidator(&d.schema, nil, "", strfmt.Default).Validate(object).Errors {
 		faults = append(faults, openAPIFault(err))
 	}
+	// The library goes through objects in no order.
+	slices.SortFunc(faults, func(a, b fieldFault) int { return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.reason, b.reason)) })
 	completed, err := json.Marshal(object)
 	if err != nil {
 		faults = append(faults, fieldFault{reason: err.Error()})

@@ -1,0 +1,134 @@
+package chaos
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/view"
+)
+
+// cluster returns a View with the Ingress default/a, in a namespace that has opted in.
+func cluster() *view.View {
+	v := view.New()
+	v.Set(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default", Labels: map[string]string{v1alpha1.LabelChaos: v1alpha1.ChaosEnabled}}})
+	v.Set(&networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}})
+	return v
+}
+
+func latency() *v1alpha1.NetworkChaos {
+	duration := v1alpha1.Duration("1m")
+	return &v1alpha1.NetworkChaos{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "x", CreationTimestamp: metav1.Unix(1000, 0)},
+		Spec: v1alpha1.NetworkChaosSpec{
+			TargetRefs: []v1alpha1.TargetRef{{Kind: "Ingress", Name: "a"}},
+			Duration:   &duration,
+			Toxics:     []v1alpha1.Toxic{{Type: v1alpha1.ToxicLatency, Latency: &v1alpha1.Latency{Delays: v1alpha1.Delays{Latency: "1s"}}}},
+		},
+	}
+}
+
+func TestTheKillSwitchIsTakenToBeUsedUntilItIsKnown(t *testing.T) {
+	v, o := cluster(), Options{Switch: types.NamespacedName{Namespace: "system", Name: "switch"}}
+	lookup := view.Lookup{Kind: "ConfigMap", Namespace: "system", Name: "switch"}
+	s := Build(v, o, nil)
+	if !s.Off || len(s.Lookups) != 1 || s.Lookups[0] != lookup {
+		t.Errorf("before it is known: off is %v, lookups %v", s.Off, s.Lookups)
+	}
+	v.Listed(lookup)
+	if s = Build(v, o, s); s.Off {
+		t.Error("it does not exist, and chaos is off")
+	}
+	v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "switch"}, Data: map[string]string{"chaos": "off"}})
+	if s = Build(v, o, s); s.Off {
+		t.Error("one in another namespace counts")
+	}
+	v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "switch"}, Data: map[string]string{"chaos": " OFF\n"}})
+	if s = Build(v, o, s); !s.Off {
+		t.Error("it says off, and chaos is on")
+	}
+}
+
+func TestPodsAreLookedUpWhileSomebodyAsks(t *testing.T) {
+	v, c := cluster(), latency()
+	c.Spec.At = v1alpha1.PointBackend
+	c.Spec.Endpoints = &v1alpha1.EndpointSelector{PodSelector: &v1alpha1.PodSelector{MatchLabels: map[string]v1alpha1.LabelValue{"b": "2", "a": "1"}}}
+	v.Set(c)
+	s := Build(v, Options{}, nil)
+	want := view.Lookup{Kind: "Pod", Namespace: "default", Labels: "a=1,b=2"}
+	if len(s.Lookups) != 1 || s.Lookups[0] != want || len(s.Experiments) != 0 {
+		t.Fatalf("lookups %v, experiments %v", s.Lookups, s.Experiments)
+	}
+	v.SetPod(want, "p", true)
+	v.Listed(want)
+	s = Build(v, Options{}, s)
+	if len(s.Experiments) != 1 || len(s.Experiments[0].Endpoints.Pods) != 1 {
+		t.Fatalf("experiments %v", s.Experiments)
+	}
+	same := Build(v, Options{}, s)
+	if same != s {
+		t.Error("nothing has changed, and the outcome is another")
+	}
+	v.Delete(c)
+	v.Forget(want)
+	if s = Build(v, Options{}, s); len(s.Lookups) != 0 || len(s.Experiments) != 0 {
+		t.Errorf("afterwards: lookups %v, experiments %v", s.Lookups, s.Experiments)
+	}
+}
+
+// What has not changed keeps its pointer, by which the data plane knows.
+func TestAnExperimentKeepsItsPointer(t *testing.T) {
+	v := cluster()
+	v.Set(latency())
+	first := Build(v, Options{}, nil)
+	again := latency() // as after a write of its status
+	v.Set(again)
+	second := Build(v, Options{}, first)
+	if second.Experiments[0] != first.Experiments[0] {
+		t.Error("an equal object makes another Experiment")
+	}
+	again = latency()
+	again.Status.Halt = &v1alpha1.Halt{}
+	v.Set(again)
+	if third := Build(v, Options{}, second); third.Experiments[0] == first.Experiments[0] || !third.Experiments[0].Halted {
+		t.Error("a halt is not taken over")
+	}
+}
+
+// Objects may be older than the rules of the definition: whatever they say, nothing panics, and what is accepted is valid.
+func FuzzSpec(f *testing.F) {
+	for _, seed := range []string{
+		`{"targetRefs":[{"kind":"Ingress","name":"a"}],"duration":"1m","toxics":[{"type":"Latency","latency":{"latency":"1s"}}]}`,
+		`{"targetRefs":[{"kind":"Ingress","name":"a"}],"duration":"1m","preset":"3G","percent":-5,"sequence":{"steps":[{"count":-1}]}}`,
+		`{"targetRefs":[{"kind":"Ingress","name":"a"}],"duration":"x","toxics":[{"type":"Slicer","slicer":{"averageSize":"1e9"}}]}`,
+		`{"targetRefs":[{"kind":"Ingress","name":"a"}],"duration":"9h","match":[{"path":{"value":""}}],"guard":{},"token":{},"schedule":"* * * * *"}`,
+		`{"targetRefs":[{"kind":"Ingress","name":"a"}],"duration":"9h","toxics":[{"type":"Bandwidth","bandwidth":{"rate":5},"shapes":[{"parameter":"rate","type":"Ramp","to":{"bytes":-1}}]}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := latency()
+		c.Spec = v1alpha1.NetworkChaosSpec{}
+		if json.Unmarshal(data, &c.Spec) != nil {
+			return
+		}
+		v := cluster()
+		v.Set(c)
+		for _, x := range Build(v, Options{MaxDuration: time.Hour}, nil).Experiments {
+			if x.Window.Duration <= 0 || x.Window.Duration > time.Hour || len(x.Toxics) == 0 || x.Percent < 0 || x.Percent > 100 {
+				t.Errorf("%+v", x)
+			}
+			for _, toxic := range x.Toxics {
+				if v, ok := toxic.Toxic.(interface{ Validate() error }); ok && v.Validate() != nil {
+					t.Errorf("%+v: %v", toxic, v.Validate())
+				}
+			}
+		}
+	})
+}
