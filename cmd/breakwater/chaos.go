@@ -21,7 +21,7 @@ const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath=
 func newChaos() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "chaos",
-		Short: "Help with experiments",
+		Short: "Look at experiments, stop and re-arm them, mint tokens",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return wrong("there is no command %q", args[0])
@@ -30,7 +30,7 @@ func newChaos() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newChaosToken())
+	c.AddCommand(append(newChaosControls(), newChaosToken())...)
 	return c
 }
 
@@ -44,9 +44,9 @@ func newChaosToken() *cobra.Command {
 		Example: chaosTokenExample,
 		Args:    exactly(1, "NAMESPACE/NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			namespace, name, ok := strings.Cut(args[0], "/")
-			if !ok || namespace == "" || name == "" {
-				return wrong("experiment %q: want NAMESPACE/NAME", args[0])
+			namespace, name, err := experimentName(args[0])
+			if err != nil {
+				return err
 			}
 			if good < time.Second {
 				return wrong("--valid-for %v: want at least a second", good)

@@ -17,6 +17,8 @@ type dataPlane struct {
 	// a cluster, the rest is served and binding is tried again.
 	strict bool
 	failed chan error // gets why the process cannot go on; one place
+	// changed is called after each Snapshot; nil is nothing.
+	changed func()
 
 	served bool // used by Apply only
 }
@@ -26,6 +28,9 @@ var _ controllers.DataPlane = (*dataPlane)(nil)
 // Apply implements controllers.DataPlane.
 func (d *dataPlane) Apply(s *proxy.Snapshot) error {
 	err := d.server.Apply(s)
+	if d.changed != nil {
+		d.changed()
+	}
 	if err != nil {
 		err = d.describe(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/admin"
@@ -31,16 +30,15 @@ const explainExample = `  breakwater explain GET http://shop.example.com/cart
 
 // explainOptions are the flags of explain.
 type explainOptions struct {
-	header       []string
-	output       string
-	adminAddress string
-	timeout      time.Duration
-	objects      objectOptions
-	standalone   standaloneOptions
+	header     []string
+	output     string
+	instance   instance
+	objects    objectOptions
+	standalone standaloneOptions
 }
 
 func newExplain() *cobra.Command {
-	var o explainOptions
+	o := explainOptions{instance: instance{hint: "--admin-address and --manifests say what to ask"}}
 	c := &cobra.Command{
 		Use:     "explain METHOD URL",
 		Short:   "Say which rule a request selects and why the others do not",
@@ -56,10 +54,7 @@ func newExplain() *cobra.Command {
 			f.StringArrayVarP(&o.header, "header", "H", nil, "a header line \"name: value\" of the request; may be repeated")
 			f.StringVarP(&o.output, "output", "o", "text", "text or json")
 		}),
-		newGroup("Asking a running instance", func(f *pflag.FlagSet) {
-			f.StringVar(&o.adminAddress, "admin-address", defaultAdminAddress, "its admin endpoint")
-			f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for it")
-		}),
+		newGroup(instanceTitle, o.instance.add),
 		newGroup("Looking at files", func(f *pflag.FlagSet) {
 			o.standalone.add(f)
 			o.objects.add(f)
@@ -77,7 +72,8 @@ func (o *explainOptions) run(ctx context.Context, method, target string, stdout,
 		return usageError{err}
 	}
 	if o.standalone.dir == "" {
-		return o.ask(ctx, method, target, stdout)
+		query := url.Values{"method": {method}, "url": {target}, "header": o.header, "format": {o.output}}
+		return o.instance.call(ctx, http.MethodGet, "/explain", query, stdout)
 	}
 	snapshot, err := o.standalone.snapshot(&o.objects, stderr)
 	if err != nil {
@@ -96,38 +92,6 @@ func (o *explainOptions) run(ctx context.Context, method, target string, stdout,
 	}
 	_, err = io.WriteString(stdout, answer.String())
 	return err
-}
-
-// maxAnswer bounds what is read of a running instance's answer, in bytes.
-const maxAnswer = 16 << 20
-
-// ask asks a running instance.
-func (o *explainOptions) ask(ctx context.Context, method, target string, stdout io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	query := url.Values{"method": {method}, "url": {target}, "header": o.header, "format": {o.output}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.adminAddress+"/explain?"+query.Encode(), nil)
-	if err != nil {
-		return wrong("--admin-address %q: %w", o.adminAddress, err)
-	}
-	transport := &http.Transport{DisableKeepAlives: true} // no proxy of the environment: the endpoint is next door
-	res, err := (&http.Client{Transport: transport}).Do(r)
-	if err != nil {
-		if u := (*url.Error)(nil); errors.As(err, &u) {
-			err = u.Err // the rest is the query
-		}
-		return fmt.Errorf("ask the instance at %s (--admin-address and --manifests say what to ask): %w", o.adminAddress, err)
-	}
-	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	body := io.LimitReader(res.Body, maxAnswer)
-	if res.StatusCode != http.StatusOK {
-		text, err := io.ReadAll(io.LimitReader(body, 1<<10))
-		return errors.Join(fmt.Errorf("the instance at %s says %s: %s", o.adminAddress, res.Status, strings.TrimSpace(string(text))), err)
-	}
-	if _, err := io.Copy(stdout, body); err != nil {
-		return fmt.Errorf("read the answer of %s: %w", o.adminAddress, err)
-	}
-	return nil
 }
 
 // explanation is the answer for one port.

@@ -24,7 +24,7 @@ type adminOptions struct {
 
 func (o *adminOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.address, "admin-address", defaultAdminAddress,
-		"address of /healthz /readyz /metrics /snapshot /explain; empty turns them off")
+		"address of /healthz /readyz /metrics /snapshot /explain /chaos /report; empty turns them off")
 	f.StringSliceVar(&o.hosts, "admin-hosts", nil, "names, besides localhost, by which clients may call the admin endpoint")
 	f.BoolVar(&o.pprof, "pprof", false, "offer /debug/pprof on the admin endpoint")
 }

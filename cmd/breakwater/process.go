@@ -21,6 +21,7 @@ import (
 type processOptions struct {
 	data      dataOptions
 	objects   objectOptions
+	chaos     experimentOptions
 	admin     adminOptions
 	toxiproxy toxiproxyOptions
 	accessLog accessLogOptions
@@ -33,6 +34,7 @@ func (o *processOptions) groups() []group {
 	gs := []group{newGroup("Objects", o.objects.add)}
 	gs = append(gs, o.data.groups()...)
 	return append(gs,
+		newGroup("Experiments", o.chaos.add),
 		newGroup("Admin endpoint", o.admin.add),
 		newGroup("API for Toxiproxy's clients", o.toxiproxy.add),
 		newGroup("Logs", func(f *pflag.FlagSet) { o.log.add(f); o.accessLog.add(f) }),
@@ -74,6 +76,7 @@ type process struct {
 	stop    stopOptions
 	metrics *telemetry.Metrics
 
+	chaos     experiments
 	server    *server.Server
 	dataPlane *dataPlane
 	source    source
@@ -103,13 +106,23 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		p.accessLog = telemetry.NewAccessLog(stdout, logLines, p.metrics)
 		config.AccessLog = p.accessLog
 	}
+	if p.chaos, err = o.chaos.start(log); err != nil {
+		if p.accessLog != nil {
+			err = errors.Join(err, p.accessLog.Close())
+		}
+		return nil, err
+	}
+	config.Chaos = p.chaos.Engine
 	p.server = server.New(config)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	p.dataPlane = &dataPlane{server: p.server, ingressPort: o.objects.ingressPort, failed: make(chan error, 1)}
+	routes := &tcpRoutes{address: o.data.bindAddress, snapshot: p.server.Snapshot, set: p.chaos.SetManual}
+	p.dataPlane = &dataPlane{
+		server: p.server, ingressPort: o.objects.ingressPort, failed: make(chan error, 1), changed: routes.follow,
+	}
 	if p.source, err = newSource(p); err != nil {
 		return nil, err
 	}
@@ -118,11 +131,12 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		Metrics:  telemetry.NewRegistry(p.metrics, readVersion().module),
 		Snapshot: p.server.Snapshot,
 		Explain:  p.explain,
+		Chaos:    p.chaos.Engine,
 	}, log)
 	if err != nil {
 		return nil, err
 	}
-	p.toxiproxy, err = o.toxiproxy.start(nil, log)
+	p.toxiproxy, err = o.toxiproxy.start(routes, log)
 	return p, err
 }
 
@@ -218,7 +232,7 @@ func (p *process) close() error {
 	cut, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.server.Shutdown(cut) // that it cuts requests off is what is wanted
-	err := errors.Join(p.operator.close(), p.toxiproxy.close())
+	err := errors.Join(p.operator.close(), p.toxiproxy.close(), p.chaos.close())
 	if p.accessLog != nil {
 		err = errors.Join(err, p.accessLog.Close())
 	}

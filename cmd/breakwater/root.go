@@ -33,6 +33,7 @@ func newRoot() *cobra.Command {
 		newServe(),
 		newExplain(),
 		newChaos(),
+		newReport(),
 		newVersion(),
 	)
 	for _, c := range append(root.Commands(), root) {

@@ -81,6 +81,7 @@ func (o *serveOptions) controllers(p *process) (source, error) {
 		return nil, err
 	}
 	config.DataPlane, config.Log, config.Applied, config.Problems = p.dataPlane, p.log, p.applied, p.metrics.SetProblems
+	config.Chaos, config.ChaosNews = p.chaos, p.chaos.Changed()
 	shareLog(p.log)
 	return controllers.New(config)
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -33,11 +34,15 @@ func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 		if len(entries) == 0 {
 			continue
 		}
-		m := &manual{entries: entries, ordinals: &atomic.Uint64{}}
-		if before := e.manuals[t]; before != nil {
-			m.ordinals = before.ordinals
+		before := e.manuals[t]
+		switch {
+		case before == nil:
+			next[t] = &manual{entries: entries, ordinals: &atomic.Uint64{}}
+		case slices.Equal(before.entries, entries):
+			next[t] = before
+		default:
+			next[t] = &manual{entries: entries, ordinals: before.ordinals}
 		}
-		next[t] = m
 	}
 	e.manuals = next
 	e.applyManual()
@@ -58,7 +63,7 @@ func (e *Engine) applyManual() {
 	e.conns.update()
 }
 
-// sameManual reports whether nothing has been set since; what is set is never the same map.
+// sameManual reports whether the same acts.
 func sameManual(a, b map[ManualTarget]*manual) bool {
 	if len(a) != len(b) {
 		return false

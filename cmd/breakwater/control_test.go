@@ -1,0 +1,328 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+// abortHalf answers half of the requests for the Ingress of ingress with 418.
+func abortHalf(seed int) string {
+	return fmt.Sprintf(`
+---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: teapot, namespace: default}
+spec:
+  targetRefs: [{kind: Ingress, name: shop}]
+  at: Client
+  duration: 1h
+  seed: %d
+  toxics: [{name: tea, type: Abort, percent: 50, abort: {status: 418}}]
+`, seed)
+}
+
+// command runs breakwater against the admin endpoint of s.
+func (s served) command(args string) (code int, stdout, stderr string) {
+	var out, err output
+	code = run(context.Background(), append(strings.Fields(args), "--admin-address", fmt.Sprintf("127.0.0.1:%d", s.admin)), &out, &err)
+	return code, out.String(), err.String()
+}
+
+// statuses are those of requests one after the other: t for a fault, . for none.
+func (s served) statuses(n int) string {
+	all := ""
+	for range n {
+		switch s.get("a.example.com") {
+		case 418:
+			all += "t"
+		case 503:
+			all += "."
+		default:
+			all += "?"
+		}
+	}
+	return all
+}
+
+func TestChaosIsControlledLoggedReportedAndReplayed(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "faults.jsonl")
+	s := serveFolder(t, ingress("a.example.com")+abortHalf(1), "--fault-log", log)
+	s.eventually("it is ready", s.ready)
+	first := s.statuses(32)
+	broken := strings.Count(first, "t")
+	if broken == 0 || broken == 32 || strings.Contains(first, "?") {
+		t.Fatalf("got %s", first)
+	}
+
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"chaos status", 0, "default/teapot  Active"},
+		{"chaos status -o json", 0, `"enabled":true`},
+		{"chaos status -o xml", exitUsage, "want text or json"},
+		{"chaos rearm default/teapot", exitFailure, "409 Conflict: default/teapot is not halted"},
+		{"chaos rearm teapot", exitUsage, "want NAMESPACE/NAME"},
+		{"chaos off now", exitUsage, "unexpected argument"},
+		{"chaos off", 0, "chaos is off"},
+		{"chaos status", 0, "default/teapot  Off"},
+	} {
+		if code, stdout, stderr := s.command(c.args); code != c.code || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("%s: exit code %d\n%s%s", c.args, code, stdout, stderr)
+		}
+	}
+	if got := s.statuses(8); got != "........" {
+		t.Errorf("with the kill switch: %s", got)
+	}
+	if code, stdout, _ := s.command("chaos on"); code != 0 || stdout != "chaos is on\n" {
+		t.Errorf("chaos on: %d %q", code, stdout)
+	}
+	file := filepath.Join(dir, "report.json")
+	if code, stdout, stderr := s.command("report --format json --fail-on none-injected,halted -o " + file); code != 0 || stdout != "" {
+		t.Errorf("report: %d %s%s", code, stdout, stderr)
+	}
+	var r chaos.Report
+	if data, err := os.ReadFile(file); err != nil || json.Unmarshal(data, &r) != nil || len(r.Experiments) != 1 {
+		t.Fatalf("%v, %s", err, data)
+	}
+	x := r.Experiments[0]
+	if x.Injected != uint64(broken) || x.InjectedTraffic.Status["4xx"] != uint64(broken) || x.UninjectedTraffic.Status["5xx"] < uint64(32-broken) {
+		t.Errorf("%d of 32 are broken, and the report says %+v", broken, x)
+	}
+	if _, metrics := s.adminGet("/metrics"); !strings.Contains(metrics, fmt.Sprintf("\nbreakwater_chaos_injected_total{experiment=\"default/teapot\"} %d\n", broken)) {
+		t.Errorf("the metrics do not say %d", broken)
+	}
+	s.end()
+
+	lines, err := os.ReadFile(log)
+	if err != nil || strings.Count(string(lines), "\n") != broken {
+		t.Errorf("%v; %d are broken, and the log says\n%s", err, broken, lines)
+	}
+	again := serveFolder(t, ingress("a.example.com")+abortHalf(2), "--fault-replay", log)
+	again.eventually("it is ready", again.ready)
+	if got := again.statuses(40); got != first+"........" {
+		t.Errorf("replayed with another seed:\n%s, want\n%s", got, first)
+	}
+	again.end()
+}
+
+func TestChaosFlag(t *testing.T) {
+	s := serveFolder(t, ingress("a.example.com")+abortHalf(1), "--chaos=false")
+	s.eventually("it is ready", s.ready)
+	if got := s.statuses(8); got != "........" {
+		t.Errorf("got %s", got)
+	}
+	if _, stdout, _ := s.command("chaos on"); !strings.Contains(stdout, "--chaos=false") {
+		t.Errorf("chaos on: %q", stdout)
+	}
+	if code, stdout, stderr := s.command("report --fail-on skipped"); code != exitFailure || !strings.Contains(stdout, "The kill switch is on") ||
+		!strings.Contains(stderr, "--fail-on: default/teapot: skipped: the kill switch is on") {
+		t.Errorf("report: %d\n%s%s", code, stdout, stderr)
+	}
+	s.end()
+}
+
+func TestFaultFilesThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	bad, good := filepath.Join(dir, "bad"), filepath.Join(dir, "good")
+	write := func(name, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bad, "\nno JSON\n")
+	write(good, "")
+	for _, c := range []struct{ args, says string }{
+		{"--fault-log " + dir, "open the fault log (--fault-log)"},
+		{"--fault-replay " + dir + "/gone", "open the faults to replay (--fault-replay)"},
+		{"--fault-replay " + bad, "line 2"},
+		{"--fault-replay " + good + " --fault-log " + good, "are the same file"},
+	} {
+		var stdout, stderr output
+		args := append([]string{"serve", "--manifests", dir, "--admin-address", ""}, strings.Fields(c.args)...)
+		if code := run(context.Background(), args, &stdout, &stderr); code == 0 || !strings.Contains(stderr.String(), c.says) {
+			t.Errorf("%s: exit code %d, %s", c.args, code, stderr.String())
+		}
+	}
+}
+
+func TestReportOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	empty := file("empty", `{"time":"2026-01-02T03:04:05Z","enabled":true,"experiments":[]}`)
+	halted := file("halted", `{"time":"2026-01-02T03:04:05Z","enabled":true,"experiments":[{"namespace":"shop","name":"x","haltedReason":"too bad","injected":1}]}`)
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"--from " + empty, 0, "no experiments"},
+		{"--from " + empty + " --fail-on no-experiments", exitFailure, "there were no experiments"},
+		{"--from " + halted, 0, "shop/x: halted\n  too bad"},
+		{"--from " + halted + " --format markdown", 0, "## shop/x: halted"},
+		{"--from " + halted + " --fail-on refused,none-injected", 0, "shop/x"},
+		{"--from " + halted + " --fail-on refused,halted", exitFailure, "--fail-on: shop/x: halted: too bad"},
+		{"--from " + halted + " --fail-on stopped", exitUsage, "want some of halted, refused, none-injected, skipped, no-experiments"},
+		{"--format pdf", exitUsage, `unknown format "pdf": want table, markdown, junit, json`},
+		{"--from " + file("other", "{}"), exitFailure, "this is none"},
+		{"--from " + file("text", "table"), exitFailure, "read the report: invalid character"},
+		{"--from " + empty + " -o " + dir, exitFailure, "write the report"},
+		{"--admin-address 127.0.0.1:1", exitFailure, "ask the instance at 127.0.0.1:1"},
+	} {
+		var stdout, stderr output
+		code := run(context.Background(), append([]string{"report"}, strings.Fields(c.args)...), &stdout, &stderr)
+		if code != c.code || !strings.Contains(stdout.String()+stderr.String(), c.says) {
+			t.Errorf("%s: exit code %d\n%s%s", c.args, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// echo sends back what connections bring.
+func echo(t *testing.T) (port int) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+const tcpManifests = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec:
+  gatewayClassName: breakwater
+  listeners: [{name: tcp, port: %d, protocol: TCP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: db, namespace: shop}
+spec:
+  parentRefs: [{name: edge}]
+  rules: [{backendRefs: [{name: db, port: 5432}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec:
+  ports: [{port: 5432}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-1, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{port: %d}]
+endpoints: [{addresses: [127.0.0.1]}]
+`
+
+// A toxic made through the API acts on the live connection of a TCP route, and is taken off it again.
+func TestToxicsOfTCPRoutes(t *testing.T) {
+	port, api := somePort(t), somePort(t)
+	s := serveFolder(t, fmt.Sprintf(tcpManifests, port, echo(t)), "--port-offset", "0", "--ingress-http-port", "0",
+		"--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api))
+	s.eventually("it is ready", s.ready)
+	call := func(method, path, body string, status int) string {
+		t.Helper()
+		r, err := http.NewRequest(method, fmt.Sprintf("http://127.0.0.1:%d%s", api, path), strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		data, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != status {
+			t.Errorf("%s %s: %s %s, %v", method, path, res.Status, data, err)
+		}
+		return string(data)
+	}
+	shown := fmt.Sprintf(`{"name":"shop.db","listen":"127.0.0.1:%d","upstream":"db.shop:5432","enabled":true,"toxics":[]}`, port)
+	if got := call("GET", "/proxies/shop.db", "", 200); got != shown {
+		t.Errorf("got %s, want %s", got, shown)
+	}
+
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	lines := bufio.NewReader(c)
+	send := func(line string) {
+		t.Helper()
+		if _, err := io.WriteString(c, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantEcho := func(line string) {
+		t.Helper()
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		if got, err := lines.ReadString('\n'); err != nil || got != line {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+	wantSilence := func() {
+		t.Helper()
+		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if got, err := lines.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+	send("one\n")
+	wantEcho("one\n")
+	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)
+	send("two\n")
+	wantSilence()
+	call("DELETE", "/proxies/shop.db/toxics/slow", "", 204)
+	wantEcho("two\n")
+	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)
+	send("three\n")
+	wantSilence()
+	if code, _, stderr := s.command("chaos off"); code != 0 {
+		t.Error(stderr)
+	}
+	wantEcho("three\n")
+	call("POST", "/reset", "", 204)
+	call("DELETE", "/proxies/shop.db", "", 409)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	s.end()
+}

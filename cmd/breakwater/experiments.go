@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+)
+
+// experimentOptions are the flags of what is live of experiments.
+type experimentOptions struct {
+	enabled bool
+	log     string
+	replay  string
+}
+
+func (o *experimentOptions) add(f *pflag.FlagSet) {
+	f.BoolVar(&o.enabled, "chaos", true, "let experiments act; --chaos=false is a kill switch that nothing lifts")
+	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none)")
+	f.StringVar(&o.replay, "fault-replay", "",
+		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again")
+}
+
+// experiments is the running Engine and the file of its fault log.
+type experiments struct {
+	*chaos.Engine
+	log *os.File // nil: none
+}
+
+// start reads the replay, opens the log and makes the Engine.
+func (o *experimentOptions) start(log *slog.Logger) (experiments, error) {
+	c := chaos.Config{Log: log, Disabled: !o.enabled}
+	var err error
+	if c.Replay, err = o.readReplay(); err != nil {
+		return experiments{}, err
+	}
+	x := experiments{}
+	if o.log != "" {
+		if x.log, err = os.OpenFile(o.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640); err != nil {
+			return experiments{}, fmt.Errorf("open the fault log (--fault-log): %w", err)
+		}
+		c.FaultLog = x.log
+	}
+	x.Engine = chaos.New(c)
+	if !o.enabled {
+		log.Info("no experiment acts (--chaos=false)")
+	}
+	return x, nil
+}
+
+// readReplay reads the earlier fault log; nil without one.
+func (o *experimentOptions) readReplay() (_ *chaos.Replay, err error) {
+	if o.replay == "" {
+		return nil, nil
+	}
+	file, err := os.Open(o.replay)
+	if err != nil {
+		return nil, fmt.Errorf("open the faults to replay (--fault-replay): %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if before, err := file.Stat(); err == nil {
+		if now, err := os.Stat(o.log); err == nil && os.SameFile(before, now) {
+			return nil, wrong("--fault-replay and --fault-log are the same file %q: what is replayed would grow with every run", o.log)
+		}
+	}
+	replay, err := chaos.ReadReplay(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s (--fault-replay): %w", o.replay, err)
+	}
+	return replay, nil
+}
+
+// close ends all faults and writes the last lines of the log.
+func (x experiments) close() error {
+	x.Engine.Close()
+	if x.log == nil {
+		return nil
+	}
+	if lost := x.DroppedFaults(); lost > 0 {
+		return errors.Join(fmt.Errorf("the fault log has lost %d lines: %s could not keep up", lost, x.log.Name()), x.log.Close())
+	}
+	return x.log.Close()
+}
