@@ -18,7 +18,7 @@ UNIT = $$($(GO) list ./... | grep -v '/test/\(e2e\|cel\)')
 # Modules of their own under test/, which keep heavy dependencies out of the product.
 MODULES := test/cluster test/tools test/bench test/toxiproxy
 LINT := $(GO) tool -modfile=test/tools/go.mod golangci-lint
-CONTROLLER_GEN := $(GO) tool -modfile=test/tools/go.mod controller-gen
+CONTROLLER_GEN := $(GO) tool -modfile=test/tools/crd/go.mod controller-gen
 
 .PHONY: help
 help: ## List the targets.
