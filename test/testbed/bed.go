@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +34,7 @@ const (
 // Bed is a running Breakwater.
 type Bed struct {
 	Server      *server.Server
+	Chaos       *chaos.Engine
 	Metrics     *telemetry.Metrics
 	IngressPort uint16
 	Dir         string // the folder of manifests
@@ -40,6 +43,8 @@ type Bed struct {
 
 	t         testing.TB
 	placement *placement
+	folder    *view.Folder
+	faults    chaos.Config
 	options   translate.Options
 	result    *translate.Result
 	client    *http.Client
@@ -60,6 +65,11 @@ func WithTranslate(change func(*translate.Options)) Option {
 	return func(b *Bed, _ *server.Config) { change(&b.options) }
 }
 
+// WithChaos changes the configuration of what is live of experiments.
+func WithChaos(change func(*chaos.Config)) Option {
+	return func(b *Bed, _ *server.Config) { change(&b.faults) }
+}
+
 // New starts a Breakwater that serves the manifests. They are in the namespace "default" unless they say otherwise.
 func New(t testing.TB, manifests string, options ...Option) *Bed {
 	t.Helper()
@@ -77,8 +87,10 @@ func Unapplied(t testing.TB, options ...Option) *Bed {
 		Dir:         t.TempDir(),
 		t:           t,
 		placement:   &placement{t: t, ports: map[string]uint16{}},
+		faults:      chaos.Config{Log: slog.New(slog.DiscardHandler)},
 		lines:       &lines{},
 	}
+	b.folder = view.NewFolder(b.Dir)
 	b.options = translate.Options{
 		Controller:      Controller,
 		Class:           Class,
@@ -87,6 +99,7 @@ func Unapplied(t testing.TB, options ...Option) *Bed {
 		Addresses:       []string{"127.0.0.1"},
 		Placement:       b.placement,
 	}
+	b.options.Chaos.Switch.Name, b.options.Chaos.MaxDuration, b.options.Chaos.Files = "breakwater-chaos", 24*time.Hour, true
 	b.accessLog = telemetry.NewAccessLog(b.lines, telemetry.LogOptions{}, b.Metrics)
 	config := server.Config{
 		BindAddress: netip.MustParseAddr("127.0.0.1"),
@@ -97,6 +110,8 @@ func Unapplied(t testing.TB, options ...Option) *Bed {
 	for _, o := range options {
 		o(b, &config)
 	}
+	b.Chaos = chaos.New(b.faults)
+	config.Chaos = b.Chaos
 	b.Server = server.New(config)
 	b.client = &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, DialContext: (&net.Dialer{}).DialContext},
@@ -116,6 +131,7 @@ func (b *Bed) close() {
 	if err := b.Server.Shutdown(ctx); err != nil {
 		b.t.Errorf("shut down: %v", err)
 	}
+	b.Chaos.Close()
 	if err := b.accessLog.Close(); err != nil {
 		b.t.Errorf("close the access log: %v", err)
 	}
@@ -152,17 +168,11 @@ func (b *Bed) Delete(name string) {
 // apply goes from the folder to the server. With a mistake in any file the server keeps what it has.
 func (b *Bed) apply() []view.Problem {
 	b.t.Helper()
-	v, all := view.FromFiles(b.Dir)
-	var problems []view.Problem
-	for _, p := range all {
-		if !p.Skipped {
-			problems = append(problems, p)
-		}
+	_, all, good := b.folder.Load()
+	if !good {
+		return slices.DeleteFunc(all, func(p view.Problem) bool { return p.Skipped })
 	}
-	if len(problems) > 0 {
-		return problems
-	}
-	b.result = translate.Build(v, b.options, b.result)
+	b.result = translate.Build(b.folder.View, b.options, b.result)
 	err := b.Server.Apply(b.result.Snapshot)
 	switch {
 	case b.ExpectApplyError != nil && !b.ExpectApplyError(err):

@@ -1,5 +1,5 @@
 // Package testbed is a whole Breakwater for tests: Kubernetes YAML in, a live proxy on loopback, HTTP answers out, through
-// the same steps as the standalone mode: view.FromFiles, translate.Build, server.Apply. There is no cluster, no mock
+// the same steps as the standalone mode: view.Folder, translate.Build, server.Apply. There is no cluster, no mock
 // and no fixed port.
 //
 //	tb := testbed.New(t, `kind: Ingress ...`)
