@@ -91,7 +91,7 @@ func TestChaosIsShown(t *testing.T) {
 		{"log", "/chaos/log", c, 200, `"object":"NetworkChaos/shop/slow","toxic":"a"`, "application/x-ndjson"},
 		{"report", "/report", c, 200, "Fault report of 20", ""},
 		{"report as Markdown", "/report?format=markdown", c, 200, "# Fault report: 3 experiments, 2 failed", "text/markdown; charset=utf-8"},
-		{"report as JUnit", "/report?format=junit", c, 200, `<testsuites name="breakwater" tests="3" failures="2"`, "application/xml"},
+		{"report as JUnit", "/report?format=junit", c, 200, `<failure message="refused: `, "application/xml"},
 		{"report as JSON", "/report?format=json", c, 200, `"outcome": "refused"`, "application/json"},
 		{"report format", "/report?format=pdf", c, 400, "unknown format \"pdf\": want table", ""},
 	} {

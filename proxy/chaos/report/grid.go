@@ -64,10 +64,13 @@ func clients(x *chaos.ExperimentReport) grid {
 	return grid{words: 1, rows: [][]string{head, rows[0], rows[1]}}
 }
 
-// latencies has a row for each kind of traffic.
+// latencies has a row for each kind of traffic. That of streams is the time until an Endpoint is reached.
 func latencies(x *chaos.ExperimentReport) grid {
-	g := grid{words: 1}
-	g.add("latency", "p50", "p90", "p99", "max", "sent", "received")
+	g, name := grid{words: 1}, "latency"
+	if x.InjectedTraffic.Requests+x.UninjectedTraffic.Requests == 0 {
+		name = "connecting"
+	}
+	g.add(name, "p50", "p90", "p99", "max", "sent", "received")
 	row := func(name string, t *chaos.TrafficReport) {
 		g.add(append(append([]string{name}, quantiles(&t.Latency)...), size(t.UpstreamBytes), size(t.DownstreamBytes))...)
 	}
