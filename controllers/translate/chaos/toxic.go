@@ -123,7 +123,7 @@ func (p *params) datagramToxic(t *v1alpha1.Toxic) proxy.Toxic {
 		d := &t.UDPDelay.Delays
 		return toxic.Delay{Latency: p.milliseconds("latency", d.Latency), Jitter: p.milliseconds("jitter", d.Jitter), Distribution: p.distribution(d), InOrder: t.UDPDelay.InOrder}
 	case t.Type == v1alpha1.ToxicUDPRate && t.UDPRate != nil:
-		return toxic.Rate{Rate: scaled(p.bytes("rate", &t.UDPRate.Rate), 1./1000), Queue: p.bytes("queue", t.UDPRate.Queue)}
+		return toxic.Rate{Rate: p.bytes("rate", &t.UDPRate.Rate), Queue: p.bytes("queue", t.UDPRate.Queue)}
 	case t.Type == v1alpha1.ToxicUDPTruncate && t.UDPTruncate != nil:
 		return toxic.Truncate{Bytes: p.bytes("bytes", &t.UDPTruncate.Bytes)}
 	}
@@ -250,11 +250,6 @@ func waveOf(t v1alpha1.ShapeType) shape.Wave {
 		return shape.Square
 	}
 	return shape.Constant
-}
-
-func scaled(v shape.Value, by float64) shape.Value {
-	v.Base, v.To = v.Base*by, v.To*by
-	return v
 }
 
 func fieldsOf(headers []v1alpha1.Header) fault.Fields {
