@@ -23,20 +23,24 @@ const outFolder = "../../build/bench"
 
 // Names of the parts of a run beside the workloads of package load.
 const (
-	partIdle  = "idle"
-	partScale = "scale"
-	partAPI   = "api"
+	partIdle   = "idle"
+	partScale  = "scale"
+	partAPI    = "api"
+	partChaos  = "chaos"
+	partStream = "stream"
 )
 
 // options say what to measure.
 type options struct {
+	stream      string   // what the names of the stream measurements must contain
 	breakwaters []named  // command lines, in the order given; the first one is what peers are compared with
 	targets     []target // programs that run already
 	only        []string // names of peers; empty for all
-	parts       []string // workloads, "idle", "scale" and "api"; empty for all
+	parts       []string // workloads, "idle", "scale", "api", "chaos" and "stream"; empty for all
 	rounds      int
 	idleRounds  int
 	idle        int // connections
+	streams     int // idle TCP streams
 	connections int // 0 for each workload's own
 	seconds     int // 0 for each workload's own
 	scales      []int
@@ -66,12 +70,14 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.Func("breakwater", "[NAME=]PATH of a breakwater binary; repeat to compare builds (default "+defaultBreakwater+")", o.addBreakwater)
 	flags.Func("breakwater-cmd", "[NAME=]COMMAND LINE that the arguments of `serve` are added to; may be repeated", o.addBreakwater)
 	flags.Func("target", "NAME=PID=URL of a program that runs already, for the workload small; may be repeated", o.addTarget)
-	only := flags.String("only", "", "comma-separated peers to measure, of breakwater (or the names given), nginx, haproxy, reverseproxy, fasthttp, caddy (default all)")
+	only := flags.String("only", "", "comma-separated peers to measure, of breakwater (or the names given), nginx, haproxy, reverseproxy, fasthttp, caddy, and toxiproxy for streams (default all)")
 	parts := flags.String("workload", "", "comma-separated parts, of "+strings.Join(allParts(), ", ")+" (default all)")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
 	flags.IntVar(&o.seconds, "seconds", 0, "length of a round (default 2 or 3, by workload)")
 	flags.IntVar(&o.connections, "connections", 0, "connections of the load generator (default 64, 8 for the longest body)")
 	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
+	flags.StringVar(&o.stream, "stream", "", "only those measurements of the workload stream whose names contain this, for instance \"bulk\" or \"idle\"")
+	flags.IntVar(&o.streams, "idle-streams", 10000, "idle TCP streams of the memory measurement of the workload stream")
 	flags.IntVar(&o.idleRounds, "idle-rounds", 3, "rounds of the memory measurement, each with fresh processes")
 	scales := flags.String("scale", "10,1000,10000", "comma-separated numbers of hosts, each with one route")
 	apiScales := flags.String("api-scale", "1000,10000", "comma-separated numbers of hosts that the API server holds, one after the other")
@@ -112,6 +118,7 @@ func (o *options) quick(set map[string]bool) {
 		"rounds":           func() { o.rounds = 2 },
 		"seconds":          func() { o.seconds = 1 },
 		"idle-connections": func() { o.idle = 2000 },
+		"idle-streams":     func() { o.streams = 2000 },
 		"idle-rounds":      func() { o.idleRounds = 1 },
 		"edits":            func() { o.edits = 10 },
 	} {
@@ -135,7 +142,7 @@ func (o *options) complete(scales, apiScales string) (err error) {
 		return err
 	}
 	slices.Sort(o.apiScales) // each adds objects to those of the one before
-	if o.rounds < 1 || o.idleRounds < 1 || o.idle < 1 || o.edits < 1 || o.perService < 1 || o.perFile < 1 {
+	if o.rounds < 1 || o.idleRounds < 1 || o.idle < 1 || o.streams < 1 || o.edits < 1 || o.perService < 1 || o.perFile < 1 {
 		return errors.New("rounds, edits and numbers of connections, routes and objects must be at least 1")
 	}
 	if len(o.breakwaters) == 0 {
@@ -191,12 +198,15 @@ func (o *options) wantsPart(name string) bool {
 	return len(o.parts) == 0 || slices.Contains(o.parts, name)
 }
 
+// wantsStream tells whether to run a measurement of the workload stream.
+func (o *options) wantsStream(name string) bool { return strings.Contains(name, o.stream) }
+
 func allParts() []string {
 	var names []string
 	for _, w := range load.Workloads() {
 		names = append(names, w.Name)
 	}
-	return append(names, partIdle, partScale, partAPI)
+	return append(names, partIdle, partScale, partAPI, partChaos, partStream)
 }
 
 func quickParts() []string { return []string{"small", "get10m", partIdle, partScale, partAPI} }

@@ -15,7 +15,7 @@ import (
 
 // measure runs the parts that were asked for, in order.
 func (s *session) measure(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{s.measureRequests, s.measureIdle, s.measureScale, s.measureAPI} {
+	for _, part := range []func(context.Context) error{s.measureRequests, s.measureIdle, s.measureScale, s.measureAPI, s.measureChaos, s.measureStream} {
 		if err := part(ctx); err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (s *session) choosePeers(ctx context.Context) error {
 		all = append(all, peer.Peer{Name: "breakwater", Missing: "no binary at " + defaultBreakwater + " (make build, or --breakwater PATH)"})
 	}
 	all = append(append(all, peer.Debian()...), peer.Go(s.bin)...)
-	known := map[string]bool{}
+	known := map[string]bool{peer.NameToxiproxy: true} // for streams alone
 	var goPeers []string
 	for _, p := range all {
 		known[p.Name] = true
@@ -229,7 +229,10 @@ func (s *session) site(name string) (peer.Site, error) {
 	if site.Listen, err = peer.FreeAddress(); err != nil {
 		return peer.Site{}, err
 	}
-	site.Admin, err = peer.FreeAddress()
+	if site.Admin, err = peer.FreeAddress(); err != nil {
+		return peer.Site{}, err
+	}
+	site.API, err = peer.FreeAddress()
 	return site, err
 }
 

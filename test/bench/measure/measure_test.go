@@ -146,3 +146,25 @@ func TestStatistics(t *testing.T) {
 		t.Errorf("one figure: %v", got)
 	}
 }
+
+func TestClockCountsWhatTheProcessUses(t *testing.T) {
+	before, err := Clock(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		now, err := Clock(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now-before >= 5*time.Millisecond {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v of CPU time in 20 s of work", now-before)
+		}
+	}
+	if _, err := Clock(1 << 22); err == nil { // above pid_max
+		t.Error("a clock of no process")
+	}
+}

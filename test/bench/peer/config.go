@@ -3,6 +3,7 @@ package peer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,15 +198,8 @@ func Breakwater(name, commandLine string) Peer {
 	return Peer{
 		Name: name, Note: commandLine, GC: true, CommandLine: commandLine,
 		Prepare: func(s Site) (Command, error) {
-			dir := filepath.Join(s.Dir, "manifests")
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return Command{}, err
-			}
-			text, err := oneRoute(s.Backend)
+			dir, err := writeManifest(s, func(s Site) (string, error) { return oneRoute(s.Backend) })
 			if err != nil {
-				return Command{}, err
-			}
-			if err := os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(text), 0o644); err != nil {
 				return Command{}, err
 			}
 			return Serve(commandLine, dir, s)
@@ -228,9 +222,17 @@ func ServeCluster(commandLine, kubeconfig, lease string, s Site) (Command, error
 // serve is the command that serves on the site's addresses what more arguments name.
 func serve(commandLine string, s Site, more ...string) (Command, error) {
 	_, port, ok := strings.Cut(s.Listen, ":")
+	if !ok {
+		return Command{}, fmt.Errorf("no port to serve on: %q", s.Listen)
+	}
+	return serveAt(commandLine, port, s, more...)
+}
+
+// serveAt is serve with the port for Ingresses.
+func serveAt(commandLine, port string, s Site, more ...string) (Command, error) {
 	args := strings.Fields(commandLine)
-	if !ok || len(args) == 0 {
-		return Command{}, fmt.Errorf("no command or no port to serve on: %q, %q", commandLine, s.Listen)
+	if len(args) == 0 {
+		return Command{}, errors.New("no command to serve with")
 	}
 	args = append(append(args, "serve"), more...)
 	return Command{Args: append(args, "--ingress-http-port", port, "--admin-address", s.Admin), Env: goEnv()}, nil

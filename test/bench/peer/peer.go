@@ -24,6 +24,7 @@ const Host = "bench.example.com"
 type Site struct {
 	Listen  string
 	Admin   string
+	API     string // of Toxiproxy's kind, for streams
 	Backend string
 	Dir     string
 	Files   uint64 // limit of open files
@@ -46,6 +47,8 @@ type Peer struct {
 	// CommandLine is what the arguments of `serve` are added to, for a breakwater: start and edits of its route scale are
 	// measured too. Empty for every other peer.
 	CommandLine string
+	// Passes is true for what passes streams on at the site's address, and Toxics for what serves Toxiproxy's API.
+	Passes, Toxics bool
 	// Prepare writes the configuration into the site's folder and says how to start.
 	Prepare func(Site) (Command, error)
 	// PrepareMany is Prepare for many hosts; nil if the peer takes no part in the measurement of route scale.
@@ -113,6 +116,9 @@ func ModuleVersion(info *debug.BuildInfo, module string) string {
 		if dependency.Path == module {
 			return strings.TrimPrefix(dependency.Version, "v")
 		}
+	}
+	if info.Main.Path == module {
+		return strings.TrimPrefix(info.Main.Version, "v")
 	}
 	return ""
 }

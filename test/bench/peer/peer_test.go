@@ -30,7 +30,13 @@ func site(t *testing.T) Site {
 func TestNginxAndHAProxyAcceptTheirConfiguration(t *testing.T) {
 	check := map[string][]string{"nginx": {"-t"}, "haproxy": {"-c"}}
 	many := Hosts{Names: []string{"a.example.com", "b.example.com", "c.example.com"}, Path: "/small", PerBackend: 2}
-	for _, p := range Debian() {
+	debian := Debian()
+	for _, p := range Streams("/bin") {
+		if check[p.Name] != nil {
+			debian = append(debian, p)
+		}
+	}
+	for _, p := range debian {
 		t.Run(p.Name, func(t *testing.T) {
 			if p.Missing != "" {
 				t.Skip(p.Missing)

@@ -22,6 +22,7 @@ type Report struct {
 	Workloads []Workload `json:"workloads,omitempty"`
 	Idle      *Idle      `json:"idle,omitempty"`
 	Scale     []Scale    `json:"scale,omitempty"`
+	Stream    *Stream    `json:"stream,omitempty"`
 	API       []API      `json:"api,omitempty"`
 	Warnings  []string   `json:"warnings,omitempty"`
 }
@@ -70,6 +71,7 @@ type Workload struct {
 	Name        string `json:"name"`
 	Connections int    `json:"connections"`
 	Seconds     int    `json:"seconds"`
+	Goal        string `json:"goal,omitempty"` // what a reader is to compare the figures with
 	Rows        []Row  `json:"rows"`
 }
 

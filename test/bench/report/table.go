@@ -26,7 +26,8 @@ func (r *Report) tables() []table {
 	if r.Idle != nil {
 		all = append(all, r.Idle.table(r.Peers))
 	}
-	return append(append(all, scaleTables(r.Scale)...), apiTables(r.API)...)
+	all = append(append(all, scaleTables(r.Scale)...), apiTables(r.API)...)
+	return append(all, r.Stream.tables(r.Peers)...)
 }
 
 func (w Workload) table() table {
@@ -38,6 +39,9 @@ func (w Workload) table() table {
 		title: fmt.Sprintf("%s: %d connections, %d rounds of %d s, interleaved", w.Name, w.Connections, rounds, w.Seconds),
 		note:  "CPU time of the proxy's processes per request, median (min-max) of the rounds; ratios are taken round by round.",
 		head:  []string{"proxy", "CPU µs/request", "user", "requests/s", "p50 µs", "p99 µs", "errors", "CPU ratio"},
+	}
+	if w.Goal != "" {
+		t.note += " Goal: " + w.Goal
 	}
 	for i := range w.Rows {
 		row := &w.Rows[i]

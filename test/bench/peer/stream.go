@@ -1,0 +1,151 @@
+package peer
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// ToxiproxyServer is the package of Toxiproxy's server, and Toxiproxy its module.
+const (
+	ToxiproxyServer = Toxiproxy + "/cmd/server"
+	Toxiproxy       = "github.com/Shopify/toxiproxy/v2"
+)
+
+// Names of the peers that the streams of Breakwater are compared with.
+const (
+	NameToxiproxy = "toxiproxy"
+	NameHAProxy   = "haproxy"
+)
+
+// BreakwaterStream is Breakwater with one TCPRoute, and with the API for Toxiproxy's clients beside it.
+func BreakwaterStream(name, commandLine string) Peer {
+	return Peer{
+		Name: name, Note: "a TCPRoute; the API for Toxiproxy's clients", GC: true, CommandLine: commandLine, Toxics: true, Passes: true,
+		Prepare: func(s Site) (Command, error) {
+			dir, err := writeManifest(s, tcpRoute)
+			if err != nil {
+				return Command{}, err
+			}
+			return serveAt(commandLine, "0", s, "--manifests", dir, "--port-offset", "0", "--toxiproxy-address", s.API)
+		},
+	}
+}
+
+// BreakwaterChaos is Breakwater for requests, with a NetworkChaos for all of them that never does anything.
+func BreakwaterChaos(name, commandLine string) Peer {
+	return Peer{
+		Name: name, Note: "with a NetworkChaos that matches and does not inject", GC: true, CommandLine: commandLine,
+		Prepare: func(s Site) (Command, error) {
+			dir, err := writeManifest(s, func(s Site) (string, error) {
+				text, err := oneRoute(s.Backend)
+				return text + networkChaos, err
+			})
+			if err != nil {
+				return Command{}, err
+			}
+			return Serve(commandLine, dir, s)
+		},
+	}
+}
+
+// Streams returns the peers that streams are compared with; Toxiproxy's server is at bin/toxiproxy after a build.
+func Streams(bin string) []Peer {
+	return []Peer{
+		{Name: NameToxiproxy, Note: "log level error, its metrics off", GC: true, Toxics: true, Prepare: func(s Site) (Command, error) {
+			host, port, err := net.SplitHostPort(s.API)
+			return Command{Args: []string{bin + "/toxiproxy", "-host", host, "-port", port}, Env: append(goEnv(), "LOG_LEVEL=error")}, err
+		}},
+		debian(Peer{Name: NameHAProxy, Note: "mode tcp", Passes: true, Prepare: func(s Site) (Command, error) {
+			path, err := render(s, "haproxy.cfg", haproxyStreamText, nginxConfig{})
+			if err != nil {
+				return Command{}, err
+			}
+			program, err := lookPath(NameHAProxy)
+			return Command{Args: []string{program, "-db", "-f", path}}, err
+		}}, "-v"),
+	}
+}
+
+const haproxyStreamText = `global
+  nbthread {{.Workers}}
+  maxconn {{.Connections}}
+defaults
+  mode tcp
+  backlog 8192
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+listen bench
+  bind {{.Listen}}
+  server one {{.Backend}}
+`
+
+// writeManifest writes a manifest into a folder of its own.
+func writeManifest(s Site, of func(Site) (string, error)) (dir string, err error) {
+	dir = filepath.Join(s.Dir, "manifests")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	text, err := of(s)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(text), 0o644)
+}
+
+// tcpRoute is the manifest that passes the streams of the site's address on.
+func tcpRoute(s Site) (string, error) {
+	_, listen, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return "", err
+	}
+	address, port, err := net.SplitHostPort(s.Backend)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: bench, namespace: default}
+spec:
+  gatewayClassName: breakwater
+  listeners:
+  - {name: tcp, port: %s, protocol: TCP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: bench, namespace: default}
+spec:
+  parentRefs: [{name: bench}]
+  rules: [{backendRefs: [{name: endpoint, port: 80}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: endpoint, namespace: default}
+spec:
+  clusterIP: 10.96.0.11
+  ports: [{name: tcp, port: 80, targetPort: %s}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: endpoint-1, namespace: default, labels: {kubernetes.io/service-name: endpoint}}
+addressType: IPv4
+ports: [{name: tcp, port: %s, protocol: TCP}]
+endpoints: [{addresses: ["%s"], conditions: {ready: true}}]
+`, listen, port, port, address), nil
+}
+
+// networkChaos follows oneRoute: every request matches it, and none is touched.
+const networkChaos = `---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: bench, namespace: default}
+spec:
+  targetRefs: [{kind: Ingress, name: bench}]
+  duration: 12h
+  percent: 0
+  toxics:
+  - type: Abort
+    abort: {status: 503}
+`

@@ -1,0 +1,70 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Control drives Toxiproxy's API, of whoever serves it, for one proxy.
+type Control struct {
+	API   string // its address
+	Proxy string // name of the proxy
+}
+
+// Toxic is one toxic as the API has it. It is called like its type.
+type Toxic struct {
+	Type       string         `json:"type"`
+	Stream     string         `json:"stream"`
+	Toxicity   float64        `json:"toxicity"`
+	Attributes map[string]any `json:"attributes"`
+}
+
+// Downstream is a toxic on the way to the client, on every connection.
+func Downstream(kind string, attributes map[string]any) Toxic {
+	return Toxic{Type: kind, Stream: "downstream", Toxicity: 1, Attributes: attributes}
+}
+
+// Make makes the proxy.
+func (c Control) Make(ctx context.Context, listen, upstream string) error {
+	return c.do(ctx, http.MethodPost, "/proxies", map[string]any{"name": c.Proxy, "listen": listen, "upstream": upstream, "enabled": true})
+}
+
+// Add adds a toxic.
+func (c Control) Add(ctx context.Context, t Toxic) error {
+	return c.do(ctx, http.MethodPost, "/proxies/"+c.Proxy+"/toxics", t)
+}
+
+// Clear removes all toxics.
+func (c Control) Clear(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/reset", nil) }
+
+func (c Control) do(ctx context.Context, method, path string, body any) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+c.API+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Close = true
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	if err == nil && response.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, said)
+	}
+	return err
+}
