@@ -117,3 +117,10 @@ ports: [{name: http, port: %d}]
 endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
 `, name, service, port)
 }
+
+// Place makes what Extra has started an endpoint in a zone, of a pod in the namespace "default".
+func (b *Backend) Place(zone, pod string) {
+	b.bed.t.Helper()
+	b.bed.Write("endpoint-"+b.Name+".yaml", strings.Replace(slice(b.Name, b.service, b.port()), "conditions:",
+		fmt.Sprintf("zone: %s, targetRef: {kind: Pod, name: %s, namespace: default}, conditions:", zone, pod), 1))
+}
