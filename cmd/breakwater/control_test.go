@@ -253,7 +253,8 @@ endpoints: [{addresses: [127.0.0.1]}]
 // A toxic made through the API acts on the live connection of a TCP route, and is taken off it again.
 func TestToxicsOfTCPRoutes(t *testing.T) {
 	port, api := somePort(t), somePort(t)
-	s := serveFolder(t, fmt.Sprintf(tcpManifests, port, echo(t)), "--port-offset", "0", "--ingress-http-port", "0",
+	manifests := fmt.Sprintf(tcpManifests, port, echo(t))
+	s := serveFolder(t, manifests, "--port-offset", "0", "--ingress-http-port", "0",
 		"--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api))
 	s.eventually("it is ready", s.ready)
 	call := func(method, path, body string, status int) string {
@@ -312,6 +313,22 @@ func TestToxicsOfTCPRoutes(t *testing.T) {
 	wantSilence()
 	call("DELETE", "/proxies/shop.db/toxics/slow", "", 204)
 	wantEcho("two\n")
+
+	// Under another name the route has no toxics.
+	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)
+	send("and\n")
+	wantSilence()
+	second := somePort(t)
+	write(t, s.dir, strings.Replace(manifests, "protocol: TCP}", fmt.Sprintf("protocol: TCP}, {name: more, port: %d, protocol: TCP}", second), 1))
+	wantEcho("and\n")
+	s.eventually("both are shown", func() bool {
+		all := call("GET", "/proxies", "", 200)
+		return strings.Contains(all, `"shop.db.tcp":`) && strings.Contains(all, `"shop.db.more":`)
+	})
+	write(t, s.dir, manifests)
+	s.eventually("it is back", func() bool { return strings.Contains(call("GET", "/proxies", "", 200), `"shop.db":`) })
+	call("DELETE", "/proxies/shop.db/toxics/slow", "", 204)
+
 	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)
 	send("three\n")
 	wantSilence()

@@ -72,6 +72,12 @@ func TestManualToxics(t *testing.T) {
 	defer again.Close(Outcome{})
 	want(again, x+"b a ", 2)
 
+	fourth := open(t, e, 5)
+	first.Close(Outcome{})
+	e.SetManual(map[ManualTarget][]*toxic.Entry{target: {a}})
+	want(second, x+"a ", 1)
+	want(fourth, x+"a ", 4)
+
 	session := e.Open(Place{Route: tcpRoute, Listener: listenerID, Datagram: true})
 	defer session.Close(Outcome{})
 	if got, _ := acting(session); got != x {
