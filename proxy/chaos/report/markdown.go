@@ -49,9 +49,9 @@ func (g *grid) markdown(w *bufio.Writer) {
 		}
 		for i := range row {
 			if i < g.words {
-				w.WriteString("| --- ")
+				fmt.Fprint(w, "| --- ")
 			} else {
-				w.WriteString("| ---: ")
+				fmt.Fprint(w, "| ---: ")
 			}
 		}
 		fmt.Fprintln(w, "|")
