@@ -135,8 +135,11 @@ func (c *Conn) Close() error {
 	if near == nil {
 		return c.below.Close()
 	}
-	below, done := c.below, c.done
-	late := time.AfterFunc(closingTime, func() { _ = below.Close() })
+	below, l, done := c.below, c.running, c.done
+	late := time.AfterFunc(closingTime, func() {
+		_ = below.Close()
+		l.drop(c.side)
+	})
 	go func() {
 		<-done
 		late.Stop()
@@ -156,6 +159,7 @@ func (c *Conn) Reset() {
 	reset(c.below)
 	if near := c.near.Load(); near != nil {
 		near.Reset()
+		c.running.drop(c.side)
 	}
 }
 

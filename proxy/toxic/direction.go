@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -28,13 +29,16 @@ type direction struct {
 	atEOF   bool // the source has ended, or is not to be read any more
 	isShut  bool // the end has been passed on, or nobody is there to take it
 	isGone  bool // nobody is there to take anything
+	isCut   bool // we have closed a connection ourselves
+	departure
 	wake    chan struct{}
 	timer   *time.Timer // of sleep
 	early   int         // times in a row that reading gave up at once
 	earlyAt time.Duration
 	passer  *passer // nil until it is of use
-	// isBusy says that bytes are on their way, for the idle timeout of the other direction.
+	// isBusy says that bytes are on their way, for the idle timeout of the other direction; isStuck, that the receiver has no room.
 	isBusy     atomic.Bool
+	isStuck    atomic.Bool
 	hasSentEnd atomic.Bool
 }
 
@@ -80,6 +84,10 @@ func (d *direction) step() bool {
 	if c.end.end != None && (c.end.urgent || c.out.n == 0) {
 		c.end.by.by = c.end.end
 		d.link.end(c.end.end, Result{Cause: ByToxic, Toxic: c.end.by.Active})
+		return false
+	}
+	if d.isCut { // after the toxics, one of which may be about to end the connections in its own way
+		d.link.cut(d.from())
 		return false
 	}
 	switch {
@@ -129,7 +137,9 @@ func (d *direction) write() {
 		if d.isStale() {
 			return
 		}
+		d.isStuck.Store(true)
 		n, err = d.dst.write(p, true)
+		d.isStuck.Store(false)
 	}
 	d.sent(n)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -151,6 +161,7 @@ func (d *direction) sent(n int) {
 
 // giveUp stops the direction: its receiver is gone. The other direction, which reads from the same peer, ends by itself.
 func (d *direction) giveUp(err error) {
+	d.isCut = errors.Is(err, net.ErrClosed)
 	d.link.broken(1-d.from(), err)
 	d.isShut, d.atEOF, d.isGone = true, true, true
 	d.chain.close()
@@ -233,12 +244,13 @@ func (d *direction) arrive(b *block) {
 // sourceEnded passes the end of the source into the toxics.
 func (d *direction) sourceEnded(err error) {
 	d.atEOF = true
-	d.link.sourceEnded()
+	d.countEnd()
 	if len(d.chain.stages) > 0 {
 		d.chain.advance(d.link.now())
 	}
 	other := d.link.directions[1-d.which]
-	if errors.Is(err, io.EOF) && !other.hasSentEnd.Load() && wasReset(d.src.raw) {
+	// The state comes first: once we have sent our end, an orderly end looks the same.
+	if errors.Is(err, io.EOF) && stateOf(d.src.raw) == allClosed && !other.hasSentEnd.Load() {
 		err = syscall.ECONNRESET // the other direction's write has been told of it
 	}
 	if errors.Is(err, io.EOF) && !d.link.wasReset(d.from()) {
@@ -246,31 +258,10 @@ func (d *direction) sourceEnded(err error) {
 		d.chain.finish(FIN)
 		return
 	}
+	d.isCut = errors.Is(err, net.ErrClosed)
+	d.isBroken = true
 	d.link.broken(d.from(), err)
 	d.chain.finish(RST)
-}
-
-// sleep waits without reading.
-func (d *direction) sleep(due time.Duration) {
-	var expired <-chan time.Time
-	if t := d.link.deadline(due); !t.IsZero() {
-		if d.timer == nil {
-			d.timer = time.NewTimer(time.Until(t))
-		} else {
-			d.timer.Reset(time.Until(t))
-		}
-		defer d.timer.Stop()
-		expired = d.timer.C
-	}
-	if d.isStale() {
-		return
-	}
-	select {
-	case <-d.wake:
-	case <-expired:
-		d.link.checkIdle()
-		d.link.checkGone(d.from())
-	}
 }
 
 // linger ends both directions in an orderly way: it sends FIN, and takes what the peer still sends for a moment, since closing a

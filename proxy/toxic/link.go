@@ -76,7 +76,11 @@ type Result struct {
 }
 
 // Link passes bytes between client and endpoint, through the toxics of slot, until both directions have ended, and closes both
-// connections. A half-close is passed on. A connection with TLS must have done its handshake. Who calls it lends it its goroutine; it uses one more while it runs.
+// connections. A half-close is passed on. A connection with TLS must have done its handshake. Who calls it lends it its goroutine; it
+// uses one more while it runs.
+//
+// Closing a connection from outside, as another goroutine may, cuts the Link, whatever toxics hold back: what is held back is lost,
+// and the other connection is reset. It acts at once where a connection is a bare socket, otherwise within a second.
 func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
 	return newLink(slot, o).run(client, endpoint)
 }
@@ -127,6 +131,7 @@ type link struct {
 	hasResult bool // how it began to end is known
 	shutCount int
 	resetBy   [2]bool // by Side: the connection was reset
+	brokenOf  [2]bool // by Side: the connection failed in whatever way
 }
 
 // The states of a link.
@@ -164,9 +169,7 @@ func (l *link) deadline(due time.Duration) time.Time {
 		due = min(due, time.Duration(l.touched.Load())+l.options.Idle)
 	}
 	if due == Never {
-		if due = time.Duration(l.goneAt.Load()); due == 0 {
-			return time.Time{}
-		}
+		return time.Time{}
 	}
 	return l.began.Add(due)
 }
@@ -176,30 +179,6 @@ func (l *link) touch() {
 	if l.options.Idle > 0 {
 		l.touched.Store(int64(l.now()))
 	}
-}
-
-// sourceEnded notes that a peer has ended what it sends. When both have, they may be gone for good although a toxic withholds the
-// ends: they are kept for closingTime.
-func (l *link) sourceEnded() {
-	if l.ended.Add(1) == int32(len(l.directions)) {
-		l.goneAt.Store(int64(l.now() + closingTime))
-		l.kick()
-	}
-}
-
-// checkGone ends the link if both peers have ended what they send and have waited long for what is withheld.
-func (l *link) checkGone(side Side) {
-	gone := time.Duration(l.goneAt.Load())
-	if gone == 0 || l.now() < gone {
-		return
-	}
-	for _, d := range l.directions {
-		if d.isBusy.Load() {
-			l.goneAt.Store(int64(l.now() + closingTime))
-			return
-		}
-	}
-	l.end(Close, Result{Cause: ByPeers, Side: side})
 }
 
 // checkIdle ends the link if nothing has moved for too long.
@@ -257,15 +236,20 @@ func (l *link) firstEnd(side Side) {
 	}
 }
 
-// broken notes that the connection to a side has failed.
+// broken notes that the connection to a side has failed. When both have, nobody is left to wait for anything.
 func (l *link) broken(side Side, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if errors.Is(err, syscall.ECONNRESET) {
 		l.resetBy[side] = true
 	}
+	l.brokenOf[side] = true
 	if !l.hasResult || l.result.Cause == ByPeers {
 		l.result, l.hasResult = Result{Cause: ByReset, Side: side, Err: err}, true
+	}
+	isOver := l.brokenOf[1-side]
+	l.mu.Unlock()
+	if isOver {
+		l.cut(side)
 	}
 }
 

@@ -96,6 +96,13 @@ func (l *link) takeOff() {
 	l.rest.resumed <- false
 }
 
+// drop cuts the link whose connections have been closed. One that has not begun yet finds out by itself.
+func (l *link) drop(side Side) {
+	if l.rest.isOn.Load() {
+		l.cut(side)
+	}
+}
+
 // holds reports whether a paused link has bytes or an end that it has not passed on.
 func (l *link) holds() bool {
 	for _, d := range l.directions {

@@ -42,17 +42,24 @@ func rawCall(call uintptr, fd int, p []byte) (int, error) {
 	}
 }
 
-// wasReset reports whether the end that was read from raw is that of a connection that is closed altogether, rather than of what its
-// peer sends: of a reset that a write has been told of. It holds as long as we have not ended what we send.
-func wasReset(raw syscall.RawConn) bool {
-	if raw == nil {
-		return false
+// stateOf returns what has become of the connection of raw.
+func stateOf(raw syscall.RawConn) (s tcpState) {
+	if raw != nil {
+		_ = raw.Control(func(fd uintptr) { s = stateOfFD(int(fd)) })
 	}
-	const closed = 7 // TCP_CLOSE
-	reset := false
-	err := raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		reset = err == nil && info.State == closed
-	})
-	return err == nil && reset
+	return s
+}
+
+func stateOfFD(fd int) tcpState {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return stillOpen // not TCP
+	}
+	switch info.State {
+	case unix.BPF_TCP_CLOSE:
+		return allClosed
+	case unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
+		return peerEnded
+	}
+	return stillOpen
 }

@@ -13,4 +13,6 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func readNonblock(int, []byte) (int, error)  { return 0, syscall.ENOSYS }
 func writeNonblock(int, []byte) (int, error) { return 0, syscall.ENOSYS }
 
-func wasReset(syscall.RawConn) bool { return false }
+func stateOf(syscall.RawConn) tcpState { return stillOpen }
+
+func stateOfFD(int) tcpState { return stillOpen }
