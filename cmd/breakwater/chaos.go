@@ -15,7 +15,7 @@ import (
 const chaosTokenLong = `Token prints a token for an experiment that only acts on requests which bear one: in the header field, cookie or member
 of W3C baggage that the NetworkChaos names. It needs the experiment's secret, and no running instance.`
 
-const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath='{.data.token}' | base64 -d | breakwater chaos token shop/slow-cart
+const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath='{.data.key}' | base64 -d | breakwater chaos token shop/slow-cart
   curl -H "x-chaos: $(breakwater chaos token shop/slow-cart --secret-file ./secret)" http://shop.example.com/`
 
 func newChaos() *cobra.Command {

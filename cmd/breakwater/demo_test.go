@@ -48,6 +48,7 @@ func TestDemo(t *testing.T) {
 		{hello, "hello.localhost", "/closed", 503, ""},
 		{hello, "nobody.localhost", "/", 404, ""},
 		{shop, "shop.localhost", "/", 200, "Name: shop-v"},
+		{shop, "shop.localhost", "/", 503, "the sea is rough today"}, // the seed says so
 		{shop, "shop.localhost", "/basket", 302, ""},
 	} {
 		if status, body := get("http://127.0.0.1:"+c.port+c.path, c.host); status != c.status || !strings.Contains(body, c.body) {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	_ "time/tzdata" // schedules name time zones, and images have no list of them
+
 	"context"
 	"errors"
 	"fmt"

@@ -90,8 +90,8 @@ func New(cfg Config) *Server {
 	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
 	if cfg.Seed == 0 {
 		cfg.Seed = rand.Uint64()
+		cfg.Log.Info("toxiproxy API: the same seed repeats toxicity and jitter", "seed", cfg.Seed)
 	}
-	cfg.Log.Info("toxiproxy API: toxicity and jitter can be repeated", "seed", cfg.Seed)
 	s := &Server{cfg: cfg, proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
 	s.stop, s.end = context.WithCancel(context.Background())
 	return s
