@@ -529,6 +529,32 @@ func TestTCPShutdownDrainsThenCuts(t *testing.T) {
 	stubborn.wantReset()
 }
 
+// What a toxic withholds for ever, in both directions and beyond what there is room for, does not hold up the end.
+func TestTCPShutdownCutsWhatToxicsHold(t *testing.T) {
+	e := endpoint(t, func(_ int, c *wire) {
+		_, _ = c.Write(make([]byte, 4<<20)) // more than a toxic holds
+		_, _ = io.Copy(io.Discard, c.in)
+	})
+	p := &place{slot: toxic.NewSlot(
+		toxic.Active{Entry: &toxic.Entry{Name: "up", Direction: proxy.Upstreamward, Toxicity: 1, Toxic: toxic.Timeout{}}},
+		toxic.Active{Entry: &toxic.Entry{Name: "down", Toxicity: 1, Toxic: toxic.Timeout{}}},
+	)}
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+	w.apply(t, streamed(proxy.TCP, nil, backendOf("a", e.addr)))
+	c := dialWire(t, w.addr(testPort))
+	c.send("hello")
+	_ = c.CloseWrite()
+	until(t, "the endpoint is reached", func() bool { return e.connections() == 1 })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.Shutdown(ctx) }()
+	if err := within(t, "the end", done); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	c.wantReset()
+}
+
 func TestTCPToxicsComeAndGoOnLiveConnections(t *testing.T) {
 	const size = 64 << 20
 	e := endpoint(t, func(_ int, c *wire) {
