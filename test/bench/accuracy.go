@@ -45,9 +45,9 @@ func accuracies() []accuracy {
 			return []float64{float64(bytes) / took.Seconds() / 1000}, err
 		}
 	}
-	ending := func(silent, reset bool) func(context.Context, string, float64) ([]float64, error) {
+	ending := func(e stream.Ending, reset bool) func(context.Context, string, float64) ([]float64, error) {
 		return func(ctx context.Context, address string, _ float64) ([]float64, error) {
-			took, isReset, err := stream.End(ctx, address, silent)
+			took, isReset, err := stream.End(ctx, address, e)
 			if err == nil && isReset != reset {
 				err = fmt.Errorf("ended with a reset: %v, want %v", isReset, reset)
 			}
@@ -61,9 +61,9 @@ func accuracies() []accuracy {
 			[]figure{{"mean ms", delay}, {"deviation ms", jitter / math.Sqrt(3)}, {"least ms", delay - jitter}, {"most ms", delay + jitter}}, times(moments)},
 		{"bandwidth 1 MB/s", stream.Downstream("bandwidth", attributes{"rate": 1000}), []figure{{"kB/s", 1000}}, rate(1e6)},
 		{"bandwidth 50 MB/s", stream.Downstream("bandwidth", attributes{"rate": 50000}), []figure{{"kB/s", 50000}}, rate(50e6)},
-		{"slow_close 200 ms", stream.Downstream("slow_close", attributes{"delay": end}), []figure{{"end, ms", end}}, ending(false, false)},
-		{"timeout 200 ms", stream.Downstream("timeout", attributes{"timeout": end}), []figure{{"end, ms", end}}, ending(true, false)},
-		{"reset_peer 200 ms", stream.Downstream("reset_peer", attributes{"timeout": end}), []figure{{"end, ms", end}}, ending(true, true)},
+		{"slow_close 200 ms", stream.Downstream("slow_close", attributes{"delay": end}), []figure{{"end, ms", end}}, ending(stream.Ends, false)},
+		{"timeout 200 ms", stream.Downstream("timeout", attributes{"timeout": end}), []figure{{"end, ms", end}}, ending(stream.IsSilent, false)},
+		{"reset_peer 200 ms", stream.Downstream("reset_peer", attributes{"timeout": end}), []figure{{"end, ms", end}}, ending(stream.Speaks, true)},
 	}
 }
 
@@ -94,10 +94,17 @@ func (s *session) measureAccuracy(ctx context.Context, direct path, paths []path
 		if !s.wantsStream(a.name) {
 			continue
 		}
+		toxic := make([]path, len(paths))
+		for i, p := range paths {
+			var err error
+			if toxic[i], err = p.through(ctx, a.toxic); err != nil {
+				return err
+			}
+		}
 		var tables []report.Accuracy
 		for _, f := range a.figures {
 			t := report.Accuracy{Name: a.name + ", " + f.name, Asked: f.asked}
-			for _, p := range paths {
+			for _, p := range toxic {
 				t.Paths = append(t.Paths, report.AccuracyRow{Path: p.name})
 			}
 			tables = append(tables, t)
@@ -108,10 +115,10 @@ func (s *session) measureAccuracy(ctx context.Context, direct path, paths []path
 				return err
 			}
 			base := measure.Percentile(inMicros(times), 0.5) / 1000
-			for i, p := range paths {
-				found, err := through(ctx, p, []stream.Toxic{a.toxic}, func() ([]float64, error) { return a.measure(ctx, p.address, base) })
+			for i, p := range toxic {
+				found, err := a.measure(ctx, p.address, base)
 				if err != nil {
-					if err := s.leaveOut(ctx, "stream, "+a.name+", "+p.name, err); err != nil {
+					if err := s.leaveOut(ctx, fmt.Sprintf("stream, %s, %s, round %d", a.name, p.name, round+1), err); err != nil {
 						return err
 					}
 					continue

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,10 +17,11 @@ import (
 
 // path is one way that streams take to the endpoint.
 type path struct {
-	name    string
-	address string
-	pid     int             // of the proxy; 0 without one
-	control *stream.Control // of its toxics; nil if it has none
+	name     string
+	address  string
+	endpoint string          // what it leads to
+	pid      int             // of the proxy; 0 without one
+	control  *stream.Control // makes proxies like it; nil if nothing does
 }
 
 // measureStream measures streams: without toxics on every path, through toxics where Toxiproxy's API makes them.
@@ -157,7 +158,7 @@ func (s *session) startStreamPeer(ctx context.Context, p peer.Peer, endpoint str
 	}
 	var paths []path
 	if p.Passes {
-		paths = append(paths, path{name: p.Name, address: site.Listen, pid: process.PID()})
+		paths = append(paths, path{name: p.Name, address: site.Listen, endpoint: endpoint, pid: process.PID()})
 		if err := process.Ready(ctx, 20*time.Second, answers(site.Listen)); err != nil {
 			return process, nil, err
 		}
@@ -165,20 +166,33 @@ func (s *session) startStreamPeer(ctx context.Context, p peer.Peer, endpoint str
 	if !p.Toxics {
 		return process, paths, nil
 	}
-	made := path{name: p.Name, pid: process.PID(), control: &stream.Control{API: site.API, Proxy: "bench"}}
+	made := path{name: p.Name, endpoint: endpoint, pid: process.PID(), control: &stream.Control{API: site.API}}
 	if p.Passes {
 		made.name += "-api"
 	}
-	if made.address, err = peer.FreeAddress(); err != nil {
+	if err := process.Ready(ctx, 20*time.Second, made.control.Version); err != nil {
 		return process, nil, err
 	}
-	if err := process.Ready(ctx, 20*time.Second, made.control.Clear); err != nil {
-		return process, nil, err
+	made, err = made.through(ctx)
+	if err == nil {
+		err = process.Ready(ctx, 5*time.Second, answers(made.address))
 	}
-	if err := made.control.Make(ctx, made.address, endpoint); err != nil {
-		return process, nil, err
+	return process, append(paths, made), err
+}
+
+// through makes a path like p that goes through toxics. It stays as long as the process: Toxiproxy may stand still when toxics are
+// removed from streams that are full, and each workload is to meet it as it is when it has just been started.
+func (p path) through(ctx context.Context, toxics ...stream.Toxic) (path, error) {
+	if p.control == nil {
+		return p, nil
 	}
-	return process, append(paths, made), process.Ready(ctx, 5*time.Second, answers(made.address))
+	address, err := peer.FreeAddress()
+	if err != nil {
+		return p, err
+	}
+	p.address = address
+	_, port, _ := net.SplitHostPort(address)
+	return p, p.control.Make(ctx, "bench-"+port, address, p.endpoint, toxics...)
 }
 
 // measurePaths runs every workload, and the measurements of accuracy.
@@ -244,10 +258,20 @@ func (s *session) measureStreamWorkload(ctx context.Context, w streamWorkload, p
 	table := report.StreamWorkload{Name: w.name, Bulk: w.bulk, Asked: micros(w.asked), Seconds: w.seconds}
 	var measured []path
 	for _, p := range paths {
-		if len(w.toxics) == 0 || p.control != nil || p.pid == 0 {
-			measured = append(measured, p)
-			table.Rows = append(table.Rows, report.Row{Peer: p.name})
+		if len(w.toxics) > 0 {
+			if p.control == nil && p.pid != 0 {
+				continue
+			}
+			var err error
+			if p, err = p.through(ctx, w.toxics...); err != nil {
+				if err := s.leaveOut(ctx, "stream, "+w.name+", "+p.name, err); err != nil {
+					return table, err
+				}
+				continue
+			}
 		}
+		measured = append(measured, p)
+		table.Rows = append(table.Rows, report.Row{Peer: p.name})
 	}
 	failed := map[string]bool{}
 	for round := range s.rounds {
@@ -255,7 +279,7 @@ func (s *session) measureStreamWorkload(ctx context.Context, w streamWorkload, p
 			if failed[p.name] {
 				continue
 			}
-			figures, err := through(ctx, p, w.toxics, func() (report.Figures, error) { return w.run(ctx, p) })
+			figures, err := w.run(ctx, p)
 			if err != nil {
 				failed[p.name] = true
 				if err := s.leaveOut(ctx, "stream, "+w.name+", "+p.name, err); err != nil {
@@ -268,20 +292,6 @@ func (s *session) measureStreamWorkload(ctx context.Context, w streamWorkload, p
 		}
 	}
 	return table, nil
-}
-
-// through puts toxics on a path for as long as do takes.
-func through[T any](ctx context.Context, p path, toxics []stream.Toxic, do func() (T, error)) (result T, err error) {
-	if p.control == nil || len(toxics) == 0 {
-		return do()
-	}
-	for _, t := range toxics {
-		if err := p.control.Add(ctx, t); err != nil {
-			return result, errors.Join(err, p.control.Clear(ctx))
-		}
-	}
-	result, err = do()
-	return result, errors.Join(err, p.control.Clear(ctx))
 }
 
 // run is one round on one path.
@@ -352,23 +362,15 @@ func (s *session) measureIdleStreams(ctx context.Context, peers []peer.Peer, end
 	var names []string
 	for range s.idleRounds {
 		for _, p := range peers {
-			process, paths, err := s.startStreamPeer(ctx, p, endpoint)
-			for _, one := range paths {
+			for which := range 2 { // of its paths, if it has so many
+				name, err := s.idleStreamsOnce(ctx, p, endpoint, which, n, rows)
 				if err != nil {
-					break
+					if err := s.leaveOut(ctx, p.Name+", idle streams", err); err != nil {
+						return err
+					}
 				}
-				if rows[one.name] == nil {
-					rows[one.name] = &report.IdleRow{Peer: one.name}
-					names = append(names, one.name)
-				}
-				err = s.idleStreamsOnce(ctx, one, n, rows[one.name])
-			}
-			if process != nil {
-				s.stop(process)
-			}
-			if err != nil {
-				if err := s.leaveOut(ctx, p.Name+", idle streams", err); err != nil {
-					return err
+				if name != "" && !slices.Contains(names, name) {
+					names = append(names, name)
 				}
 			}
 		}
@@ -381,28 +383,44 @@ func (s *session) measureIdleStreams(ctx context.Context, peers []peer.Peer, end
 	return nil
 }
 
-// idleStreamsOnce reads the memory of a path's proxy without and with n idle connections.
-func (s *session) idleStreamsOnce(ctx context.Context, p path, n int, row *report.IdleRow) error {
-	if err := pause(ctx, settleBefore); err != nil {
-		return err
+// idleStreamsOnce starts a peer and reads its memory without and with n idle connections on one of its paths, whose name it
+// returns; empty if it does not have so many.
+func (s *session) idleStreamsOnce(ctx context.Context, p peer.Peer, endpoint string, which, n int, rows map[string]*report.IdleRow) (name string, err error) {
+	if which > 0 && !(p.Passes && p.Toxics) {
+		return "", nil
 	}
-	before, err := measure.PSS(p.pid)
-	if err != nil {
-		return err
+	process, paths, err := s.startStreamPeer(ctx, p, endpoint)
+	if process != nil {
+		defer s.stop(process)
 	}
-	conns, err := stream.OpenIdle(ctx, n, p.address)
+	if err == nil {
+		err = pause(ctx, settleBefore)
+	}
 	if err != nil {
-		return err
+		return "", err
+	}
+	before, err := measure.PSS(process.PID())
+	if err != nil {
+		return "", err
+	}
+	conns, err := stream.OpenIdle(ctx, n, paths[which].address)
+	if err != nil {
+		return "", err
 	}
 	defer conns.Close()
 	if err := pause(ctx, settleAfter); err != nil {
-		return err
+		return "", err
 	}
-	after, err := measure.PSS(p.pid)
+	after, err := measure.PSS(process.PID())
 	if err != nil {
-		return err
+		return "", err
 	}
+	name = paths[which].name
+	if rows[name] == nil {
+		rows[name] = &report.IdleRow{Peer: name}
+	}
+	row := rows[name]
 	row.Before, row.After = append(row.Before, kib(before)), append(row.After, kib(after))
-	s.progress("idle streams %-16s %8.2f KiB/connection", p.name, kib(after-before)/float64(n))
-	return nil
+	s.progress("idle streams %-16s %8.2f KiB/connection", name, kib(after-before)/float64(n))
+	return name, nil
 }

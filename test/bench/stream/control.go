@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// Control drives Toxiproxy's API, of whoever serves it, for one proxy.
+// Control drives Toxiproxy's API, of whoever serves it.
 type Control struct {
-	API   string // its address
-	Proxy string // name of the proxy
+	API string // its address
 }
 
 // Toxic is one toxic as the API has it. It is called like its type.
@@ -29,25 +28,31 @@ func Downstream(kind string, attributes map[string]any) Toxic {
 	return Toxic{Type: kind, Stream: "downstream", Toxicity: 1, Attributes: attributes}
 }
 
-// Make makes the proxy.
-func (c Control) Make(ctx context.Context, listen, upstream string) error {
-	return c.do(ctx, http.MethodPost, "/proxies", map[string]any{"name": c.Proxy, "listen": listen, "upstream": upstream, "enabled": true})
+// Version asks for the version of the API, which says that it answers.
+func (c Control) Version(ctx context.Context) error {
+	return c.do(ctx, http.MethodGet, "/version", nil)
 }
 
-// Add adds a toxic.
-func (c Control) Add(ctx context.Context, t Toxic) error {
-	return c.do(ctx, http.MethodPost, "/proxies/"+c.Proxy+"/toxics", t)
+// Make makes a proxy, and puts toxics on it before it has a connection.
+func (c Control) Make(ctx context.Context, proxy, listen, upstream string, toxics ...Toxic) error {
+	err := c.do(ctx, http.MethodPost, "/proxies", map[string]any{"name": proxy, "listen": listen, "upstream": upstream, "enabled": true})
+	for _, t := range toxics {
+		if err == nil {
+			err = c.do(ctx, http.MethodPost, "/proxies/"+proxy+"/toxics", t)
+		}
+	}
+	return err
 }
-
-// Clear removes all toxics.
-func (c Control) Clear(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/reset", nil) }
 
 func (c Control) do(ctx context.Context, method, path string, body any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return err
+		}
 	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+c.API+path, bytes.NewReader(text))
 	if err != nil {

@@ -78,15 +78,22 @@ func receive(ctx context.Context, address string, most int64, d time.Duration) (
 	return n, took, ctx.Err()
 }
 
-// End opens a connection whose endpoint answers and ends at once, and returns the time until the stream ended here, and whether it
-// ended with a reset. With silent, the endpoint is asked for nothing and does not end.
-func End(ctx context.Context, address string, silent bool) (took time.Duration, isReset bool, err error) {
-	ask := []byte{ends}
-	if silent {
-		ask[0] = echoes
-	}
+// Ending is what the endpoint does on a connection whose end is timed.
+type Ending byte
+
+const (
+	// Ends: it says something and ends.
+	Ends Ending = ends
+	// Speaks: it says something and stays.
+	Speaks Ending = holds
+	// IsSilent: it says nothing and stays.
+	IsSilent Ending = echoes
+)
+
+// End opens a connection and returns the time until the stream ended here, and whether it ended with a reset.
+func End(ctx context.Context, address string, e Ending) (took time.Duration, isReset bool, err error) {
 	began := time.Now()
-	s, err := open(ctx, address, ask...)
+	s, err := open(ctx, address, byte(e))
 	if err != nil {
 		return 0, false, err
 	}

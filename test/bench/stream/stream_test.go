@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -55,7 +56,7 @@ func TestBulkCountsBytes(t *testing.T) {
 }
 
 func TestEndsAreToldApart(t *testing.T) {
-	if _, isReset, err := End(t.Context(), endpoint(t), false); err != nil || isReset {
+	if _, isReset, err := End(t.Context(), endpoint(t), Ends); err != nil || isReset {
 		t.Errorf("reset %v, %v; want an end", isReset, err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,7 +72,7 @@ func TestEndsAreToldApart(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	if _, isReset, err := End(t.Context(), listener.Addr().String(), true); err != nil || !isReset {
+	if _, isReset, err := End(t.Context(), listener.Addr().String(), Speaks); err != nil || !isReset {
 		t.Errorf("reset %v, %v; want a reset", isReset, err)
 	}
 }
@@ -109,23 +110,19 @@ func TestControlSpeaksToxiproxysAPI(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	c := Control{API: strings.TrimPrefix(server.URL, "http://"), Proxy: "p"}
-	for _, err := range []error{
-		c.Make(t.Context(), "a:1", "b:2"), c.Add(t.Context(), Downstream("latency", map[string]any{"latency": 5})), c.Clear(t.Context()),
-	} {
-		if err != nil {
-			t.Error(err)
-		}
+	c := Control{API: strings.TrimPrefix(server.URL, "http://")}
+	if err := errors.Join(c.Version(t.Context()), c.Make(t.Context(), "p", "a:1", "b:2", Downstream("latency", map[string]any{"latency": 5}))); err != nil {
+		t.Error(err)
 	}
 	want := []string{
+		`GET /version `,
 		`POST /proxies {"enabled":true,"listen":"a:1","name":"p","upstream":"b:2"}`,
 		`POST /proxies/p/toxics {"type":"latency","stream":"downstream","toxicity":1,"attributes":{"latency":5}}`,
-		`POST /reset null`,
 	}
 	if strings.Join(asked, "\n") != strings.Join(want, "\n") {
 		t.Errorf("asked:\n%s\nwant:\n%s", strings.Join(asked, "\n"), strings.Join(want, "\n"))
 	}
-	if err := c.Add(t.Context(), Downstream("unheard-of", nil)); err == nil || !strings.Contains(err.Error(), "invalid toxic type") {
+	if err := c.Make(t.Context(), "q", "a:1", "b:2", Downstream("unheard-of", nil)); err == nil || !strings.Contains(err.Error(), "invalid toxic type") {
 		t.Errorf("error %v, want what the API says", err)
 	}
 }
