@@ -24,6 +24,7 @@ type chain struct {
 
 	blocks ring // all blocks that hold bytes not taken yet, in the order of the stream
 	memory int  // that they take, in bytes
+	taken  int64
 }
 
 // late is how much time may have passed since bytes left one toxic for them to be taken to have reached the next one at that
@@ -38,6 +39,7 @@ func (c *chain) idle() bool {
 // arrive takes the bytes that b holds.
 func (c *chain) arrive(b *block) {
 	b.left = len(b.data)
+	c.taken += int64(b.left)
 	c.blocks.push(b)
 	c.memory += b.cost()
 	c.feed(0, entry{block: b, n: b.left}, c.now)

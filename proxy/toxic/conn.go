@@ -133,6 +133,7 @@ func (c *Conn) Close() error {
 	c.isClosed = true
 	near := c.near.Load()
 	if near == nil {
+		defer c.options.ended()
 		return c.below.Close()
 	}
 	below, l, done := c.below, c.running, c.done
@@ -143,6 +144,7 @@ func (c *Conn) Close() error {
 	go func() {
 		<-done
 		late.Stop()
+		c.options.ended()
 	}()
 	return near.Close()
 }
@@ -161,6 +163,7 @@ func (c *Conn) Reset() {
 		near.Reset()
 		c.running.drop(c.side)
 	}
+	c.options.ended()
 }
 
 // CloseWrite ends the direction towards the peer and leaves the other open.

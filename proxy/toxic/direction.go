@@ -26,6 +26,7 @@ type direction struct {
 
 	seen    *[]decided // the toxics that the chain has
 	written int64
+	passed  int64 // of them, those that no toxic has seen
 	atEOF   bool // the source has ended, or is not to be read any more
 	isShut  bool // the end has been passed on, or nobody is there to take it
 	isGone  bool // nobody is there to take anything

@@ -34,6 +34,16 @@ type Options struct {
 	Buffer int
 	// Moved, where not nil, are what bytes are added to as they are delivered, by proxy.Direction. They may be shared by many Links.
 	Moved [2]*atomic.Uint64
+	// Ended, if not nil, is called once a Conn has been closed or reset and nothing that was written to it is held back any more. It
+	// must not block. A Link does not call it: it returns.
+	Ended func()
+}
+
+// ended notes that a Conn is over.
+func (o *Options) ended() {
+	if o.Ended != nil {
+		o.Ended()
+	}
 }
 
 // moved notes that bytes have been delivered.
@@ -69,6 +79,8 @@ func (c Cause) String() string { return [...]string{"peers", "reset", "toxic", "
 type Result struct {
 	Upstream   int64 // bytes delivered to the endpoint
 	Downstream int64 // bytes delivered to the client
+	// Received are the bytes that came, by proxy.Direction: those delivered, and those that toxics held back or cut off.
+	Received [2]int64
 	Cause      Cause
 	Side       Side   // whose end came first (ByPeers), or whose connection broke (ByReset)
 	Toxic      Active // that ended it (ByToxic) or panicked (ByPanic)
@@ -110,6 +122,9 @@ func (l *link) run(client, endpoint net.Conn) Result {
 	stopClient()
 	stopEndpoint()
 	l.result.Upstream, l.result.Downstream = up.written, down.written
+	for _, d := range l.directions {
+		l.result.Received[d.which] = d.passed + d.chain.taken
+	}
 	return l.result
 }
 

@@ -197,6 +197,22 @@ func TestPassDeliversWhatDoesNotFitAtOnce(t *testing.T) {
 	}
 }
 
+// exhaust takes all that the runtime's poller has to tell of c, whose peer has sent its end. The pause lets the last of it come; no
+// test fails if it does not.
+func exhaust(t *testing.T, c *net.TCPConn) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Read(func(fd uintptr) bool { return stateOfFD(int(fd)) == peerEnded }); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Millisecond))
+	_ = raw.Read(func(uintptr) bool { return false })
+	_ = c.SetReadDeadline(time.Time{})
+}
+
 // The end of what a peer sends may be there together with its last bytes: then nothing tells of it apart.
 func TestPassSeesAnEndThatIsThereAlready(t *testing.T) {
 	for range 20 {
@@ -207,6 +223,8 @@ func TestPassSeesAnEndThatIsThereAlready(t *testing.T) {
 		}
 		_ = client.CloseWrite()
 		_ = endpoint.CloseWrite()
+		exhaust(t, down)
+		exhaust(t, up)
 		done := make(chan Result, 1)
 		go func() { done <- Link(down, up, NewSlot(), Options{}) }()
 		if got, err := io.ReadAll(endpoint); err != nil || string(got) != "last" {
@@ -282,6 +300,31 @@ func TestPassEndsIdleLinksWhoseReceiverIsStuck(t *testing.T) {
 	l.result <- r
 	if r.Cause != ByIdle {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A change that comes after the toxics have been looked at, and before the deadline is set that it would have made pass, is not
+// overlooked.
+func TestPassLooksForChangesBeforeItReads(t *testing.T) {
+	client, near := sockets(t)
+	far, _ := sockets(t)
+	l := newLink(NewSlot(), Options{})
+	up, down := l.newDirection(proxy.Upstreamward, near, far), l.newDirection(proxy.Downstreamward, far, near)
+	l.directions = [2]*direction{down, up}
+	up.advance()
+	l.slot.Set(act("t", proxy.Upstreamward, Timeout{})) // nobody watches
+	if _, err := client.Write([]byte("too late")); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan bool, 1)
+	go func() { done <- up.pass() }()
+	select {
+	case <-done:
+	case <-time.After(passPatience):
+		t.Fatal("it waits")
+	}
+	if up.written > 0 {
+		t.Errorf("%d bytes have passed although a toxic acts", up.written)
 	}
 }
 
