@@ -26,6 +26,7 @@ type toxiproxyOptions struct {
 	ports   string
 	seed    uint64
 	strict  bool
+	metrics bool
 
 	cluster *clusterOptions // nil without a cluster
 }
@@ -36,6 +37,7 @@ func (o *toxiproxyOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.config, "toxiproxy-config", "", "file of proxies in Toxiproxy's format, made at the start")
 	f.StringVar(&o.ports, "toxiproxy-ports", "", "ports that proxies made through the API may listen on (default any; in a cluster 30000-30099)")
 	f.Uint64Var(&o.seed, "toxiproxy-seed", 0, "makes toxicity and jitter repeatable (default drawn at each start)")
+	f.BoolVar(&o.metrics, "toxiproxy-metrics", false, "offer /metrics with Toxiproxy's own counters on this API")
 	f.BoolVar(&o.strict, "toxiproxy-strict", false,
 		"reset connections whose upstream cannot be reached, keep those of a removed timeout, answer 201 to a new toxic, send errors as JSON")
 }
@@ -58,6 +60,10 @@ func (o *toxiproxyOptions) start(routes toxiproxy.Routes, log *slog.Logger) (_ *
 		return nil, nil
 	}
 	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes}
+	if o.metrics {
+		m := toxiproxy.NewMetrics()
+		c.Metrics, c.Traffic = m.Handler(), m.Count
+	}
 	ports := o.ports
 	if o.cluster != nil {
 		ports = cmp.Or(ports, clusterToxiproxyPorts)

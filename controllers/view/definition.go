@@ -61,7 +61,9 @@ func (d *definition) complete(data []byte) ([]byte, []fieldFault) {
 		faults = append(faults, openAPIFault(err))
 	}
 	// The library goes through objects in no order.
-	slices.SortFunc(faults, func(a, b fieldFault) int { return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.reason, b.reason)) })
+	slices.SortFunc(faults, func(a, b fieldFault) int {
+		return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.reason, b.reason))
+	})
 	completed, err := json.Marshal(object)
 	if err != nil {
 		faults = append(faults, fieldFault{reason: err.Error()})

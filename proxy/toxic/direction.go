@@ -27,10 +27,10 @@ type direction struct {
 	seen    *[]decided // the toxics that the chain has
 	written int64
 	passed  int64 // of them, those that no toxic has seen
-	atEOF   bool // the source has ended, or is not to be read any more
-	isShut  bool // the end has been passed on, or nobody is there to take it
-	isGone  bool // nobody is there to take anything
-	isCut   bool // we have closed a connection ourselves
+	atEOF   bool  // the source has ended, or is not to be read any more
+	isShut  bool  // the end has been passed on, or nobody is there to take it
+	isGone  bool  // nobody is there to take anything
+	isCut   bool  // we have closed a connection ourselves
 	departure
 	wake    chan struct{}
 	timer   *time.Timer // of sleep

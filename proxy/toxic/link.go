@@ -81,10 +81,10 @@ type Result struct {
 	Downstream int64 // bytes delivered to the client
 	// Received are the bytes that came, by proxy.Direction: those delivered, and those that toxics held back or cut off.
 	Received [2]int64
-	Cause      Cause
-	Side       Side   // whose end came first (ByPeers), or whose connection broke (ByReset)
-	Toxic      Active // that ended it (ByToxic) or panicked (ByPanic)
-	Err        error  // of the connection (ByReset), or the panic and its stack (ByPanic)
+	Cause    Cause
+	Side     Side   // whose end came first (ByPeers), or whose connection broke (ByReset)
+	Toxic    Active // that ended it (ByToxic) or panicked (ByPanic)
+	Err      error  // of the connection (ByReset), or the panic and its stack (ByPanic)
 }
 
 // Link passes bytes between client and endpoint, through the toxics of slot, until both directions have ended, and closes both

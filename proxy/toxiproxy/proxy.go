@@ -271,8 +271,9 @@ func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen strin
 		p.server.cfg.Log.Error("toxiproxy API: a toxic panicked", "proxy", p.name, "error", r.Err)
 	}
 	if report := p.server.cfg.Traffic; report != nil {
-		report(Traffic{proxy.Upstreamward.String(), p.name, listen, upstream, r.Upstream})
-		report(Traffic{proxy.Downstreamward.String(), p.name, listen, upstream, r.Downstream})
+		up, down := proxy.Upstreamward, proxy.Downstreamward
+		report(Traffic{up.String(), p.name, listen, upstream, r.Received[up], r.Upstream})
+		report(Traffic{down.String(), p.name, listen, upstream, r.Received[down], r.Downstream})
 	}
 }
 

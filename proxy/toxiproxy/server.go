@@ -67,7 +67,7 @@ type Route struct {
 // Traffic is what one connection has carried in one direction.
 type Traffic struct {
 	Direction, Proxy, Listener, Upstream string
-	Bytes                                int64
+	Received, Sent                       int64 // bytes
 }
 
 // Server serves the API and runs the proxies made through it. It must be closed.
@@ -117,8 +117,7 @@ func (s *Server) Close() {
 type target struct {
 	view   func() proxyJSON
 	chain  *chain
-	remove func() // nil for a Route
-	server *proxyServer
+	server *proxyServer // nil for a Route
 }
 
 // find returns the target of a name.

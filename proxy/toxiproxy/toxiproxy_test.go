@@ -305,3 +305,37 @@ func FuzzAPI(f *testing.F) {
 		}
 	})
 }
+
+// The official server counts what a connection has carried when it ends, under these names.
+func TestMetrics(t *testing.T) {
+	m := NewMetrics()
+	s := serve(t, Config{Metrics: m.Handler(), Traffic: m.Count})
+	up := echo(t)
+	ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":"p","listen":"127.0.0.1:0","upstream":%q}`, up))
+	ask(s, "POST", "/proxies/p/toxics", `{"type":"limit_data","attributes":{"bytes":3}}`)
+	listen := s.proxies["p"].json().Listen
+	nc, err := net.Dial("tcp", listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, "ping"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(nc); string(got) != "pin" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	p := s.proxies["p"]
+	ask(s, "DELETE", "/proxies/p", "")
+	p.wait()
+	_, text := ask(s, "GET", "/metrics", "")
+	for _, c := range []struct {
+		name, direction string
+		n               int
+	}{{"received", "upstream", 4}, {"sent", "upstream", 4}, {"received", "downstream", 4}, {"sent", "downstream", 3}} {
+		want := fmt.Sprintf("toxiproxy_proxy_%s_bytes_total{direction=%q,listener=%q,proxy=\"p\",upstream=%q} %d\n", c.name, c.direction, listen, up, c.n)
+		if !strings.Contains(text, want) {
+			t.Errorf("no %sin\n%s", want, text)
+		}
+	}
+}
