@@ -128,6 +128,9 @@ func (c *Connection) Close(o Outcome) {
 	}
 }
 
+// Release takes the toxics of a request out of the Slot of the connection that has outlived it. It may be called again.
+func (c *Connection) Release() { c.end() }
+
 // end takes the connection out of the registry and the toxics out of its Slot.
 func (c *Connection) end() {
 	c.engine.conns.remove(c)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -124,6 +125,13 @@ func (f *Faults) Attach(slot *toxic.Slot) {
 	f.conn = &Connection{engine: e, fixed: true, admission: admitted, decisions: f.toxics, place: f.place, Slot: slot}
 	e.conns.open(f.conn)
 	f.request.conns = append(f.request.conns, f.conn)
+}
+
+// Keep has what has been attached act on after the request has ended, for what is still to come of a connection that ends with it.
+// Release of what is returned ends that.
+func (f *Faults) Keep() *Connection {
+	f.request.conns = slices.DeleteFunc(f.request.conns, func(c *Connection) bool { return c == f.conn })
+	return f.conn
 }
 
 // Detach takes the toxics out of the Slot again.

@@ -52,6 +52,13 @@ func Wrapped(w proxy.Responder) net.Conn {
 	return c.down.nc
 }
 
+// Ends reports whether w's connection is at its end with the response that has been delivered, so that no request follows. Where
+// there is no connection of w's own it is false.
+func Ends(w proxy.Responder) bool {
+	c, ok := w.(*serverConn)
+	return ok && c.headSent && !c.keepAlive
+}
+
 // drain waits until what the wrapper holds back of the response has gone out: only then the response has been delivered.
 func (c *serverConn) drain() *proxy.Error {
 	if c.down == c.base {

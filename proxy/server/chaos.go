@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -62,6 +63,11 @@ func (a *attempt) injectClient(f *chaos.Faults) {
 		a.start = time.Now() // what has been between the client and the gateway is not for the gateway's timeouts to see
 		a.serve()
 	}
+	if f.HasToxics() && http1.Ends(a.w) {
+		if c, ok := http1.Wrapped(a.w).(slottedConn); ok {
+			c.kept.keep(f.Keep())
+		}
+	}
 }
 
 // damaged is a client's end whose responses pass through faults at Client.
@@ -79,6 +85,35 @@ func (d damaged) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 type slottedConn struct {
 	*toxic.Conn
 	slot *toxic.Slot
+	kept *kept // of a client's connection
+}
+
+// kept are the toxics of a client's last request, which act on the end of its connection too.
+type kept struct {
+	mu    sync.Mutex        // guards what follows
+	acts  *chaos.Connection // nil: none
+	ended bool
+}
+
+func (k *kept) keep(c *chaos.Connection) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ended {
+		c.Release()
+		return
+	}
+	k.acts = c
+}
+
+// end is told that the connection is over.
+func (k *kept) end() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ended = true
+	if k.acts != nil {
+		k.acts.Release()
+		k.acts = nil
+	}
 }
 
 // attachClient lets toxics act on the client's connection. Where the client's protocol has none of its own they do not.
@@ -86,8 +121,8 @@ func attachClient(w proxy.Responder, f *chaos.Faults) {
 	c, ok := http1.Wrapped(w).(slottedConn)
 	if !ok {
 		http1.Wrap(w, func(nc net.Conn) net.Conn {
-			c.slot = toxic.NewSlot()
-			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, toxic.Options{})
+			c.slot, c.kept = toxic.NewSlot(), &kept{}
+			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, toxic.Options{Ended: c.kept.end})
 			return c
 		})
 	}
@@ -99,7 +134,7 @@ func attachClient(w proxy.Responder, f *chaos.Faults) {
 // slotted is the kind of connections to Endpoints on which toxics can act. Between two requests none does.
 var slotted = upstream.Variant{Key: slottedConn{}, Wrap: func(nc net.Conn) net.Conn {
 	slot := toxic.NewSlot()
-	return slottedConn{toxic.NewConn(nc, slot, toxic.EndpointSide, toxic.Options{}), slot}
+	return slottedConn{Conn: toxic.NewConn(nc, slot, toxic.EndpointSide, toxic.Options{}), slot: slot}
 }}
 
 var errDown = errors.New("connection refused by a fault")

@@ -316,6 +316,12 @@ func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration,
 	return c, err
 }
 
+// isDamage reports whether a fault at Client ended the response.
+func isDamage(err *proxy.Error) bool {
+	_, ok := err.Err.(*proxy.Damage)
+	return ok
+}
+
 // outcomeOf classifies how an attempt ended.
 func outcomeOf(err *proxy.Error) telemetry.Outcome {
 	if err == nil {
@@ -323,6 +329,8 @@ func outcomeOf(err *proxy.Error) telemetry.Outcome {
 	}
 	var malformed *http1.Refusal // on the heap
 	switch {
+	case err.Side == proxy.Downstream && isDamage(err):
+		return telemetry.Fault
 	case err.Side == proxy.Downstream:
 		return telemetry.Canceled
 	case err.Status == 504:

@@ -23,10 +23,12 @@ const (
 	Malformed
 	// Canceled: the client went away first.
 	Canceled
+	// Fault: an experiment ended the response on its way to the client; the Endpoint has done nothing wrong.
+	Fault
 )
 
 // outcomes are the values of the label "outcome", indexed by Outcome.
-var outcomes = [...]string{"ok", "connect_failure", "timeout", "reset", "malformed", "canceled"}
+var outcomes = [...]string{"ok", "connect_failure", "timeout", "reset", "malformed", "canceled", "fault"}
 
 // String returns the label value.
 func (o Outcome) String() string { return outcomes[o] }

@@ -29,7 +29,9 @@ func onIngress(name string, lines ...string) string {
 }
 
 // abort is a toxic that answers with a status.
-func abort(status int) string { return fmt.Sprintf("toxics: [{type: Abort, abort: {status: %d}}]", status) }
+func abort(status int) string {
+	return fmt.Sprintf("toxics: [{type: Abort, abort: {status: %d}}]", status)
+}
 
 // shopBed serves the Ingress shop for shop.example.com with one backend, and these experiments.
 func shopBed(t *testing.T, experiments string, options ...testbed.Option) (*testbed.Bed, *testbed.Backend) {
