@@ -99,6 +99,7 @@ manifests: ## Rewrite the custom resource definitions in config/crd.
 .PHONY: golden
 golden: ## Rewrite the expected outputs of golden tests; read the difference before you commit it.
 	$(GO) test ./controllers/translate -run Golden -update
+	$(GO) test ./proxy/chaos/report -update
 
 .PHONY: clean
 clean: ## Remove what was built in the tree.

@@ -28,7 +28,7 @@ func writeExperiment(w io.Writer, x *proxy.Experiment) {
 	}
 	line("\n  window %s\n", windowText(&x.Window))
 	for _, t := range x.Targets {
-		line("  target %s\n", proxy.ListenerID{Object: t.Object, Section: t.Section})
+		line("  target %s\n", proxy.ListenerID(t))
 	}
 	for i := range x.Matches {
 		line("  match %s\n", matchText(&x.Matches[i]))

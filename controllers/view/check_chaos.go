@@ -172,7 +172,7 @@ func checkGuard(g *v1alpha1.Guard, f fault) {
 	if g.MaxErrorPercent == nil && g.MaxLatency == nil {
 		f("spec.guard", "give a bound: maxErrorPercent or maxLatency")
 	}
-	within("spec.guard.window", g.Window, 100*time.Millisecond, 10*time.Minute, "must be from 100ms to 10m", f)
+	within("spec.guard.window", g.Window, bounds{100 * time.Millisecond, 10 * time.Minute, "must be from 100ms to 10m"}, f)
 	if g.MaxLatency != nil {
 		positive("spec.guard.maxLatency", *g.MaxLatency, f)
 	}
@@ -180,22 +180,28 @@ func checkGuard(g *v1alpha1.Guard, f fault) {
 
 // positive reports a duration that is not above 0.
 func positive(field string, d v1alpha1.Duration, f fault) {
-	within(field, d, 1, 1<<63-1, "must be more than 0", f)
+	within(field, d, bounds{1, 1<<63 - 1, "must be more than 0"}, f)
 }
 
 // atMost reports a duration above a bound, which message says.
 func atMost(field string, d v1alpha1.Duration, most time.Duration, message string, f fault) {
-	within(field, d, 0, most, message, f)
+	within(field, d, bounds{0, most, message}, f)
 }
 
-// within reports a duration that is not within two bounds. An empty one has not been given.
-func within(field string, d v1alpha1.Duration, least, most time.Duration, message string, f fault) {
+// bounds of a duration, and what is said of one that lies outside.
+type bounds struct {
+	least, most time.Duration
+	message     string
+}
+
+// within reports a duration that is not within its bounds. An empty one has not been given.
+func within(field string, d v1alpha1.Duration, b bounds, f fault) {
 	if d == "" {
 		return
 	}
 	if parsed, err := time.ParseDuration(string(d)); err != nil {
 		f(field, err.Error())
-	} else if parsed < least || parsed > most {
-		f(field, message)
+	} else if parsed < b.least || parsed > b.most {
+		f(field, b.message)
 	}
 }

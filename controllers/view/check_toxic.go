@@ -140,8 +140,8 @@ func checkStall(field string, s *v1alpha1.Stall, f fault) {
 
 func checkPacketLoss(field string, l *v1alpha1.PacketLoss, f fault) {
 	checkLoss(field, &l.Loss, f)
-	within(field+".rtt", l.RTT, 1, time.Minute, "must be more than 0, up to 1m", f)
-	within(field+".rtoMin", l.RTOMin, time.Millisecond, time.Minute, "must be from 1ms to 1m", f)
+	within(field+".rtt", l.RTT, bounds{1, time.Minute, "must be more than 0, up to 1m"}, f)
+	within(field+".rtoMin", l.RTOMin, bounds{time.Millisecond, time.Minute, "must be from 1ms to 1m"}, f)
 }
 
 func checkLoss(field string, l *v1alpha1.Loss, f fault) {

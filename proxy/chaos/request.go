@@ -18,7 +18,6 @@ type Request struct {
 	flights   []flight   // one for each interest, for Guards that bound the latency
 	admission admission
 	touched   bool
-	pending   []decision    // that want toxics in a Slot
 	conns     []*Connection // whose Slots are in use
 }
 

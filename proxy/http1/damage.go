@@ -27,7 +27,7 @@ func (c *serverConn) damage(d *proxy.Damage, how delivery) *proxy.Error {
 
 // damagedByEndpoint is the failure that the gateway sees when an endpoint does what a fault says.
 func damagedByEndpoint(d *proxy.Damage) *proxy.Error {
-	var err error = errTruncated
+	err := error(errTruncated)
 	switch {
 	case d.Kind == proxy.Malformed:
 		err = errChunk

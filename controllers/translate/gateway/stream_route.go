@@ -43,26 +43,29 @@ func udpSource(r *gatewayv1.UDPRoute) streamSource {
 }
 
 func (s *State) tcpChanges(b *building, prev *State) change.Map[streamRoute] {
-	return streamChanges(s, b, b.view.TCPRoutes, prev.tcp.routes, b.changed.TCPRoutes, tcpSource)
+	kind := streamKind(s, b, tcpSource)
+	kind.Sources, kind.Known = b.view.TCPRoutes, prev.tcp.routes
+	return streamChanges(b, kind, b.changed.TCPRoutes)
 }
 
 func (s *State) udpChanges(b *building, prev *State) change.Map[streamRoute] {
-	return streamChanges(s, b, b.view.UDPRoutes, prev.udp.routes, b.changed.UDPRoutes, udpSource)
+	kind := streamKind(s, b, udpSource)
+	kind.Sources, kind.Known = b.view.UDPRoutes, prev.udp.routes
+	return streamChanges(b, kind, b.changed.UDPRoutes)
 }
 
-// streamChanges translates the routes of one kind that are not what they were. of reads an object of the kind.
-func streamChanges[S any](
-	s *State, b *building, sources map[types.NamespacedName]*S, known map[types.NamespacedName]*streamRoute,
-	changed map[types.NamespacedName]bool, of func(*S) streamSource,
-) change.Map[streamRoute] {
-	kind := change.Kind[S, streamRoute]{
-		Sources:   sources,
-		Known:     known,
+// streamKind says how the routes of one kind are translated. of reads an object of the kind.
+func streamKind[S any](s *State, b *building, of func(*S) streamSource) change.Kind[S, streamRoute] {
+	return change.Kind[S, streamRoute]{
 		Ours:      func(object *S) bool { return s.concerns(of(object).source) },
 		Fresh:     func(r *streamRoute, object *S) bool { return r.fresh(s, b, of(object).source) },
 		Translate: func(object *S) *streamRoute { return s.translateStream(b, of(object)) },
 		DependsOn: (*streamRoute).dependsOn,
 	}
+}
+
+// streamChanges translates the routes of one kind that are not what they were.
+func streamChanges[S any](b *building, kind change.Kind[S, streamRoute], changed map[types.NamespacedName]bool) change.Map[streamRoute] {
 	if b.everywhere {
 		return kind.Everywhere()
 	}
