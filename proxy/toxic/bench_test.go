@@ -103,3 +103,52 @@ func BenchmarkBulk(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkChange is how long it takes until a change of toxics shows at the peer.
+func BenchmarkChange(b *testing.B) {
+	hold := act("t", proxy.Downstreamward, Timeout{})
+	r := newRig(b, Options{}, hold)
+	p := make([]byte, 1)
+	for b.Loop() {
+		r.slot.Set(hold)
+		if _, err := r.endpoint.Write(p); err != nil {
+			b.Fatal(err)
+		}
+		r.slot.Set()
+		if _, err := io.ReadFull(r.client, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSetOnManyLinks is a change of the toxics of many idle connections by one goroutine, as by a call of an API, and a byte on
+// each afterwards; call-ns/link is the change alone.
+func BenchmarkSetOnManyLinks(b *testing.B) {
+	const links = 4000 // four descriptors each
+	var rigs []*rig
+	for range links {
+		rigs = append(rigs, newRig(b, Options{}))
+	}
+	lists := [2][]Active{{act("d", proxy.Downstreamward, Noop{}), act("u", proxy.Upstreamward, Noop{})}, nil}
+	var calls time.Duration
+	p := make([]byte, 1)
+	n := 0
+	for b.Loop() {
+		began := time.Now()
+		for _, r := range rigs {
+			r.slot.Set(lists[n%2]...)
+		}
+		n++
+		calls += time.Since(began)
+		for _, r := range rigs { // they follow one after the other, more or less
+			_ = r.client.SetReadDeadline(time.Now().Add(patience))
+			if _, err := r.endpoint.Write(p); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(r.client, p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(calls)/float64(n*links), "call-ns/link")
+}

@@ -137,6 +137,7 @@ func TestConnKeepsBytesUnderChange(t *testing.T) {
 
 // TestLinkOverTLS: a connection whose writes may not be interrupted.
 func TestLinkOverTLS(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS()
 	certificate := server.TLS.Certificates[0]
@@ -153,21 +154,18 @@ func TestLinkOverTLS(t *testing.T) {
 		}
 		result <- Link(nc, far, slot, Options{})
 	}()
-	data := pattern(16 << 20)
+	data := pattern(8 << 20)
 	go func() {
 		endpoint.Write(data)
 		endpoint.CloseWrite()
 	}()
 	write(t, client, []byte("go"))
 	read(t, endpoint, 2)
-	go func() {
-		for range 20 { // interrupts the writes, many of which wait
-			slot.Set(act("n", proxy.Downstreamward, Noop{}))
-			time.Sleep(time.Millisecond)
-			slot.Set()
-		}
-	}()
-	time.Sleep(50 * time.Millisecond)
+	for range 20 { // interrupts the writes, many of which wait: nobody reads
+		slot.Set(act("n", proxy.Downstreamward, Noop{}))
+		time.Sleep(time.Millisecond)
+		slot.Set()
+	}
 	if got, err := readEnd(client); !bytes.Equal(got, data) || err != nil {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
@@ -180,6 +178,7 @@ func TestLinkOverTLS(t *testing.T) {
 
 // TestLinkOverTLSEndsInTime: a toxic acts although a write waits that may not be interrupted.
 func TestLinkOverTLSEndsInTime(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS()
 	certificate := server.TLS.Certificates[0]
@@ -203,7 +202,7 @@ func TestLinkOverTLSEndsInTime(t *testing.T) {
 		if got.Cause != ByToxic {
 			t.Errorf("%+v", got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the link does not end")
 	}
 }

@@ -93,6 +93,7 @@ func TestDatagramsHaveABound(t *testing.T) {
 }
 
 func TestAnyDatagramsUnderAnyChange(t *testing.T) {
+	t.Parallel()
 	toxics := []func(r *rand.Rand) proxy.Toxic{
 		func(r *rand.Rand) proxy.Toxic { return Latency{Latency: anyValue(r, 500), Jitter: anyValue(r, 300)} },
 		func(r *rand.Rand) proxy.Toxic { return Drop{Loss{Rate: fixed(r.Float64())}} },

@@ -2,9 +2,11 @@ package toxic
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -22,7 +24,7 @@ func quickly(t *testing.T, what string, f func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(15 * time.Second):
 		t.Fatalf("%s does not return", what)
 	}
 }
@@ -42,6 +44,7 @@ func fillUp(c net.Conn) (written int) {
 }
 
 func TestRemovalBesideAClientThatNeverReads(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, Options{Buffer: 1 << 20}, act("l", proxy.Downstreamward, Latency{Latency: fixed(10)}))
 	written := fillUp(r.endpoint)
 	quickly(t, "Set", func() {
@@ -55,6 +58,7 @@ func TestRemovalBesideAClientThatNeverReads(t *testing.T) {
 }
 
 func TestTimeoutAndResetOnABlockedWriter(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		toxic proxy.Toxic
 		reset bool
@@ -202,27 +206,29 @@ func TestLimitedReplySurvivesUnreadRequest(t *testing.T) {
 	r := newRig(t, Options{}, act("l", proxy.Downstreamward, LimitData{Bytes: fixed(300000)}), act("t", proxy.Upstreamward, Bandwidth{Rate: fixed(1000)}))
 	write(t, r.client, make([]byte, 200000))
 	go r.endpoint.Write(pattern(400000))
-	time.Sleep(50 * time.Millisecond) // lets the end come first; the test holds without
+	eventually(t, "the toxic ends the connection", func() bool { return r.link.state.Load() != carrying })
 	if got, err := readEnd(r.client); !bytes.Equal(got, pattern(300000)) || err != nil {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
 }
 
-func TestChangeActsWithinMilliseconds(t *testing.T) {
-	r := newRig(t, Options{}, act("t", proxy.Downstreamward, Timeout{}))
-	best := time.Hour
-	for range 10 {
-		write(t, r.endpoint, []byte("x"))
-		time.Sleep(2 * time.Millisecond)
-		began := time.Now()
-		r.slot.Set()
-		read(t, r.client, 1)
-		best = min(best, time.Since(began))
-		r.slot.Set(act("t", proxy.Downstreamward, Timeout{}))
-	}
-	if best > 10*time.Millisecond {
-		t.Errorf("removal took %v at best", best)
-	}
+// TestChangeActsAtOnce: no time passes between a change and its effect but what the machine takes, which BenchmarkChange measures.
+func TestChangeActsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := down("t", Timeout{})
+		b := newBench(Options{}, hold)
+		for range 10 {
+			write(t, b.endpoint, []byte("x"))
+			time.Sleep(time.Second)
+			began := b.elapsed()
+			b.slot.Set()
+			if _, err := io.ReadFull(b.client, make([]byte, 1)); err != nil || b.elapsed() != began {
+				t.Errorf("%v after %v", err, b.elapsed()-began)
+			}
+			b.slot.Set(hold)
+		}
+		b.close()
+	})
 }
 
 func TestPanicIsContained(t *testing.T) {
@@ -248,9 +254,21 @@ func (bomb) New(Site) Shaper {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	r := newRig(t, Options{Idle: 50 * time.Millisecond}, act("l", proxy.Downstreamward, Latency{Latency: fixed(200)}))
-	write(t, r.endpoint, []byte("late"))
-	read(t, r.client, 4) // what is on its way is waited for
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(Options{Idle: 50 * time.Millisecond}, act("l", proxy.Downstreamward, Latency{Latency: fixed(200)}))
+		write(t, b.endpoint, []byte("late"))
+		got, err := io.ReadAll(b.client) // what is on its way is waited for
+		if string(got) != "late" || err != nil || b.elapsed() != 250*time.Millisecond {
+			t.Errorf("%q, %v after %v", got, err, b.elapsed())
+		}
+		if r := b.close(); r.Cause != ByIdle {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestIdleTimeoutOfSockets(t *testing.T) {
+	r := newRig(t, Options{Idle: 10 * time.Millisecond})
 	if got, err := readEnd(r.client); len(got) > 0 || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -260,6 +278,7 @@ func TestIdleTimeout(t *testing.T) {
 }
 
 func TestEndpointGoneWhileClientSends(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, Options{})
 	fillUp(r.client) // the link waits to write; a later write of the client's would take the error from its read
 	_ = r.endpoint.SetLinger(0)

@@ -18,8 +18,12 @@ import (
 type rig struct {
 	client, endpoint *net.TCPConn // the peers' ends
 	slot             *Slot
+	link             *link
 	result           chan Result
 }
+
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
 
 // tcpPair returns the two ends of a connection over the loopback.
 func tcpPair(t testing.TB) (a, b *net.TCPConn) {
@@ -46,7 +50,8 @@ func newRig(t testing.TB, o Options, as ...Active) *rig {
 	var near, far *net.TCPConn
 	r.client, near = tcpPair(t)
 	far, r.endpoint = tcpPair(t)
-	go func() { r.result <- Link(near, far, r.slot, o) }()
+	r.link = newLink(r.slot, o) // as Link does
+	go func() { r.result <- r.link.run(near, far) }()
 	t.Cleanup(func() {
 		r.slot.Set() // or ends are held back, too
 		r.client.Close()
@@ -55,7 +60,7 @@ func newRig(t testing.TB, o Options, as ...Active) *rig {
 		far.Close()
 		select {
 		case <-r.result:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("the link does not end")
 		}
 	})
@@ -69,7 +74,7 @@ func (r *rig) wait(t testing.TB) Result {
 	case result := <-r.result:
 		r.result <- result
 		return result
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the link does not end")
 	}
 	return Result{}
@@ -89,7 +94,7 @@ func fixed(n float64) shape.Value { return shape.Const(n) }
 func read(t testing.TB, c net.Conn, n int) []byte {
 	t.Helper()
 	p := make([]byte, n)
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(c, p); err != nil {
 		t.Fatalf("read: %v", err)
 	}
@@ -98,7 +103,7 @@ func read(t testing.TB, c net.Conn, n int) []byte {
 
 // readEnd reads until the connection ends.
 func readEnd(c net.Conn) ([]byte, error) {
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	return io.ReadAll(c)
 }
 
@@ -137,7 +142,8 @@ func TestLinkCarriesBothWays(t *testing.T) {
 }
 
 func TestLinkCarriesMuch(t *testing.T) {
-	data := make([]byte, 32<<20)
+	t.Parallel()
+	data := make([]byte, 8<<20)
 	for i := range data {
 		data[i] = byte(i * 7 / 3)
 	}
@@ -153,9 +159,7 @@ func TestLinkCarriesMuch(t *testing.T) {
 				r.endpoint.Write(data)
 				r.endpoint.CloseWrite()
 			}()
-			began := time.Now()
 			got, err := readEnd(r.client)
-			t.Logf("%.0f MB/s", float64(len(got))/time.Since(began).Seconds()/1e6)
 			if err != nil || !bytes.Equal(got, data) {
 				t.Fatalf("got %d bytes, %v", len(got), err)
 			}
@@ -171,8 +175,6 @@ func TestLatencyOnLoopback(t *testing.T) {
 		read(t, r.client, 1)
 		if d := time.Since(began); d < 50*time.Millisecond {
 			t.Errorf("took %v", d)
-		} else {
-			t.Log(d)
 		}
 	}
 }

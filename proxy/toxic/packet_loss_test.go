@@ -170,6 +170,7 @@ func bulk(s Shaper, chunk int, length time.Duration) float64 {
 
 // The reference's formula is within 11 % of what was measured; between it and what the kernel does at 3 % lie the timeouts.
 func TestGoodputFollowsMathis(t *testing.T) {
+	t.Parallel()
 	for _, congestion := range []Congestion{Reno, Cubic} {
 		for _, rtt := range []float64{20, 80} {
 			for _, p := range []float64{0.005, 0.01, 0.03} {

@@ -151,6 +151,8 @@ func (p *passer) fillPipe(fd uintptr) bool {
 // empty delivers what is in the pipe.
 func (p *passer) empty() {
 	d := p.d
+	d.isStuck.Store(true) // perhaps
+	defer d.isStuck.Store(false)
 	for p.held > 0 && p.failed == nil {
 		d.dst.arm(d.link.deadline(Never))
 		if d.isStale() {

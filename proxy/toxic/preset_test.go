@@ -63,6 +63,7 @@ func preset(t *testing.T, p Preset, use func(client, endpoint net.Conn)) {
 }
 
 func TestPresetsHaveTheirRoundTripAndRate(t *testing.T) {
+	t.Parallel()
 	for _, p := range Presets() {
 		t.Run(p.Name, func(t *testing.T) {
 			preset(t, p, func(client, endpoint net.Conn) {

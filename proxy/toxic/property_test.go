@@ -134,6 +134,7 @@ func change(r *rand.Rand, as []Active, gentle bool) []Active {
 // TestAnyChainUnderAnyChange: what comes out is a prefix of what goes in, in both directions; it is all of it unless a toxic or a
 // reset has ended the connection; and nothing is left running.
 func TestAnyChainUnderAnyChange(t *testing.T) {
+	t.Parallel()
 	runs := 400
 	if testing.Short() {
 		runs = 100

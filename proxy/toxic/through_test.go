@@ -26,6 +26,7 @@ func in(d proxy.Direction, x proxy.Toxic) Active {
 
 // What is lost on the way arrives all the same, also when the toxic is changed and taken out in between.
 func TestLossThroughTheEngineLosesNothing(t *testing.T) {
+	t.Parallel()
 	for name, p := range map[string]PacketLoss{
 		"cubic":              {Loss: lossy(0.1), RTT: 20},
 		"bursts":             {Loss: Loss{Rate: shape.Const(0.1), Burst: 4}, RTT: 20, Congestion: Reno},
