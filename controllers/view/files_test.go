@@ -97,7 +97,7 @@ func TestFromFiles(t *testing.T) {
 		},
 		"wrong types": {
 			files:    map[string]string{"a.yaml": strings.Replace(service, "80", "eighty", 1)},
-			problems: []string{"a.yaml:1: document 1: Service web: json: cannot unmarshal string into Go struct field ServicePort.spec.ports.port of type int32"},
+			problems: []string{"a.yaml:1: document 1: Service default/web: json: cannot unmarshal string into Go struct field ServicePort.spec.ports.port of type int32"},
 		},
 		"not an object": {
 			files:    map[string]string{"a.yaml": "just text\n"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,6 +132,10 @@ func (p *parsing) object(data []byte, kind string) {
 	if !known {
 		p.unknown(h)
 		return
+	}
+	if k.namespaced && h.Metadata.Namespace == "" {
+		h.Metadata.Namespace = metav1.NamespaceDefault
+		p.at.Object = h.describe()
 	}
 	p.decode(data, k)
 }

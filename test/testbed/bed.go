@@ -107,6 +107,7 @@ func Unapplied(t testing.TB, options ...Option) *Bed {
 		AccessLog:   b.accessLog,
 		Log:         slog.New(slog.DiscardHandler),
 	}
+	config.Stream.DrainQuiet = 10 * time.Millisecond // sessions of UDP have no end
 	for _, o := range options {
 		o(b, &config)
 	}
@@ -230,7 +231,7 @@ func (b *Bed) LogLine(part string) string {
 }
 
 // patience bounds the wait for what must happen soon. Only a failing test waits that long.
-const patience = 4 * time.Second
+const patience = 20 * time.Second
 
 // Eventually waits until ok returns true; what says what it waits for.
 func (b *Bed) Eventually(what string, ok func() bool) {

@@ -195,6 +195,18 @@ func (c *Client) Receive(text string) {
 	}
 }
 
+// Gets reports whether text comes, in place of the end.
+func (c *Client) Gets(text string) bool {
+	c.t.Helper()
+	buf := make([]byte, len(text))
+	n, err := io.ReadFull(c, buf)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		c.t.Fatalf("neither %q nor an end, but %q", text, buf[:n])
+	}
+	return err == nil && string(buf) == text
+}
+
 // Took sends text, waits for it to come back and returns how long that was.
 func (c *Client) Took(text string) time.Duration {
 	c.t.Helper()
@@ -202,16 +214,6 @@ func (c *Client) Took(text string) time.Duration {
 	c.Send(text)
 	c.Receive(text)
 	return time.Since(began)
-}
-
-// Silent reports whether nothing is read for d, neither bytes nor an end. It is no proof of absence: only for what may well come.
-func (c *Client) Silent(d time.Duration) bool {
-	c.t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(d))
-	n, err := c.Read(make([]byte, 1))
-	_ = c.SetReadDeadline(time.Now().Add(exchangeTimeout))
-	var timeout net.Error
-	return n == 0 && errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // Rest reads to the end and returns what came, and whether the end was a reset.
