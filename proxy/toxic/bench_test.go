@@ -3,6 +3,7 @@ package toxic
 import (
 	"io"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -151,4 +152,35 @@ func BenchmarkSetOnManyLinks(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(calls)/float64(n*links), "call-ns/link")
+}
+
+// BenchmarkIdleLink is the memory of a connection that waits, with the test's own ends of it, per link.
+func BenchmarkIdleLink(b *testing.B) {
+	const links = 1000
+	for name, as := range map[string][]Active{
+		"nothing": nil,
+		"latency": {act("d", proxy.Downstreamward, Latency{Latency: fixed(1)}), act("u", proxy.Upstreamward, Latency{Latency: fixed(1)})},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				var before, after runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for range links {
+					r := newRig(b, Options{}, as...)
+					for _, way := range [][2]net.Conn{{r.client, r.endpoint}, {r.endpoint, r.client}} { // it has been used
+						if _, err := way[0].Write(make([]byte, 1000)); err != nil {
+							b.Fatal(err)
+						}
+						read(b, way[1], 1000)
+					}
+				}
+				runtime.GC()
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/links, "heap-B/link")
+				b.ReportMetric(float64(after.StackInuse-before.StackInuse)/links, "stack-B/link")
+			}
+		})
+	}
 }

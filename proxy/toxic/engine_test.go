@@ -51,7 +51,7 @@ func moments(xs []float64) (mean, deviation, correlation float64) {
 }
 
 func TestLatencyHasItsDistribution(t *testing.T) {
-	const n, mean, jitter = 4000, 500, 60
+	const n, mean, jitter = 2000, 500, 60
 	for name, c := range map[string]struct {
 		d                            Distribution
 		mean, deviation, correlation float64
@@ -109,16 +109,17 @@ func TestLatencyOverTime(t *testing.T) {
 
 // TestBufferIsNoCeiling: with room for a second's worth, a second of latency delays a stream, and nothing else.
 func TestBufferIsNoCeiling(t *testing.T) {
-	const rate, size = 50 << 20, 100 << 20 // bytes a second, bytes
+	const rate = 40 << 20 // bytes a second
 	for _, c := range []struct {
 		buffer int
+		size   int64
 		want   time.Duration
-	}{{64 << 20, 3 * time.Second}, {10 << 20, 10 * time.Second}} { // the latter for comparison: ten times a second
+	}{{64 << 20, 60 << 20, 2500 * time.Millisecond}, {2 << 20, 10 << 20, 6 * time.Second}} { // the latter, for comparison, has too little room
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(Options{Buffer: c.buffer}, down("l", Latency{Latency: fixed(1000)}))
-			b.send(make([]byte, size), rate/1000, time.Millisecond)
+			b.send(make([]byte, c.size), rate/1000, time.Millisecond)
 			n, err := io.Copy(io.Discard, b.client)
-			if d := b.elapsed() - c.want; n != size || err != nil || max(d, -d) > c.want/8 {
+			if d := b.elapsed() - c.want; n != c.size || err != nil || max(d, -d) > c.want/8 {
 				t.Errorf("buffer of %d MiB: %d bytes after %v, %v; want %v", c.buffer>>20, n, b.elapsed(), err, c.want)
 			}
 			b.close()
