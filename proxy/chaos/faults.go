@@ -115,6 +115,36 @@ func (p *passing) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Arrive waits for as long as toxics at Client hold the request's head up on its way to the gateway. It has come before anybody could
+// know that it is to be late; what follows it on the connection is slowed down there. It returns early for what has ended meanwhile,
+// and an error if waiting has.
+func (f *Faults) Arrive(x *proxy.Exchange) (err *proxy.Error) {
+	if f == nil {
+		return nil
+	}
+	for i := range f.toxics {
+		d := &f.toxics[i]
+		d.each(func(t *armed) {
+			if err != nil || t.fault != nil || t.Direction != proxy.Upstreamward || !t.inForce() {
+				return
+			}
+			if late := (toxic.Active{Entry: t.Entry, Ordinal: d.ordinal}).Late(headSize(&x.Request)); late > 0 {
+				err = http1.PauseUntil(f.w, late, t.gone)
+			}
+		})
+	}
+	return err
+}
+
+// headSize is about how many bytes the head of a request takes.
+func headSize(r *proxy.Request) int {
+	n := len(r.Method) + len(r.Path) + len(r.Host) + len(" HTTP/1.1\r\nHost: \r\n\r\n")
+	for i := range r.Header.Fields {
+		n += len(r.Header.Fields[i].Name) + len(r.Header.Fields[i].Value) + len(": \r\n")
+	}
+	return n
+}
+
 // HasToxics reports whether toxics are to act on the connection to the client, or to the Endpoint: then Attach is to be called.
 func (f *Faults) HasToxics() bool { return f != nil && len(f.toxics) > 0 }
 

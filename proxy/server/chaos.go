@@ -45,7 +45,11 @@ func (a *attempt) injectClient(f *chaos.Faults) {
 	if f.HasToxics() {
 		attachClient(a.w, f)
 	}
-	reply, end, err := f.Begin(a.x)
+	var reply *fault.Reply
+	end, err := fault.None, f.Arrive(a.x)
+	if err == nil {
+		reply, end, err = f.Begin(a.x)
+	}
 	switch {
 	case err != nil:
 		a.s.fail(a.x, a.w, a.r, err)

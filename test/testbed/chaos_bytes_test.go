@@ -28,10 +28,8 @@ func TestLatencyOnHTTP(t *testing.T) {
 					}
 					began := time.Now()
 					client.want(path, 200, length)
-					late := time.Since(began) >= held
-					// At Client the request has arrived before anybody can know that it is to be late: only what follows it is.
-					if want := !(at == "at: Client" && direction == "Upstream"); late != want && want {
-						t.Errorf("%s: took %v", path, time.Since(began))
+					if took := time.Since(began); took < held {
+						t.Errorf("%s: took %v", path, took)
 					}
 				}
 				tb.Delete("chaos.yaml")

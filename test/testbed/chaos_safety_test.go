@@ -250,34 +250,46 @@ func TestKillSwitches(t *testing.T) {
 
 // What is waiting for a fault is let go by every way in which a fault ends.
 func TestWhatWaitsIsLetGo(t *testing.T) {
-	const delay = "toxics: [{type: Delay, delay: {latency: 1h}}]"
-	for name, end := range map[string]func(*testbed.Bed){
-		"switch by the operator": func(tb *testbed.Bed) { tb.Chaos.SetEnabled(false) },
-		"switch by ConfigMap":    func(tb *testbed.Bed) { tb.Write("switch.yaml", killSwitch("off")) },
-		"deleted":                func(tb *testbed.Bed) { tb.Delete("chaos.yaml") },
-		"suspended":              func(tb *testbed.Bed) { tb.Write("chaos.yaml", onIngress("x", delay, "suspend: true")) },
-		"dry run":                func(tb *testbed.Bed) { tb.Write("chaos.yaml", onIngress("x", delay, "dryRun: true")) },
-		"target changed":         func(tb *testbed.Bed) { tb.Write("chaos.yaml", onIngress("x", delay, "match: [{method: PUT}]")) },
+	for name, end := range map[string]func(tb *testbed.Bed, toxics string){
+		"switch by the operator": func(tb *testbed.Bed, _ string) { tb.Chaos.SetEnabled(false) },
+		"switch by ConfigMap":    func(tb *testbed.Bed, _ string) { tb.Write("switch.yaml", killSwitch("off")) },
+		"deleted":                func(tb *testbed.Bed, _ string) { tb.Delete("chaos.yaml") },
+		"suspended":              func(tb *testbed.Bed, toxics string) { tb.Write("chaos.yaml", onIngress("x", toxics, "suspend: true")) },
+		"dry run":                func(tb *testbed.Bed, toxics string) { tb.Write("chaos.yaml", onIngress("x", toxics, "dryRun: true")) },
+		"match changed": func(tb *testbed.Bed, toxics string) {
+			tb.Write("chaos.yaml", onIngress("x", toxics, "match: [{method: PUT}]"))
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			for _, at := range []string{"at: Client", "at: Backend"} {
-				tb, _ := shopBed(t, onIngress("x", delay, at))
-				done := make(chan int, 1)
-				go func() { // Do may be called by any goroutine
-					res, err := tb.Do(testbed.Request{Host: "shop.example.com", Path: "/"})
-					if err != nil {
-						t.Error(err)
-						res = &testbed.Response{}
-					}
-					done <- res.Status
-				}()
-				tb.Eventually("the request is held", func() bool { return state(t, tb, "x").Injected == 1 })
-				end(tb)
-				if got := <-done; got != 200 {
-					t.Errorf("%s: got %d", at, got)
+		for _, at := range []string{"at: Client", "at: Backend"} {
+			for _, toxic := range []string{
+				"{type: Delay, delay: {latency: 1h}}",
+				"{type: Latency, direction: Upstream, latency: {latency: 1h}}",
+				"{type: Latency, direction: Downstream, latency: {latency: 1h}}",
+			} {
+				if name == "match changed" && !strings.Contains(toxic, "Delay") {
+					continue // what has been decided for a connection stays
 				}
+				t.Run(name+at+toxic, func(t *testing.T) { letGo(t, "toxics: ["+toxic+"]", at, end) })
 			}
-		})
+		}
+	}
+}
+
+func letGo(t *testing.T, toxics, at string, end func(*testbed.Bed, string)) {
+	tb, _ := shopBed(t, onIngress("x", toxics, at))
+	done := make(chan int, 1)
+	go func() { // Do may be called by any goroutine
+		res, err := tb.Do(testbed.Request{Host: "shop.example.com", Path: "/"})
+		if err != nil {
+			t.Error(err)
+			res = &testbed.Response{}
+		}
+		done <- res.Status
+	}()
+	tb.Eventually("the request is held", func() bool { return state(t, tb, "x").Injected == 1 })
+	end(tb, toxics)
+	if got := <-done; got != 200 {
+		t.Errorf("got %d", got)
 	}
 }
 
