@@ -175,9 +175,10 @@ func TestGoodputFollowsMathis(t *testing.T) {
 		for _, rtt := range []float64{20, 80} {
 			for _, p := range []float64{0.005, 0.01, 0.03} {
 				want := 1448 * 8 / rtt / 1000 * 1.22 / math.Sqrt(p)
+				long := time.Duration(300 * 1448 * 8 / p / want * float64(time.Microsecond)) // 300 losses
 				for _, steady := range []bool{false, true} {
 					toxic := PacketLoss{Loss: lossy(p), RTT: rtt, Congestion: congestion, Steady: steady}
-					got := bulk(toxic.New(site(1)), 32<<10, 200*time.Second)
+					got := bulk(toxic.New(site(1)), 32<<10, long)
 					if r := got / want; r < 0.8 || r > 1.25 || steady && math.Abs(r-1) > 0.03 {
 						t.Errorf("%s rtt %v ms loss %v steady %v: %.2f Mbit/s, by Mathis %.2f", congestion, rtt, p, steady, got, want)
 					}
