@@ -152,7 +152,7 @@ func (f *Faults) HasToxics() bool { return f != nil && len(f.toxics) > 0 }
 // has ended.
 func (f *Faults) Attach(slot *toxic.Slot) {
 	e := f.request.engine
-	f.conn = &Connection{engine: e, fixed: true, admission: admitted, decisions: f.toxics, place: f.place, Slot: slot}
+	f.conn = &Connection{engine: e, fixed: true, admission: admitted, decisions: slices.Clone(f.toxics), place: f.place, Slot: slot}
 	e.conns.open(f.conn)
 	f.request.conns = append(f.request.conns, f.conn)
 }
