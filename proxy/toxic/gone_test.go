@@ -175,7 +175,7 @@ func TestEndBehindAFullBufferIsNoticed(t *testing.T) {
 // A peer that has ended what it sends, and reads slowly what it gets, is not gone; nor is the processor kept busy by waiting for it.
 func TestEndedPeersThatReadSlowlyLoseNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(Options{})
+		b := newBench(Options{}, down("l", Latency{Latency: fixed(10)})) // which takes everything in, the end as well
 		sent := pattern(1 << 20)
 		b.send(sent, len(sent), 0)
 		_ = b.client.(*memory).CloseWrite()
