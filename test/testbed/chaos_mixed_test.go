@@ -115,7 +115,7 @@ func TestToxicsOnTunnels(t *testing.T) {
 func TestGuardOfTCP(t *testing.T) {
 	tb, db := dbBed(t, onDB("guard: {maxErrorPercent: 50, minRequests: 3}", "toxics: [{type: Down}]"))
 	for range 3 {
-		if text, _ := tb.DialTCP(tb.GatewayPort("edge", 7000)).Rest(); text != "" {
+		if text, _ := tb.Whole(tb.GatewayPort("edge", 7000)); text != "" {
 			t.Fatalf("got %q", text)
 		}
 	}

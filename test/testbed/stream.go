@@ -165,6 +165,24 @@ func (b *Bed) DialTCP(port uint16) *Client { return b.dial("tcp", port) }
 // DialUDP opens a socket for a port of the proxy. It is closed with the test.
 func (b *Bed) DialUDP(port uint16) *Client { return b.dial("udp", port) }
 
+// Whole opens a connection to a port of the proxy and reads all that comes, up to the end, which may come before the connection is
+// known to be open.
+func (b *Bed) Whole(port uint16) (text string, isReset bool) {
+	b.t.Helper()
+	nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+	if errors.Is(err, syscall.ECONNRESET) {
+		return "", true
+	}
+	if err != nil {
+		b.t.Fatalf("dial: %v", err)
+	}
+	defer func() { _ = nc.Close() }() // it has ended
+	if err := nc.SetDeadline(time.Now().Add(exchangeTimeout)); err != nil {
+		b.t.Fatal(err)
+	}
+	return (&Client{nc, b.t}).Rest()
+}
+
 func (b *Bed) dial(network string, port uint16) *Client {
 	b.t.Helper()
 	nc, err := net.Dial(network, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
