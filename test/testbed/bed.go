@@ -90,6 +90,7 @@ func Unapplied(t testing.TB, options ...Option) *Bed {
 		faults:      chaos.Config{Log: slog.New(slog.DiscardHandler)},
 		lines:       &lines{},
 	}
+	b.placement.ingress = b.IngressPort
 	b.folder = view.NewFolder(b.Dir)
 	b.options = translate.Options{
 		Controller:      Controller,

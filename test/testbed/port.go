@@ -3,8 +3,10 @@ package testbed
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 
@@ -16,7 +18,8 @@ import (
 
 // placement gives every port of every Gateway a free port of this machine, the same number for TCP and UDP, and keeps it.
 type placement struct {
-	t testing.TB
+	t       testing.TB
+	ingress uint16 // is taken, though nobody may listen on it yet
 
 	mu    sync.Mutex // guards ports
 	ports map[string]uint16
@@ -29,8 +32,11 @@ func (p *placement) Port(g types.NamespacedName, port int32, _ corev1.Protocol) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := fmt.Sprintf("%s:%d", g, port)
-	if p.ports[key] == 0 {
-		p.ports[key] = freePort(p.t)
+	for p.ports[key] == 0 {
+		free := freePort(p.t)
+		if free != p.ingress && !slices.Contains(slices.Collect(maps.Values(p.ports)), free) {
+			p.ports[key] = free
+		}
 	}
 	return p.ports[key], true
 }
