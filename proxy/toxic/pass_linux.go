@@ -85,6 +85,7 @@ func (p *passer) run() {
 func (p *passer) passed(n int) {
 	if d := p.d; n > 0 {
 		d.written += int64(n)
+		d.passed += int64(n)
 		d.link.touch()
 		d.link.options.moved(d.which, n)
 		d.link.rest.wrote(d.which, n)
