@@ -67,14 +67,14 @@ func BenchmarkPingPong(b *testing.B) {
 					if _, err := io.ReadFull(endpoint, p); err != nil {
 						return
 					}
-					endpoint.Write(p)
+					_, _ = endpoint.Write(p)
 				}
 			}()
 			p := make([]byte, 64)
 			b.ReportAllocs()
 			began := cpu()
 			for b.Loop() {
-				client.Write(p)
+				_, _ = client.Write(p)
 				if _, err := io.ReadFull(client, p); err != nil {
 					b.Fatal(err)
 				}

@@ -88,7 +88,7 @@ func (c *Conn) link(l *link, far *memory, done chan struct{}) {
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
-	if n, err, ok := c.directly(c.below.Read, p); ok {
+	if n, ok, err := c.directly(c.below.Read, p); ok {
 		return n, err
 	}
 	return c.near.Load().Read(p)
@@ -96,7 +96,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn. Bytes that are held back count as written.
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err, ok := c.directly(c.below.Write, p)
+	n, ok, err := c.directly(c.below.Write, p)
 	if ok {
 		return n, err
 	}
@@ -106,20 +106,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 // directly uses the connection below if there is no link. If one comes into being meanwhile ok is false, and n bytes are done.
-func (c *Conn) directly(use func([]byte) (int, error), p []byte) (n int, err error, ok bool) {
+func (c *Conn) directly(use func([]byte) (int, error), p []byte) (n int, ok bool, err error) {
 	if c.near.Load() != nil {
-		return 0, nil, false
+		return 0, false, nil
 	}
 	c.direct.RLock()
 	defer c.direct.RUnlock()
 	if c.near.Load() != nil {
-		return 0, nil, false
+		return 0, false, nil
 	}
 	n, err = use(p)
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.near.Load() != nil {
-		return n, nil, false
+		return n, false, nil
 	}
-	return n, err, true
+	return n, true, err
 }
 
 // Close implements net.Conn. What has been written before is still delivered, as late as toxics make it, within a minute.
@@ -194,7 +194,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(t, fal
 func (c *Conn) setDeadline(t time.Time, reads, writes bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var nc net.Conn = c.below
+	nc := net.Conn(c.below)
 	if near := c.near.Load(); near != nil {
 		nc = near
 	}

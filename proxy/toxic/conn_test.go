@@ -47,12 +47,12 @@ func TestConnDelaysBothDirections(t *testing.T) {
 				t.Error("Write waits")
 			}
 			p := make([]byte, 5)
-			io.ReadFull(b, p)
+			_, _ = io.ReadFull(b, p)
 			if d := time.Since(began); d != 2*time.Second {
 				t.Errorf("side %v: written bytes take %v", side, d)
 			}
 			write(t, b, []byte("world"))
-			io.ReadFull(c, p)
+			_, _ = io.ReadFull(c, p)
 			if d := time.Since(began); d != 7*time.Second {
 				t.Errorf("side %v: read bytes take %v", side, d)
 			}
@@ -156,7 +156,7 @@ func TestLinkOverTLS(t *testing.T) {
 	}()
 	data := pattern(8 << 20)
 	go func() {
-		endpoint.Write(data)
+		_, _ = endpoint.Write(data)
 		endpoint.CloseWrite()
 	}()
 	write(t, client, []byte("go"))

@@ -159,7 +159,7 @@ func TestHalfCloseKeepsTheReply(t *testing.T) {
 		}
 		answer := bytes.Repeat([]byte("answer "), 100000)
 		go func() {
-			r.endpoint.Write(answer)
+			_, _ = r.endpoint.Write(answer)
 			r.endpoint.CloseWrite()
 		}()
 		if got, err := readEnd(r.client); !bytes.Equal(got, answer) || err != nil {
@@ -205,7 +205,7 @@ func TestResetPassesThrough(t *testing.T) {
 func TestLimitedReplySurvivesUnreadRequest(t *testing.T) {
 	r := newRig(t, Options{}, act("l", proxy.Downstreamward, LimitData{Bytes: fixed(300000)}), act("t", proxy.Upstreamward, Bandwidth{Rate: fixed(1000)}))
 	write(t, r.client, make([]byte, 200000))
-	go r.endpoint.Write(pattern(400000))
+	go func() { _, _ = r.endpoint.Write(pattern(400000)) }()
 	eventually(t, "the toxic ends the connection", func() bool { return r.link.state.Load() != carrying })
 	if got, err := readEnd(r.client); !bytes.Equal(got, pattern(300000)) || err != nil {
 		t.Errorf("got %d bytes, %v", len(got), err)

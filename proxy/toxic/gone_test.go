@@ -124,7 +124,7 @@ func TestClosingATLSConnectionCutsTheLink(t *testing.T) {
 	far, endpoint := tcpPair(t)
 	t.Cleanup(func() { rawClient.Close(); rawNear.Close(); far.Close(); endpoint.Close() })
 	client, near := tls.Client(rawClient, &tls.Config{InsecureSkipVerify: true}), tls.Server(rawNear, &tls.Config{Certificates: []tls.Certificate{certificate}})
-	go client.Handshake()
+	go func() { _ = client.Handshake() }()
 	if err := near.Handshake(); err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func TestLinkCarriesMuch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, Options{}, as...)
 			go func() {
-				r.endpoint.Write(data)
+				_, _ = r.endpoint.Write(data)
 				r.endpoint.CloseWrite()
 			}()
 			got, err := readEnd(r.client)
