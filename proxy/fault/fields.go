@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // Fields is a list of header field lines, "Name: value" each, with a line feed between two. It is text so that faults stay
@@ -80,7 +81,7 @@ func (f Fields) validate(attribute string) error {
 		if err := validName(attribute, name); err != nil {
 			return err
 		}
-		if !isFieldValue(value) {
+		if !field.IsValue(value) {
 			return fmt.Errorf("%s: %q is no value for the field %q", attribute, value, name)
 		}
 	}
@@ -98,41 +99,10 @@ func (n Names) validate(attribute string) error {
 
 func validName(attribute, name string) error {
 	switch {
-	case !isToken(name):
+	case !field.IsName(name):
 		return fmt.Errorf("%s: %q is not a field name", attribute, name)
-	case isReserved(strings.ToLower(name)):
+	case field.IsReserved(strings.ToLower(name)):
 		return fmt.Errorf("%s: the field %q belongs to the proxy and cannot be changed", attribute, name)
 	}
 	return nil
-}
-
-// isReserved reports whether a field, in lower case, frames the message, routes it or belongs to one connection (RFC 9110
-// sections 7.6.1 and 10.1.1, RFC 9112 section 6).
-func isReserved(lower string) bool {
-	switch lower {
-	case "host", "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection",
-		"proxy-authenticate", "proxy-authorization", "upgrade", "http2-settings", "expect":
-		return true
-	}
-	return false
-}
-
-// isToken checks a field name (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isFieldValue checks a field value (RFC 9110 section 5.5).
-func isFieldValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return strings.Trim(s, " \t") == s
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // Field is a header field to set or add.
@@ -102,9 +103,9 @@ func validateHeaders(set, add []Field, remove []string) error {
 	name := func(action, name string) {
 		lower := strings.ToLower(name)
 		switch {
-		case !isToken(name):
+		case !field.IsName(name):
 			errs = append(errs, fmt.Errorf("%s: %q is not a field name", action, name))
-		case isReserved(lower):
+		case field.IsReserved(lower):
 			errs = append(errs, fmt.Errorf("%s: the field %q belongs to the proxy and cannot be changed", action, name))
 		case seen[lower]:
 			errs = append(errs, fmt.Errorf("%s: the field %q is named more than once", action, name))
@@ -113,7 +114,7 @@ func validateHeaders(set, add []Field, remove []string) error {
 	}
 	value := func(action string, f Field) {
 		name(action, f.Name)
-		if !isFieldValue(f.Value) {
+		if !field.IsValue(f.Value) {
 			errs = append(errs, fmt.Errorf("%s: the value %q of %q is not a field value", action, f.Value, f.Name))
 		}
 	}
@@ -127,36 +128,4 @@ func validateHeaders(set, add []Field, remove []string) error {
 		name("remove", n)
 	}
 	return errors.Join(errs...)
-}
-
-// isReserved reports whether a field, in lower case, frames the message, routes it or belongs to one connection
-// (RFC 9110 sections 7.6.1 and 10.1.1, RFC 9112 section 6).
-func isReserved(lower string) bool {
-	switch lower {
-	case "host", "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection",
-		"proxy-authenticate", "proxy-authorization", "upgrade", "http2-settings", "expect":
-		return true
-	}
-	return false
-}
-
-// isToken checks a field name, RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isFieldValue checks a field value, RFC 9110 section 5.5: visible characters, and between them spaces and tabs.
-func isFieldValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return strings.Trim(s, " \t") == s
 }

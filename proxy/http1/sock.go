@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
 )
 
 // sock is one connection of either side. On a TCP connection it reads with a buffer that is taken from the pool only
@@ -61,7 +63,7 @@ func (s *sock) readLazily(fd uintptr) bool {
 	if b == nil {
 		b = getBuffer()
 	}
-	n, err := readNonblock(int(fd), b.data[b.w:])
+	n, err := nonblock.Read(int(fd), b.data[b.w:])
 	if err == syscall.EAGAIN {
 		if b.r == b.w { // holds nothing: give it back while we wait
 			b.free()
@@ -134,7 +136,7 @@ func (s *sock) writeThenRead(fd uintptr) bool {
 	}
 	p := s.out
 	s.out = nil
-	n, err := writeNonblock(int(fd), p)
+	n, err := nonblock.Write(int(fd), p)
 	s.sent = n
 	if err != nil && err != syscall.EAGAIN {
 		s.err = os.NewSyscallError("write", err)
@@ -161,7 +163,7 @@ func (s *sock) write(p []byte) error {
 	return err
 }
 
-// writeAll sends all of p and returns how many bytes it has sent. Like readNonblock it does not tell the scheduler of the
+// writeAll sends all of p and returns how many bytes it has sent. Like nonblock.Write it does not tell the scheduler of the
 // system call, which cannot block.
 func (s *sock) writeAll(p []byte) (n int64, err error) {
 	if s.raw == nil {
@@ -181,7 +183,7 @@ func (s *sock) writeAll(p []byte) (n int64, err error) {
 // writePending is called by the runtime's poller: at once, and again each time the descriptor may have become writable.
 func (s *sock) writePending(fd uintptr) bool {
 	for len(s.pending) > 0 {
-		n, err := writeNonblock(int(fd), s.pending)
+		n, err := nonblock.Write(int(fd), s.pending)
 		s.pending = s.pending[n:]
 		if err == syscall.EAGAIN {
 			return false

@@ -7,33 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readNonblock reads from a non-blocking socket. It does not tell the scheduler: the call cannot block, and telling it
-// costs as much as the read of a short message.
-func readNonblock(fd int, p []byte) (int, error) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
-// writeNonblock is the counterpart of readNonblock. n is never negative.
-func writeNonblock(fd int, p []byte) (n int, err error) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
-}
-
 // peekOnce looks whether something has arrived, without taking it.
 func (s *sock) peekOnce(fd uintptr) {
 	var b [1]byte

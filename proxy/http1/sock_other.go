@@ -6,24 +6,6 @@ import (
 	"syscall"
 )
 
-func readNonblock(fd int, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(fd, p)
-		if err != syscall.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
-func writeNonblock(fd int, p []byte) (int, error) {
-	for {
-		n, err := syscall.Write(fd, p)
-		if err != syscall.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
 // peekOnce looks whether something has arrived, without taking it.
 func (s *sock) peekOnce(fd uintptr) {
 	var b [1]byte

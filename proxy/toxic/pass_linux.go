@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
 )
 
 // passer carries the bytes of one direction between two sockets while no toxic acts: messages by one read and one write each,
@@ -96,7 +98,7 @@ func (p *passer) passed(n int) {
 func (p *passer) passMessages(fd uintptr) bool {
 	d, b := p.d, newBlock(largestClass)
 	for {
-		n, err := readNonblock(int(fd), b.data)
+		n, err := nonblock.Read(int(fd), b.data)
 		if n == 0 {
 			b.free()
 			if err == syscall.EAGAIN {
@@ -201,7 +203,7 @@ func (p *passer) drainPipe(fd uintptr) bool {
 func (p *passer) handOver() {
 	for p.held > 0 {
 		b := newBlock(largestClass)
-		n, err := readNonblock(p.pipe.r, b.data[:min(p.held, len(b.data))])
+		n, err := nonblock.Read(p.pipe.r, b.data[:min(p.held, len(b.data))])
 		if err != nil || n == 0 {
 			b.free()
 			p.failed = os.NewSyscallError("read", err)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
 )
 
 // reader reads one connection, for one goroutine. From a bare socket it reads with a buffer that is taken from the pool only when
@@ -126,7 +128,7 @@ func (r *reader) readRaw(limit int, wait bool) (*block, error) {
 // readLazily is called by the runtime's poller: at once, and again each time the descriptor may have become readable.
 func (r *reader) readLazily(fd uintptr) bool {
 	b := newBlock(largestClass)
-	n, err := readNonblock(int(fd), b.data[:min(r.limit, len(b.data))])
+	n, err := nonblock.Read(int(fd), b.data[:min(r.limit, len(b.data))])
 	if n > 0 {
 		b.data, r.block = b.data[:n], b
 		return true
@@ -175,7 +177,7 @@ func (w *writer) write(p []byte, wait bool) (int, error) {
 // writeRest is called by the runtime's poller: at once, and again each time the descriptor may have become writable.
 func (w *writer) writeRest(fd uintptr) bool {
 	for len(w.rest) > 0 {
-		n, err := writeNonblock(int(fd), w.rest)
+		n, err := nonblock.Write(int(fd), w.rest)
 		w.rest = w.rest[n:]
 		if err == syscall.EAGAIN {
 			return !w.wait

@@ -3,7 +3,6 @@ package toxic
 import (
 	"net"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,25 +20,6 @@ func rawConn(nc net.Conn) syscall.RawConn {
 		}
 	}
 	return nil
-}
-
-// readNonblock reads from a non-blocking socket. It does not tell the scheduler: the call cannot block, and telling it costs as
-// much as the read of a short message. n is never negative.
-func readNonblock(fd int, p []byte) (n int, err error) { return rawCall(syscall.SYS_READ, fd, p) }
-
-// writeNonblock is the counterpart of readNonblock.
-func writeNonblock(fd int, p []byte) (n int, err error) { return rawCall(syscall.SYS_WRITE, fd, p) }
-
-func rawCall(call uintptr, fd int, p []byte) (int, error) {
-	for {
-		n, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		if errno == 0 {
-			return int(n), nil
-		}
-		if errno != syscall.EINTR {
-			return 0, errno
-		}
-	}
 }
 
 // stateOf returns what has become of the connection of raw.

@@ -10,9 +10,6 @@ import (
 // rawConn returns nil: connections are read and written in the usual way.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-func readNonblock(int, []byte) (int, error)  { return 0, syscall.ENOSYS }
-func writeNonblock(int, []byte) (int, error) { return 0, syscall.ENOSYS }
-
 func stateOf(syscall.RawConn) tcpState { return stillOpen }
 
 func stateOfFD(int) tcpState { return stillOpen }

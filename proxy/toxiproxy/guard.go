@@ -4,17 +4,16 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
 // RefuseLocal refuses the addresses by which a proxy could reach this host itself, what runs beside it in a pod, or the
 // link-local services of its network, such as a cloud's metadata. It is a Config.Refuse.
 func RefuseLocal(at netip.AddrPort) error {
 	a := at.Addr().Unmap()
-	switch {
-	case a.IsLoopback(), a.IsUnspecified():
-		return fmt.Errorf("upstream %s: loopback is not allowed", at)
-	case a.IsLinkLocalUnicast(), a.IsLinkLocalMulticast(), a.IsInterfaceLocalMulticast(), a.IsMulticast():
-		return fmt.Errorf("upstream %s: link-local and multicast addresses are not allowed", at)
+	if upstream.LeadsInward(a) {
+		return fmt.Errorf("upstream %s: loopback, link-local and multicast addresses are not allowed", at)
 	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {

@@ -37,11 +37,16 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("check address %q: %w", address, err)
 	}
-	a := ap.Addr().Unmap()
-	if a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified() {
+	if a := ap.Addr().Unmap(); LeadsInward(a) {
 		return fmt.Errorf("%w: %s", errPrivate, a)
 	}
 	return nil
+}
+
+// LeadsInward reports whether an address, mapped ones included, leads to this host itself or to its network's link-local services.
+func LeadsInward(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified()
 }
 
 // Dial opens a connection for requests to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The
