@@ -25,6 +25,8 @@ type Exchange struct {
 	UpstreamTime time.Duration
 	// Failure is why the proxy had to answer itself, or why the response was cut short; nil otherwise.
 	Failure *Error
+	// Experiments are those whose faults have acted on it, in the order in which they did.
+	Experiments []ObjectID
 
 	// RequestBytes and ResponseBytes count body bytes passed on so far.
 	RequestBytes, ResponseBytes int64

@@ -42,6 +42,8 @@ type Connection struct {
 	touched   bool
 	ended     bool
 	manual    *manualOrdinal // nil: none yet
+	// experiments are those that have had actives.
+	experiments []proxy.ObjectID
 
 	at *list.Element // guarded by connections.mu
 }
@@ -99,6 +101,13 @@ func (c *Connection) Dial() (h Hold) {
 		}
 	}
 	return h
+}
+
+// Experiments are those whose toxics have been put on the connection. They must not be changed.
+func (c *Connection) Experiments() []proxy.ObjectID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clip(c.experiments)
 }
 
 // Close says what has become of the connection, and takes its toxics out of the Slot.
@@ -219,6 +228,7 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 	}
 	d.each(func(t *armed) {
 		if t.fault == nil && t.inForce() {
+			c.experiments = addTo(c.experiments, a.key.id)
 			actives = append(actives, t.active(d.ordinal, c.place.target()))
 		}
 	})

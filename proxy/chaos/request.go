@@ -103,7 +103,7 @@ func (r *Request) Client(x *proxy.Exchange, w proxy.Responder) *Faults {
 	var f *Faults
 	for i := range r.decisions {
 		if d := &r.decisions[i]; d.cfg.At == proxy.Client {
-			f = r.collect(f, d, w, x.Route.ID.String)
+			f = r.collect(x, f, d, w, x.Route.ID.String)
 		}
 	}
 	return r.settle(x, f)
@@ -128,14 +128,14 @@ func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
 		one := *d
 		one.attempt, one.ordinal = x.Attempts, attemptOrdinal(d.ordinal, x.Attempts)
 		one.choose()
-		f = r.collect(f, &one, w, x.Endpoint.String)
+		f = r.collect(x, f, &one, w, x.Endpoint.String)
 		d.counted = one.counted
 	}
 	return r.settle(x, f)
 }
 
 // collect adds what d lets act to f.
-func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func() string) *Faults {
+func (r *Request) collect(x *proxy.Exchange, f *Faults, d *decision, w proxy.Responder, target func() string) *Faults {
 	if d.halted.Load() || !d.any() {
 		return f
 	}
@@ -148,8 +148,11 @@ func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func
 	}
 	onBytes := false
 	d.each(func(t *armed) {
+		if !t.inForce() {
+			return
+		}
+		x.Experiments = addTo(x.Experiments, d.key.id)
 		switch {
-		case !t.inForce():
 		case t.fault == nil:
 			onBytes = true
 		default:
@@ -164,6 +167,14 @@ func (r *Request) collect(f *Faults, d *decision, w proxy.Responder, target func
 		f.toxics = append(f.toxics, *d)
 	}
 	return f
+}
+
+// addTo adds id to ids, unless it is there.
+func addTo(ids []proxy.ObjectID, id proxy.ObjectID) []proxy.ObjectID {
+	if slices.Contains(ids, id) {
+		return ids
+	}
+	return append(ids, id)
 }
 
 // settle notes where f acts, and that the request is touched.

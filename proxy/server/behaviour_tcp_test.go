@@ -358,6 +358,8 @@ type place struct {
 	refuse  func(stream.Place) bool // guarded by mu
 	opened  []stream.Place          // guarded by mu
 	closed  int                     // guarded by mu
+	endings []stream.Ending         // guarded by mu; of those that were not tried again
+	gone    chan struct{}           // if not nil, closed when nothing is held up any more
 	dialled chan struct{}           // if not nil, told of each dial
 }
 
@@ -375,19 +377,24 @@ type placed struct {
 
 func (c placed) Slot() *toxic.Slot { return c.p.slot }
 
-func (c placed) Dial() (bool, time.Duration) {
+func (c placed) Dial() stream.Hold {
 	if c.p.dialled != nil {
 		c.p.dialled <- struct{}{}
 	}
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	return c.p.refuse != nil && c.p.refuse(c.at), c.p.delay
+	return stream.Hold{Refused: c.p.refuse != nil && c.p.refuse(c.at), Delay: c.p.delay, Gone: c.p.gone}
 }
 
-func (c placed) Close(stream.Ending) {
+func (c placed) Experiments() []proxy.ObjectID { return nil }
+
+func (c placed) Close(e stream.Ending) {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.p.closed++
+	if !e.Retried {
+		c.p.endings = append(c.p.endings, e)
+	}
 }
 
 func TestTCPClientThatLeavesDuringTheDialIsNoticed(t *testing.T) {
@@ -451,6 +458,24 @@ func TestTCPChaosRefusesTheDial(t *testing.T) {
 		t.Errorf("%+v", at)
 	}
 	wantRefusal(t, w.addr(testPort))
+}
+
+func TestTCPDialGoesOnWhenNothingHoldsItUpAnyMore(t *testing.T) {
+	for name, refused := range map[string]bool{"held up": false, "held up and refused": true} {
+		t.Run(name, func(t *testing.T) {
+			a := greets(t, "a")
+			p := &place{slot: toxic.NewSlot(), delay: time.Hour, dialled: make(chan struct{}, 4), gone: make(chan struct{})}
+			p.refuse = func(stream.Place) bool { return refused }
+			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+			w.apply(t, streamed(proxy.TCP, nil, backendOf("x", a.addr)))
+			c := dialWire(t, w.addr(testPort))
+			within(t, "the dial", p.dialled)
+			close(p.gone)
+			if got := c.take(1); got != "a" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
 }
 
 func TestTCPDialTimesOutAndGoesElsewhere(t *testing.T) {

@@ -223,6 +223,44 @@ func TestUDPGoesElsewhereWhenNobodyListens(t *testing.T) {
 	until(t, "it is back", func() bool { return c.ask("b") == "b" }) // what was lost may come first
 }
 
+func TestUDPSessionThatNobodyAnswersHasFailed(t *testing.T) {
+	good := echoUDP(t, "127.0.0.1:0")
+	gone := echoUDP(t, "127.0.0.1:0")
+	gone.conn.Close()
+	for name, c := range map[string]struct {
+		addr string
+		want bool
+	}{"answered": {good.addr(), false}, "refused": {gone.addr(), true}} {
+		t.Run(name, func(t *testing.T) {
+			p := &place{slot: toxic.NewSlot()}
+			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+			w.apply(t, streamed(proxy.UDP, nil, backendOf("a", c.addr)))
+			client := w.dialUDP(t, testPort)
+			if c.want {
+				for range 3 {
+					_, _ = client.Write([]byte("lost"))
+				}
+				until(t, "it has been tried again", func() bool {
+					p.mu.Lock()
+					defer p.mu.Unlock()
+					return len(p.opened) > 1
+				})
+			} else {
+				client.wantEcho("a")
+			}
+			w.apply(t, &proxy.Snapshot{}) // without the port, sessions end
+			until(t, "the session has ended", func() bool {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				return len(p.endings) == 1
+			})
+			if got := p.endings[0].Failed; got != c.want {
+				t.Errorf("failed: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 func TestUDPSessionsFollowTheEndpoints(t *testing.T) {
 	a, b := namedUDP(t, "127.0.0.1:0", "a"), namedUDP(t, "127.0.0.1:0", "b")
 	w := newWorld(t, Config{})

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"time"
-
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
@@ -28,10 +26,10 @@ type faultyStream struct{ c *chaos.Connection }
 func (f faultyStream) Slot() *toxic.Slot { return f.c.Slot }
 
 // Dial implements stream.Connection.
-func (f faultyStream) Dial() (refused bool, delay time.Duration) {
-	h := f.c.Dial()
-	return h.Refused, h.Delay
-}
+func (f faultyStream) Dial() stream.Hold { return stream.Hold(f.c.Dial()) }
+
+// Experiments implements stream.Connection.
+func (f faultyStream) Experiments() []proxy.ObjectID { return f.c.Experiments() }
 
 // Close implements stream.Connection.
 func (f faultyStream) Close(e stream.Ending) {

@@ -30,10 +30,20 @@ type Chaos interface {
 type Connection interface {
 	// Slot holds the toxics; never nil.
 	Slot() *toxic.Slot
-	// Dial says what becomes of the dial: it is refused, or it is held up for a time first.
-	Dial() (refused bool, delay time.Duration)
+	// Dial says what becomes of the dial.
+	Dial() Hold
+	// Experiments are those whose faults have acted on it.
+	Experiments() []proxy.ObjectID
 	// Close is called once, after the end.
 	Close(Ending)
+}
+
+// Hold is what becomes of a dial.
+type Hold struct {
+	Delay   time.Duration // it is held up for so long
+	Refused bool          // and fails then
+	// Gone is closed once that does not hold any more; nil if nothing is to be waited for.
+	Gone <-chan struct{}
 }
 
 // Ending says what has become of a connection or session.

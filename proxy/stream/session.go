@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -36,6 +37,7 @@ type session struct {
 	out      atomic.Pointer[outlet] // nil while there is no Endpoint to send to
 	up, down atomic.Int64           // bytes
 	quiet    atomic.Bool            // the Server shuts down: a short silence is the end
+	refused  atomic.Bool            // nobody takes what is sent; an answer takes that back
 
 	// of the session's goroutine
 	set    Endpoints
@@ -241,7 +243,7 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 		})
 	}
 	if o.chaos != nil {
-		if refused, _ := o.chaos.Dial(); refused {
+		if o.chaos.Dial().Refused {
 			return nil, errRefused
 		}
 	}
@@ -321,7 +323,7 @@ func (o *outlet) send(p []byte) bool {
 		o.s.route.metrics.UpDatagrams.Add(1)
 		return true
 	case unreachable(errno): // by what was sent before; this one has not been sent
-		o.endpoint.Failed()
+		o.failed()
 		o.leave()
 		return o.s.hold(p)
 	}
@@ -331,7 +333,7 @@ func (o *outlet) send(p []byte) bool {
 
 // write is called by the runtime's poller, once.
 func (o *outlet) write(fd uintptr) bool {
-	_, o.errno = writeNonblock(int(fd), o.out)
+	_, o.errno = nonblock.Write(int(fd), o.out)
 	return true
 }
 
@@ -344,6 +346,12 @@ func (o *outlet) answer(p []byte) {
 	s.down.Add(int64(len(p)))
 	s.route.metrics.Down.Add(uint64(len(p)))
 	s.route.metrics.DownDatagrams.Add(1)
+}
+
+// failed notes that nobody takes what is sent to the Endpoint.
+func (o *outlet) failed() {
+	o.endpoint.Failed()
+	o.s.refused.Store(true)
 }
 
 // leave makes the session look for another Endpoint.
@@ -383,7 +391,7 @@ func (o *outlet) read() (again bool) {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 		case unreachable(err):
-			o.endpoint.Failed()
+			o.failed()
 			return true
 		default:
 			return false
@@ -405,7 +413,7 @@ func (r *reader) readable(fd uintptr) bool {
 	defer datagrams.Put(buf)
 	o := r.o
 	for {
-		n, err := readNonblock(int(fd), buf[:])
+		n, err := nonblock.Read(int(fd), buf[:])
 		if err == syscall.EAGAIN {
 			return false
 		}
@@ -415,6 +423,7 @@ func (r *reader) readable(fd uintptr) bool {
 		}
 		o.s.last.Store(o.s.p.now())
 		o.endpoint.Succeeded()
+		o.s.refused.Store(false)
 		if o.link != nil {
 			o.link.Pass(proxy.Downstreamward, buf[:n])
 		} else {
@@ -438,9 +447,10 @@ func (o *outlet) close(end telemetry.Outcome) {
 		_ = o.conn.Close()
 	}
 	if o.chaos != nil {
+		o.s.entry.AddExperiments(o.chaos.Experiments())
 		e := Ending{Retried: end != telemetry.OK}
 		if end == telemetry.OK {
-			e = Ending{Up: o.s.up.Load(), Down: o.s.down.Load(), Attempts: o.s.entry.Attempts}
+			e = Ending{Failed: o.s.refused.Load(), Up: o.s.up.Load(), Down: o.s.down.Load(), Attempts: o.s.entry.Attempts}
 		}
 		o.chaos.Close(e)
 	}

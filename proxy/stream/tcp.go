@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/alarm"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -262,17 +263,20 @@ func (d *dial) hold() error {
 	if d.chaos == nil {
 		return nil
 	}
-	refused, delay := d.chaos.Dial()
-	if delay > 0 {
-		t := time.NewTimer(delay)
+	h := d.chaos.Dial()
+	if h.Delay > 0 {
+		t := time.NewTimer(h.Delay)
 		defer t.Stop()
+		alarm.Set(time.Now().Add(h.Delay))
 		select {
 		case <-t.C:
+		case <-h.Gone:
+			return nil
 		case <-d.ctx.Done():
 			return d.ctx.Err()
 		}
 	}
-	if refused {
+	if h.Refused {
 		return errRefused
 	}
 	return nil
@@ -320,6 +324,7 @@ func (d *dial) settle() {
 // leave ends what acts on the attempt.
 func (d *dial) leave(e Ending) {
 	if d.chaos != nil {
+		d.c.entry.AddExperiments(d.chaos.Experiments())
 		d.chaos.Close(e)
 		d.chaos = nil
 	}

@@ -62,6 +62,8 @@ func TestLines(t *testing.T) {
 	failed.UpstreamTime, failed.ResponseBytes = 0, 0
 	failed.Route.ID.Rule = -1
 	failed.Failure = &proxy.Error{Side: proxy.Upstream, Op: "connect", Err: errors.New("connection refused")}
+	faulty := *full
+	faulty.Experiments = []proxy.ObjectID{{Kind: "NetworkChaos", Namespace: "shop", Name: "a"}, {Kind: "NetworkChaos", Namespace: "shop", Name: "b"}}
 	empty := &proxy.Exchange{Start: full.Start}
 	for _, c := range []struct {
 		name string
@@ -77,6 +79,11 @@ func TestLines(t *testing.T) {
 			`"clientIP":"192.0.2.7","method":"GET","host":"shop.example.com","path":"/cart","query":"token=secret","protocol":"HTTP/1.1",` +
 			`"status":503,"requestBytes":3,"responseBytes":0,"duration":0.012346,"route":"HTTPRoute/shop/cart/default",` +
 			`"backend":"shop/cart:80","endpoint":"db.example.net:99","attempts":2,"error":"upstream: connect: connection refused",` +
+			`"requestID":"abc-1","userAgent":"curl/8","referer":"http://other/"}`},
+		{"json faulty", telemetry.LogOptions{}, &faulty, `{"time":"2026-03-04T05:06:07.008009Z","clientIP":"192.0.2.7","method":"GET",` +
+			`"host":"shop.example.com","path":"/cart","protocol":"HTTP/1.1","status":200,"requestBytes":3,"responseBytes":4096,` +
+			`"duration":0.012346,"route":"HTTPRoute/shop/cart/2","backend":"shop/cart:80","endpoint":"10.0.0.3:8080","attempts":2,` +
+			`"upstreamDuration":0.001500,"experiments":["NetworkChaos/shop/a","NetworkChaos/shop/b"],` +
 			`"requestID":"abc-1","userAgent":"curl/8","referer":"http://other/"}`},
 		{"json empty", telemetry.LogOptions{}, empty, `{"time":"2026-03-04T05:06:07.008009Z","clientIP":"-","protocol":"HTTP/1.0",` +
 			`"status":0,"requestBytes":0,"responseBytes":0,"duration":0.012346}`},

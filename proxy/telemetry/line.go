@@ -26,6 +26,7 @@ const maxValue = 2048
 //	route             the object and rule that selected the request
 //	backend endpoint  where the latest attempt went
 //	attempts          at endpoints
+//	experiments       whose faults have acted on the request, an array
 //	error             why the proxy answered itself or cut the response
 //	requestID userAgent referer
 type jsonLine struct{ query bool }
@@ -55,6 +56,7 @@ func (j jsonLine) append(b []byte, x *proxy.Exchange, end time.Time) []byte {
 	b = append(b, `,"duration":`...)
 	b = appendSeconds(b, end.Sub(x.Start))
 	b = appendServed(b, x)
+	b = appendExperiments(b, x.Experiments)
 	if x.Failure != nil {
 		b = appendText(b, "error", []byte(x.Failure.Error()))
 	}
@@ -168,16 +170,38 @@ func appendSeconds(b []byte, d time.Duration) []byte {
 
 // appendRoute appends what RouteID.String returns, without making the string.
 func appendRoute(b []byte, id proxy.RouteID) []byte {
-	b = appendJSON(b, id.Object.Kind)
-	b = append(b, '/')
-	b = appendJSON(b, id.Object.Namespace)
-	b = append(b, '/')
-	b = appendJSON(b, id.Object.Name)
+	b = appendObject(b, id.Object)
 	b = append(b, '/')
 	if id.Rule < 0 {
 		return append(b, "default"...)
 	}
 	return strconv.AppendInt(b, int64(id.Rule), 10)
+}
+
+// appendObject appends what ObjectID.String returns, without making the string.
+func appendObject(b []byte, id proxy.ObjectID) []byte {
+	b = appendJSON(b, id.Kind)
+	b = append(b, '/')
+	b = appendJSON(b, id.Namespace)
+	b = append(b, '/')
+	return appendJSON(b, id.Name)
+}
+
+// appendExperiments appends the key "experiments", unless there are none.
+func appendExperiments(b []byte, ids []proxy.ObjectID) []byte {
+	if len(ids) == 0 {
+		return b
+	}
+	b = append(b, `,"experiments":[`...)
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = appendObject(b, id)
+		b = append(b, '"')
+	}
+	return append(b, ']')
 }
 
 // appendBackend appends what BackendID.String returns, without making the string.

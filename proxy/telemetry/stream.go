@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -146,6 +147,17 @@ type StreamEntry struct {
 	Up, Down   int64           // bytes passed on
 	Outcome    StreamEnd
 	Err        error // nil if there is nothing to say
+	// Experiments are those whose faults have acted on it.
+	Experiments []proxy.ObjectID
+}
+
+// AddExperiments adds those of ids that are not there yet.
+func (e *StreamEntry) AddExperiments(ids []proxy.ObjectID) {
+	for _, id := range ids {
+		if !slices.Contains(e.Experiments, id) {
+			e.Experiments = append(e.Experiments, id)
+		}
+	}
 }
 
 // LogStream records e, if the format is JSON: the formats of the NCSA server have no place for it. It copies what it needs and
@@ -199,6 +211,7 @@ func appendStream(b []byte, e *StreamEntry) []byte {
 		b = strconv.AppendInt(b, int64(e.Attempts), 10)
 	}
 	b = appendText(b, "end", []byte(e.Outcome.String()))
+	b = appendExperiments(b, e.Experiments)
 	if e.Err != nil {
 		b = appendText(b, "error", []byte(e.Err.Error()))
 	}

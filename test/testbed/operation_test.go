@@ -98,6 +98,39 @@ func TestAccessLogLine(t *testing.T) {
 	}
 }
 
+func TestAccessLogNamesExperiments(t *testing.T) {
+	const names = `"experiments":["NetworkChaos/default/x"]`
+	t.Run("request", func(t *testing.T) {
+		for _, at := range []string{"at: Client", "at: Backend"} {
+			tb, _ := shopBed(t, onIngress("x", at, "match: [{path: {type: PathPrefix, value: /broken}}]", abort(503)))
+			if got := tb.Send(testbed.Request{Host: "shop.example.com", Path: "/broken"}).Status; got != 503 {
+				t.Fatalf("%s: status %d", at, got)
+			}
+			tb.Send(testbed.Request{Host: "shop.example.com", Path: "/whole"}).Served("shop")
+			if line := tb.LogLine("/broken"); !strings.Contains(line, names) {
+				t.Errorf("%s: the line of a request with a fault: %s", at, line)
+			}
+			if line := tb.LogLine("/whole"); strings.Contains(line, "experiments") {
+				t.Errorf("%s: the line of another: %s", at, line)
+			}
+		}
+	})
+	t.Run("connection", func(t *testing.T) {
+		for _, c := range []struct{ experiment, want string }{
+			{onDB("toxics: [{type: Latency, latency: {latency: 1ms}}]"), names},
+			{onDB("dryRun: true", "toxics: [{type: Latency, latency: {latency: 1ms}}]"), ""},
+		} {
+			tb, _ := dbBed(t, c.experiment)
+			client := greeted(tb, "db")
+			client.CloseWrite()
+			_, _ = client.Rest()
+			if line := tb.LogLine(`"end":"done"`); strings.Contains(line, "experiments") != (c.want != "") || !strings.Contains(line, c.want) {
+				t.Errorf("%s, want %q", line, c.want)
+			}
+		}
+	})
+}
+
 func TestMetricsOfARequest(t *testing.T) {
 	tb := testbed.New(t, oneIngress("shop.example.com", "shop"))
 	tb.Backend("shop", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
