@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/alarm"
 )
 
 // bell is a connection that carries nothing. It is the target of the phases in which a goroutine waits for time to pass:
@@ -86,6 +87,7 @@ func wait(d time.Duration, rung, enough <-chan struct{}) {
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
+	alarm.Set(time.Now().Add(d))
 	select {
 	case <-t.C:
 	case <-rung:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/alarm"
 )
 
 // DatagramLink passes the datagrams of one session, in both directions, through the toxics of a Slot. It has no goroutine:
@@ -171,6 +172,9 @@ func (f *flow) schedule() {
 		if h, ok := st.shaper.(Holder); ok {
 			next = min(next, h.Next())
 		}
+	}
+	if next != Never {
+		alarm.Set(f.link.began.Add(next))
 	}
 	switch d := next - time.Since(f.link.began); {
 	case next == Never:

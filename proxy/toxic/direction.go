@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/alarm"
 )
 
 // direction is one half of a Link: it reads from one peer and writes to the other, in one goroutine. What it waits for (bytes,
@@ -32,6 +33,7 @@ type direction struct {
 	isGone  bool  // nobody is there to take anything
 	isCut   bool  // we have closed a connection ourselves
 	departure
+	rings   time.Duration // when the alarm that was asked for last rings
 	wake    chan struct{}
 	timer   *time.Timer // of sleep
 	early   int         // times in a row that reading gave up at once
@@ -195,6 +197,7 @@ func (d *direction) fill() {
 	due := c.next()
 	room := c.room(d.link.options.Buffer)
 	d.isBusy.Store(due != Never)
+	d.ring(due)
 	if d.atEOF || room <= 0 {
 		d.sleep(due)
 		return
@@ -222,6 +225,18 @@ func (d *direction) fill() {
 	default:
 		d.sourceEnded(err)
 	}
+}
+
+// ring asks for an alarm when something is due, once.
+func (d *direction) ring(due time.Duration) {
+	switch {
+	case due == d.rings:
+	case due == Never:
+		alarm.Set(past)
+	default:
+		alarm.Set(d.link.began.Add(due))
+	}
+	d.rings = due
 }
 
 // arrive puts b through the toxics and writes what comes out at once.

@@ -158,7 +158,7 @@ const (
 )
 
 func (l *link) newDirection(which proxy.Direction, src, dst net.Conn) *direction {
-	d := &direction{link: l, which: which, src: newReader(src), dst: newWriter(dst), wake: make(chan struct{}, 1)}
+	d := &direction{link: l, which: which, src: newReader(src), dst: newWriter(dst), wake: make(chan struct{}, 1), rings: Never}
 	d.chain.direction, d.chain.began = which, l.began
 	return d
 }
