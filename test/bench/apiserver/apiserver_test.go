@@ -206,15 +206,16 @@ func TestEditIsTimed(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		var written atomic.Bool
 		served := make(chan struct{})
-		questions := 0 // guarded by the one connection
+		var questions atomic.Int64 // since then
 		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			if written.Load() {
-				questions++
+			if !written.Load() {
+				return
 			}
-			if questions > 2 {
+			n := questions.Add(1)
+			if n > 2 {
 				fmt.Fprint(w, "new")
 			}
-			if questions == 3 {
+			if n == 3 {
 				close(served)
 			}
 		}))
