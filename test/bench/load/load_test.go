@@ -81,8 +81,26 @@ func TestArgumentsSayTheSameToBothGenerators(t *testing.T) {
 	}
 	run.Own = "/bin/load"
 	args, err = run.arguments()
-	want := "/bin/load --url http://127.0.0.1:1/p --host h%d.example.com --hosts 30 --method POST --body 1024 --connections 7 --duration 2s"
+	want := "/bin/load --url http://127.0.0.1:1/p --host h%d.example.com --hosts 30 --turn 0 --method POST --body 1024 --connections 7 --duration 2s"
 	if err != nil || strings.Join(args, " ") != want {
 		t.Errorf("arguments %q, %v; want %q", args, err, want)
+	}
+}
+
+func TestRequestsInTurnAreAsManyWhateverTheNumberOfHosts(t *testing.T) {
+	run := Run{Host: "h%d.example.com", Hosts: 10, Turn: 5000}
+	script := run.script()
+	for _, want := range []string{"for i = 0, 4999 do", `string.format("h%d.example.com", i % 10)`, `wrk.headers["X-Turn"] = string.format("%07d", i)`, "turn = turn % #requests + 1"} {
+		if !strings.Contains(script, want) {
+			t.Errorf("no %q in the script:\n%s", want, script)
+		}
+	}
+	run.Generator.Dir, run.Hosts = t.TempDir(), 1
+	if args, err := run.arguments(); err != nil || strings.Contains(strings.Join(args, " "), "Host:") {
+		t.Errorf("arguments %q, %v: the Host is in the requests", args, err)
+	}
+	run.Own = "/bin/load"
+	if args, err := run.arguments(); err != nil || !strings.Contains(strings.Join(args, " "), " --hosts 1 --turn 5000 ") {
+		t.Errorf("arguments %q, %v", args, err)
 	}
 }

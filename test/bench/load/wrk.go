@@ -23,8 +23,11 @@ type Run struct {
 	Generator
 	URL string
 	// Host is the Host header, empty for the URL's own. With Hosts above 1, the %d in it is a random number below Hosts.
-	Host        string
-	Hosts       int
+	Host  string
+	Hosts int
+	// Turn, above 0, is a number of requests that are made beforehand and sent in turn, for host 0, 1, ... Hosts-1, 0 and so on. Each
+	// bears its place in the turn, so that the load generator handles as many different requests whatever Hosts is.
+	Turn        int
 	Method      string
 	Body        int // bytes of the request body
 	Connections int
@@ -49,7 +52,7 @@ func (r Run) Do(ctx context.Context) (Result, error) {
 func (r Run) arguments() ([]string, error) {
 	if r.Own != "" {
 		return []string{
-			r.Own, "--url", r.URL, "--host", r.Host, "--hosts", strconv.Itoa(r.Hosts), "--method", r.Method,
+			r.Own, "--url", r.URL, "--host", r.Host, "--hosts", strconv.Itoa(r.Hosts), "--turn", strconv.Itoa(r.Turn), "--method", r.Method,
 			"--body", strconv.Itoa(r.Body), "--connections", strconv.Itoa(r.Connections), "--duration", r.Duration.String(),
 		}, nil
 	}
@@ -59,20 +62,35 @@ func (r Run) arguments() ([]string, error) {
 	}
 	seconds := int((r.Duration + time.Second - 1) / time.Second)
 	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(r.Connections), "-d" + strconv.Itoa(seconds) + "s", "--timeout", "20s", "-s", script}
-	if r.Host != "" && r.Hosts <= 1 {
+	if r.Host != "" && r.Hosts <= 1 && r.Turn == 0 {
 		args = append(args, "-H", "Host: "+r.Host)
 	}
 	return append(args, r.URL), nil
 }
 
-// script is the Lua text for wrk. Requests for random hosts are made before the load starts.
+// script is the Lua text for wrk. Requests for many hosts are made before the load starts.
 func (r Run) script() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "wrk.method = %q\n", r.Method)
 	if r.Body > 0 {
 		fmt.Fprintf(&b, "wrk.body = string.rep(\"x\", %d)\nwrk.headers[\"Content-Type\"] = \"application/octet-stream\"\n", r.Body)
 	}
-	if r.Hosts > 1 {
+	switch {
+	case r.Turn > 0:
+		fmt.Fprintf(&b, `local requests, turn = {}, 0
+function init(args)
+  for i = 0, %d do
+    wrk.headers["Host"] = string.format(%q, i %% %d)
+    wrk.headers[%q] = string.format(%q, i)
+    requests[i + 1] = wrk.format()
+  end
+end
+function request()
+  turn = turn %% #requests + 1
+  return requests[turn]
+end
+`, r.Turn-1, r.Host, max(r.Hosts, 1), TurnField, TurnFormat)
+	case r.Hosts > 1:
 		fmt.Fprintf(&b, `local requests = {}
 function init(args)
   for i = 0, %d do
@@ -85,6 +103,12 @@ function request() return requests[math.random(#requests)] end
 	}
 	return b.String() + reportScript
 }
+
+// The field in which a request bears its place in the turn, and how that is written: all requests are equally long.
+const (
+	TurnField  = "X-Turn"
+	TurnFormat = "%07d"
+)
 
 // reportScript makes wrk end its output with one line of exact figures; times are microseconds.
 const reportScript = `function done(summary, latency, requests)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,13 +19,17 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/test/bench/load"
 )
 
 func main() {
 	target := flag.String("url", "", "what to ask for")
 	host := flag.String("host", "", "Host header; a %d in it is replaced by a random number below --hosts")
 	hosts := flag.Int("hosts", 1, "number of hosts")
+	turn := flag.Int("turn", 0, "number of different requests to send in turn, for one host after the other; 0: for random hosts")
 	method := flag.String("method", "GET", "request method")
 	body := flag.Int("body", 0, "bytes of the request body")
 	connections := flag.Int("connections", 64, "number of connections")
@@ -37,17 +42,37 @@ func main() {
 	if *host == "" {
 		*host = where.Host
 	}
-	requests := make([]string, *hosts)
-	for i := range requests {
-		requests[i] = request(*method, where.RequestURI(), strings.ReplaceAll(*host, "%d", strconv.Itoa(i)), *body)
+	requests := &source{all: make([]string, cmp.Or(*turn, *hosts)), inTurn: *turn > 0}
+	for i := range requests.all {
+		field := ""
+		if requests.inTurn {
+			field = load.TurnField + ": " + fmt.Sprintf(load.TurnFormat, i) + "\r\n"
+		}
+		name := strings.ReplaceAll(*host, "%d", strconv.Itoa(i%*hosts))
+		requests.all[i] = request(*method, where.RequestURI(), name, field, *body)
 	}
 	begin := time.Now()
 	total := run(where.Host, requests, *connections, begin.Add(*duration))
 	total.print(os.Stdout, time.Since(begin))
 }
 
-func request(method, target, host string, body int) string {
-	text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, host)
+// source is the requests that are sent. Any number of connections may take from it at once.
+type source struct {
+	all    []string
+	inTurn bool // otherwise at random
+	taken  atomic.Uint64
+}
+
+func (s *source) next() string {
+	if s.inTurn {
+		return s.all[(s.taken.Add(1)-1)%uint64(len(s.all))]
+	}
+	return s.all[rand.IntN(len(s.all))]
+}
+
+// request is the text of a request; fields are more lines of its head.
+func request(method, target, host, fields string, body int) string {
+	text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\n%s", method, target, host, fields)
 	if body > 0 {
 		text += fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", body)
 	}
@@ -62,7 +87,7 @@ type tally struct {
 }
 
 // run loads the address over n connections until the deadline.
-func run(address string, requests []string, n int, deadline time.Time) tally {
+func run(address string, requests *source, n int, deadline time.Time) tally {
 	tallies := make([]tally, n)
 	var group sync.WaitGroup
 	for i := range tallies {
@@ -84,7 +109,7 @@ func run(address string, requests []string, n int, deadline time.Time) tally {
 }
 
 // load uses one connection, and another one whenever that fails.
-func (t *tally) load(address string, requests []string, deadline time.Time) {
+func (t *tally) load(address string, requests *source, deadline time.Time) {
 	for time.Now().Before(deadline) {
 		conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 		if err != nil {
@@ -98,14 +123,14 @@ func (t *tally) load(address string, requests []string, deadline time.Time) {
 }
 
 // use sends requests on a connection until it fails or the deadline has come.
-func (t *tally) use(conn net.Conn, requests []string, deadline time.Time) {
+func (t *tally) use(conn net.Conn, requests *source, deadline time.Time) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return
 	}
 	reader := bufio.NewReaderSize(counter{conn, &t.bytes}, 64<<10)
 	for {
 		begin := time.Now()
-		if _, err := io.WriteString(conn, requests[rand.IntN(len(requests))]); err != nil {
+		if _, err := io.WriteString(conn, requests.next()); err != nil {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.write++
 			}

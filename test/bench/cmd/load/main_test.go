@@ -36,7 +36,7 @@ func TestLoadCountsAnswersBytesAndErrors(t *testing.T) {
 	}))
 	defer server.Close()
 	address := server.Listener.Addr().String()
-	requests := []string{request("POST", "/p", "h0", 100), request("POST", "/p", "h1", 100), request("POST", "/p", "x", 100)}
+	requests := &source{all: []string{request("POST", "/p", "h0", "", 100), request("POST", "/p", "h1", "", 100), request("POST", "/p", "x", "", 100)}}
 	var total tally
 	runUntil(t, func(deadline time.Time) bool {
 		good.Store(0)
@@ -66,10 +66,24 @@ func TestLoadReportsThatNobodyListens(t *testing.T) {
 	address := server.Listener.Addr().String()
 	server.Close()
 	runUntil(t, func(deadline time.Time) bool {
-		total := run(address, []string{"x"}, 1, deadline)
+		total := run(address, &source{all: []string{"x"}}, 1, deadline)
 		if len(total.latencies) != 0 {
 			t.Errorf("tally %+v", total)
 		}
 		return total.connect > 0
 	})
+}
+
+func TestRequestsInTurnGoRoundAndRound(t *testing.T) {
+	s := &source{all: []string{"a", "b", "c"}, inTurn: true}
+	got := ""
+	for range 7 {
+		got += s.next()
+	}
+	if got != "abcabca" {
+		t.Errorf("sent %q", got)
+	}
+	if text := request("GET", "/p", "h0", "X-Turn: 7\r\n", 0); text != "GET /p HTTP/1.1\r\nHost: h0\r\nX-Turn: 7\r\n\r\n" {
+		t.Errorf("request %q", text)
+	}
 }
