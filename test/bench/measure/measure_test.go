@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"syscall"
@@ -166,5 +168,31 @@ func TestClockCountsWhatTheProcessUses(t *testing.T) {
 	}
 	if _, err := Clock(1 << 22); err == nil { // above pid_max
 		t.Error("a clock of no process")
+	}
+}
+
+func TestConnectionsAreThoseOfTheProcessToTheAddress(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	to := netip.MustParseAddrPort(listener.Addr().String())
+	for want := range 3 {
+		if got, err := Connections(os.Getpid(), to); err != nil || got != want {
+			t.Errorf("%d connections, %v; want %d", got, err, want)
+		}
+		conn, err := net.Dial("tcp4", to.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	table := "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+		"   0: 0100007F:A001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 111 1 0\n" +
+		"   1: 0100007F:A002 0100007F:1F90 06 00000000:00000000 00:00000000 00000000     0        0 222 1 0\n" +
+		"   2: 0100007F:A003 0100007F:1F91 01 00000000:00000000 00:00000000 00000000     0        0 333 1 0\n"
+	if got := socketsTo(table, netip.MustParseAddrPort("127.0.0.1:8080")); len(got) != 1 || !got["socket:[111]"] {
+		t.Errorf("sockets %v, want the first alone", got)
 	}
 }
