@@ -15,7 +15,7 @@ type Control struct {
 	API string // its address
 }
 
-// Toxic is one toxic as the API has it. It is called like its type.
+// Toxic is one toxic as the API has it. It is called by its type and stream, as the API does with one that has no name.
 type Toxic struct {
 	Type       string         `json:"type"`
 	Stream     string         `json:"stream"`
@@ -38,10 +38,20 @@ func (c Control) Make(ctx context.Context, proxy, listen, upstream string, toxic
 	err := c.do(ctx, http.MethodPost, "/proxies", map[string]any{"name": proxy, "listen": listen, "upstream": upstream, "enabled": true})
 	for _, t := range toxics {
 		if err == nil {
-			err = c.do(ctx, http.MethodPost, "/proxies/"+proxy+"/toxics", t)
+			err = c.Add(ctx, proxy, t)
 		}
 	}
 	return err
+}
+
+// Add puts a toxic on a proxy.
+func (c Control) Add(ctx context.Context, proxy string, t Toxic) error {
+	return c.do(ctx, http.MethodPost, "/proxies/"+proxy+"/toxics", t)
+}
+
+// Remove takes a toxic away.
+func (c Control) Remove(ctx context.Context, proxy string, t Toxic) error {
+	return c.do(ctx, http.MethodDelete, "/proxies/"+proxy+"/toxics/"+t.Type+"_"+t.Stream, nil)
 }
 
 func (c Control) do(ctx context.Context, method, path string, body any) error {

@@ -10,10 +10,11 @@ import (
 
 // What a client asks an endpoint for with the first byte of a connection.
 const (
-	echoes = 'E' // what is sent comes back
-	holds  = 'H' // one byte comes back; then nothing happens until the client ends
-	sends  = 'S' // a number of bytes, in the 8 bytes that follow (big endian), are sent; then the endpoint waits for the client's end
-	ends   = 'C' // one byte comes back, then the end of the stream
+	echoes  = 'E' // what is sent comes back, from a thread of its own
+	returns = 'R' // what is sent comes back; thousands of such streams may be open
+	holds   = 'H' // one byte comes back; then nothing happens until the client ends
+	sends   = 'S' // a number of bytes, in the 8 bytes that follow (big endian), are sent; then the endpoint waits for the client's end
+	ends    = 'C' // one byte comes back, then the end of the stream
 )
 
 // answer is the byte that comes back.
@@ -58,6 +59,17 @@ func serve(conn *net.TCPConn, filler []byte) {
 		}
 		defer s.close()
 		s.echo(make([]byte, messageSize))
+	case returns:
+		buffer := make([]byte, messageSize)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			if _, err := conn.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
 	case holds:
 		_, _ = conn.Write([]byte{answer})
 		_, _ = io.Copy(io.Discard, conn)

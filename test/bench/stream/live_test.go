@@ -1,0 +1,65 @@
+package stream
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestBytesBearTheTimeOfTheirArrival(t *testing.T) {
+	live, err := OpenLive(t.Context(), sources+1, endpoint(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	if n := live.Quiet(); n != sources+1 {
+		t.Errorf("%d of %d streams are quiet before anything is sent", n, sources+1)
+	}
+	before := time.Now()
+	if err := live.Send(); err != nil {
+		t.Fatal(err)
+	}
+	for live.Quiet() > 0 { // every byte is back
+		time.Sleep(time.Millisecond)
+	}
+	back := time.Now()
+	arrived, err := live.Arrivals()
+	if err != nil || len(arrived) != sources+1 {
+		t.Fatalf("%d arrivals, %v", len(arrived), err)
+	}
+	for i, at := range arrived {
+		if at.Before(before.Round(0)) || at.After(back.Round(0)) {
+			t.Errorf("byte %d arrived at %v, not between %v and %v", i, at, before, back)
+		}
+	}
+}
+
+func TestOpeningStreamsToNobodyFails(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	if _, err := OpenLive(t.Context(), 3, address); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestFloorTimesEveryByte(t *testing.T) {
+	times, err := Floor(20)
+	if err != nil || len(times) != 20 {
+		t.Fatalf("%d times, %v", len(times), err)
+	}
+	for i, d := range times {
+		if d <= 0 || i > 0 && d < times[i-1] {
+			t.Errorf("times %v do not grow", times)
+		}
+	}
+}
+
+func TestAReadWithoutAStampIsAnError(t *testing.T) {
+	if at, err := stampIn(nil); err == nil {
+		t.Errorf("time %v", at)
+	}
+}

@@ -1,0 +1,102 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Stamped is a connection whose bytes bear the time at which the kernel got them for it (SO_TIMESTAMPNS, socket(7)). So it does not
+// matter when they are read, nor how long the reader has waited for a processor.
+type Stamped struct {
+	*socket
+	at      time.Time
+	control [64]byte // for the stamp; one takes 32 bytes
+}
+
+// Dial connects to an address, from an address of this machine if source is given.
+func Dial(ctx context.Context, address string, source net.IP) (*Stamped, error) {
+	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+	if source != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: source}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return stamp(conn.(*net.TCPConn))
+}
+
+// stamp takes a socket of its own from conn, which must not be used any more and can be closed.
+func stamp(conn *net.TCPConn) (*Stamped, error) {
+	s, err := newSocket(conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.SetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1); err != nil {
+		s.close()
+		return nil, fmt.Errorf("ask for times of arrival: %w", err)
+	}
+	return &Stamped{socket: s}, nil
+}
+
+// Close closes the connection.
+func (s *Stamped) Close() { s.close() }
+
+// Read waits for at least one byte. At is then when the last byte of them arrived.
+func (s *Stamped) Read(p []byte) (int, error) {
+	for {
+		n, controls, _, _, err := syscall.Recvmsg(s.fd, p, s.control[:], 0)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, fmt.Errorf("nothing came for %v", patience)
+		case err != nil:
+			return 0, os.NewSyscallError("recvmsg", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			s.at, err = stampIn(s.control[:controls])
+			return n, err
+		}
+	}
+}
+
+// Write sends all bytes.
+func (s *Stamped) Write(p []byte) (int, error) {
+	if err := s.write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// At is when the bytes of the last Read arrived, by the wall clock.
+func (s *Stamped) At() time.Time { return s.at }
+
+// isQuiet tells that nothing has come that has not been read.
+func (s *Stamped) isQuiet() bool {
+	_, _, err := syscall.Recvfrom(s.fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN
+}
+
+// stampIn finds the time of arrival in the control messages of a read.
+func stampIn(controls []byte) (time.Time, error) {
+	messages, err := syscall.ParseSocketControlMessage(controls)
+	if err != nil {
+		return time.Time{}, os.NewSyscallError("parse control messages", err)
+	}
+	for _, m := range messages {
+		if m.Header.Level == syscall.SOL_SOCKET && m.Header.Type == syscall.SO_TIMESTAMPNS && len(m.Data) >= 16 {
+			word := func(at int) int64 { return int64(binary.NativeEndian.Uint64(m.Data[at:])) }
+			return time.Unix(word(0), word(8)), nil // a timespec of 64-bit systems
+		}
+	}
+	return time.Time{}, errors.New("the kernel gave no time of arrival")
+}
