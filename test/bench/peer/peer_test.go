@@ -177,6 +177,22 @@ func TestGetWantsStatus200(t *testing.T) {
 	}
 }
 
+func TestControlSaysThatItIsNoPageOfABrowser(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.Header.Get("X-Breakwater-Admin") != "1" || r.URL.Path != "/chaos/off" {
+			http.Error(w, "no such control", http.StatusForbidden)
+		}
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	if err := Control(t.Context(), address, "/chaos/off"); err != nil {
+		t.Error(err)
+	}
+	if err := Control(t.Context(), address, "/other"); err == nil || !strings.Contains(err.Error(), "no such control") {
+		t.Errorf("error %v, want what the endpoint says", err)
+	}
+}
+
 func TestAMissingPackageIsNamed(t *testing.T) {
 	if p := debian(Peer{Name: "no-such-proxy"}, "-v"); !strings.Contains(p.Missing, "apt-get install no-such-proxy") {
 		t.Errorf("Missing = %q", p.Missing)

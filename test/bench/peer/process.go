@@ -116,3 +116,23 @@ func Get(ctx context.Context, address, host, path string) (string, error) {
 	}
 	return string(body), nil
 }
+
+// Control sends a request that changes something to the admin endpoint of a Breakwater, on a connection of its own, as the command
+// line of Breakwater does.
+func Control(ctx context.Context, admin, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+admin+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Breakwater-Admin", "1")
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("POST %s: %s: %s", path, response.Status, said)
+	}
+	return err
+}

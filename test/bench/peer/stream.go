@@ -35,17 +35,45 @@ func BreakwaterStream(name, commandLine string) Peer {
 
 // BreakwaterChaos is Breakwater for requests, with a NetworkChaos for all of them that never does anything.
 func BreakwaterChaos(name, commandLine string) Peer {
+	return broken(name, commandLine, "with a NetworkChaos that matches and does not inject", networkChaos)
+}
+
+// BreakwaterGuarded is Breakwater for requests, with a NetworkChaos that answers each of them with GuardedStatus until its guard
+// halts it.
+func BreakwaterGuarded(name, commandLine string) Peer {
+	return broken(name, commandLine, "with a NetworkChaos that fails each request, and a guard", guardedChaos)
+}
+
+// broken is Breakwater for requests, with a NetworkChaos.
+func broken(name, commandLine, note, chaos string) Peer {
 	return Peer{
-		Name: name, Note: "with a NetworkChaos that matches and does not inject", GC: true, CommandLine: commandLine,
+		Name: name, Note: note, GC: true, CommandLine: commandLine,
 		Prepare: func(s Site) (Command, error) {
 			dir, err := writeManifest(s, func(s Site) (string, error) {
 				text, err := oneRoute(s.Backend)
-				return text + networkChaos, err
+				return text + chaos, err
 			})
 			if err != nil {
 				return Command{}, err
 			}
 			return Serve(commandLine, dir, s)
+		},
+	}
+}
+
+// BreakwaterHeld is Breakwater with one TCPRoute, and a NetworkChaos that holds back what the endpoint sends on it.
+func BreakwaterHeld(name, commandLine string) Peer {
+	return Peer{
+		Name: name, Note: "a TCPRoute with a NetworkChaos that holds everything back", GC: true, CommandLine: commandLine, Passes: true,
+		Prepare: func(s Site) (Command, error) {
+			dir, err := writeManifest(s, func(s Site) (string, error) {
+				text, err := tcpRoute(s)
+				return text + heldChaos, err
+			})
+			if err != nil {
+				return Command{}, err
+			}
+			return serveAt(commandLine, "0", s, "--manifests", dir, "--port-offset", "0")
 		},
 	}
 }
@@ -148,4 +176,35 @@ spec:
   toxics:
   - type: Abort
     abort: {status: 503}
+`
+
+// GuardedStatus is the status of what a guarded NetworkChaos answers; nobody else gives it.
+const GuardedStatus = 599
+
+// guardedChaos follows oneRoute.
+var guardedChaos = fmt.Sprintf(`---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: bench, namespace: default}
+spec:
+  targetRefs: [{kind: Ingress, name: bench}]
+  duration: 12h
+  toxics:
+  - type: Abort
+    abort: {status: %d}
+  guard: {window: 1s, minRequests: 100, maxErrorPercent: 50}
+`, GuardedStatus)
+
+// heldChaos follows tcpRoute. The latency is longer than any measurement.
+const heldChaos = `---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: bench, namespace: default}
+spec:
+  targetRefs: [{kind: TCPRoute, name: bench}]
+  duration: 12h
+  toxics:
+  - type: Latency
+    direction: Downstream
+    latency: {latency: 1h}
 `

@@ -59,6 +59,25 @@ func TestBreakwaterGetsANetworkChaosBesideTheCommonJob(t *testing.T) {
 	}
 }
 
+func TestBreakwaterGetsANetworkChaosThatCanBeStopped(t *testing.T) {
+	s := site(t)
+	if _, err := BreakwaterGuarded("new", "bin/breakwater").Prepare(s); err != nil {
+		t.Fatal(err)
+	}
+	text, kinds := kindsOf(t, s)
+	if kinds[len(kinds)-1] != "NetworkChaos" || !strings.Contains(text, "abort: {status: 599}") || !strings.Contains(text, "guard: {") {
+		t.Errorf("no guarded NetworkChaos at the end of\n%s", text)
+	}
+	s = site(t)
+	if _, err := BreakwaterHeld("new", "bin/breakwater").Prepare(s); err != nil {
+		t.Fatal(err)
+	}
+	text, kinds = kindsOf(t, s)
+	if !slices.Equal(kinds, []string{"Gateway", "TCPRoute", "Service", "EndpointSlice", "NetworkChaos"}) || !strings.Contains(text, "{kind: TCPRoute, name: bench}") {
+		t.Errorf("kinds %q in\n%s", kinds, text)
+	}
+}
+
 func TestToxiproxyServesItsAPIWhereItIsTold(t *testing.T) {
 	s := site(t)
 	s.API = "127.0.0.1:18083"
