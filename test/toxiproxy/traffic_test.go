@@ -261,13 +261,19 @@ func source(t *testing.T) string {
 
 func TestRemovalOfTimeoutClosesWhatItHeld(t *testing.T) {
 	for _, strict := range []bool{false, true} {
-		_, p := db(t, toxiproxy.Config{Strict: strict})
+		upstream, arrived := tellingEcho(t)
+		p, err := tp.NewClient(ours(t, toxiproxy.Config{Strict: strict})).CreateProxy("db", "127.0.0.1:0", upstream)
+		if err != nil {
+			t.Fatal(err)
+		}
 		nc := dial(t, p)
 		pingPong(t, nc)
+		<-arrived
 		add(t, p, "hold", "timeout", "downstream", 1, tp.Attributes{"timeout": 0})
 		if _, err := io.WriteString(nc, "ping"); err != nil {
 			t.Fatal(err)
 		}
+		<-arrived // closing a connection with bytes that nobody has read would reset it
 		if err := p.RemoveToxic("hold"); err != nil {
 			t.Fatal(err)
 		}
@@ -280,6 +286,34 @@ func TestRemovalOfTimeoutClosesWhatItHeld(t *testing.T) {
 			t.Errorf("ends with %v", err)
 		}
 	}
+}
+
+// tellingEcho serves one connection that gets back every four bytes it sends, and tells of each four that have arrived.
+func tellingEcho(t *testing.T) (address string, arrived <-chan struct{}) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	told := make(chan struct{}, 16)
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		for buf := make([]byte, 4); ; {
+			if _, err := io.ReadFull(nc, buf); err != nil {
+				return
+			}
+			told <- struct{}{}
+			if _, err := nc.Write(buf); err != nil {
+				return
+			}
+		}
+	}()
+	return ln.Addr().String(), told
 }
 
 func TestToxicityIsNotDecidedAgainByNeighbours(t *testing.T) {
