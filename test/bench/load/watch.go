@@ -21,7 +21,7 @@ type Answer struct {
 }
 
 // Watch asks for a path of a host over n keep-alive connections, on each as soon as the last answer is there, until ctx ends. It
-// returns all answers, in the order in which they arrived.
+// returns all answers, in the order in which they arrived. stream.StartStamps comes first.
 func Watch(ctx context.Context, n int, address, host, path string) ([]Answer, error) {
 	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host)
 	seen, failures := make([][]Answer, n), make([]error, n)

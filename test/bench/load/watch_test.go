@@ -7,10 +7,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/breakwater-gateway/breakwater/test/bench/stream"
 )
 
 func TestWatchSeesEveryAnswerInOrder(t *testing.T) {
 	const enough = 200
+	stop, err := stream.StartStamps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var given, failed atomic.Int64

@@ -93,35 +93,16 @@ func (l *Live) Close() {
 // Floor is what nothing that acts on n streams can be faster than: one thread writes a byte to each of n connections on loopback, one
 // after the other. The times are those from before the first write until each byte was at its receiver.
 func Floor(n int) ([]time.Duration, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	defer listener.Close()
-	var senders []*socket
 	var live Live
+	defer live.Close()
+	senders, err := live.accept(n)
 	defer func() {
-		live.Close()
 		for _, s := range senders {
 			s.close()
 		}
 	}()
-	for range n {
-		client, err := Dial(context.Background(), listener.Addr().String(), nil)
-		if err != nil {
-			return nil, err
-		}
-		live.all = append(live.all, client)
-		conn, err := listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		sender, err := newSocket(conn.(*net.TCPConn))
-		_ = conn.Close()
-		if err != nil {
-			return nil, err
-		}
-		senders = append(senders, sender)
+	if err != nil {
+		return nil, err
 	}
 	began := time.Now()
 	for _, s := range senders {
@@ -135,4 +116,31 @@ func Floor(n int) ([]time.Duration, error) {
 		times[i] = at.Sub(began)
 	}
 	return times, err
+}
+
+// accept opens n connections within the process, and returns their other ends.
+func (l *Live) accept(n int) (senders []*socket, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	for range n {
+		client, err := Dial(context.Background(), listener.Addr().String(), nil)
+		if err != nil {
+			return senders, err
+		}
+		l.all = append(l.all, client)
+		conn, err := listener.Accept()
+		if err != nil {
+			return senders, err
+		}
+		sender, err := newSocket(conn.(*net.TCPConn))
+		_ = conn.Close()
+		if err != nil {
+			return senders, err
+		}
+		senders = append(senders, sender)
+	}
+	return senders, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Stamped is a connection whose bytes bear the time at which the kernel got them for it (SO_TIMESTAMPNS, socket(7)). So it does not
-// matter when they are read, nor how long the reader has waited for a processor.
+// matter when they are read, nor how long the reader has waited for a processor. StartStamps comes first.
 type Stamped struct {
 	*socket
 	at      time.Time
@@ -46,6 +46,37 @@ func stamp(conn *net.TCPConn) (*Stamped, error) {
 	}
 	return &Stamped{socket: s}, nil
 }
+
+// StartStamps has the kernel stamp what arrives, until stop is called. It does so for as long as some socket asks for it, but begins a
+// while after the first one has: the stamps of Stamped connections can be relied on when StartStamps has returned.
+func StartStamps() (stop func(), err error) {
+	var live Live
+	defer func() {
+		if err != nil {
+			live.Close()
+		}
+	}()
+	senders, err := live.accept(1)
+	if err != nil {
+		return nil, err
+	}
+	defer senders[0].close()
+	for began := time.Now(); ; {
+		if err := senders[0].write([]byte{answer}); err != nil {
+			return nil, err
+		}
+		_, err := live.all[0].Read(make([]byte, 1))
+		switch {
+		case err == nil:
+			return live.Close, nil
+		case !errors.Is(err, errNoStamp) || time.Since(began) > patience:
+			return nil, err
+		}
+	}
+}
+
+// errNoStamp is what a read meets without StartStamps.
+var errNoStamp = errors.New("the kernel gave no time of arrival")
 
 // Close closes the connection.
 func (s *Stamped) Close() { s.close() }
@@ -98,5 +129,5 @@ func stampIn(controls []byte) (time.Time, error) {
 			return time.Unix(word(0), word(8)), nil // a timespec of 64-bit systems
 		}
 	}
-	return time.Time{}, errors.New("the kernel gave no time of arrival")
+	return time.Time{}, errNoStamp
 }
