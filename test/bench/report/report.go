@@ -22,6 +22,8 @@ type Report struct {
 	Workloads []Workload `json:"workloads,omitempty"`
 	Idle      *Idle      `json:"idle,omitempty"`
 	Scale     []Scale    `json:"scale,omitempty"`
+	Routes    []Routes   `json:"routes,omitempty"`
+	Reactions []Reaction `json:"reactions,omitempty"`
 	Stream    *Stream    `json:"stream,omitempty"`
 	API       []API      `json:"api,omitempty"`
 	Warnings  []string   `json:"warnings,omitempty"`

@@ -12,9 +12,11 @@ import (
 // size.
 type Scale struct {
 	Peer     string `json:"peer"`
-	Hosts    int    `json:"hosts"` // each with one Ingress and one route
+	Meaning  string `json:"meaning"` // what a reader should know to read the row
+	Hosts    int    `json:"hosts"`   // each with one Ingress and one route
 	Services int    `json:"services"`
 	Files    int    `json:"files"`
+	Sockets  int    `json:"sockets"`  // upstream connections after the last round
 	Requests Row    `json:"requests"` // GET for random ones of all hosts
 	Few      Row    `json:"few"`      // GET for random ones of ten hosts
 	// Live is the time from the start of the process until the last host answers.
@@ -39,11 +41,13 @@ func scaleTables(all []Scale) []table {
 		return nil
 	}
 	size := table{
-		title: "scale: the number behind the name is that of hosts, each with one Ingress and one route",
-		note: "Requests go to random hosts, of all and of ten, in interleaved rounds: the second figure is what the size of the table " +
-			"costs, the first one also what many upstream connections and counters cost that are in no cache. Live is the time from the start of the process until the last host " +
-			"answers, reading all files included. Memory is MiB of proportional set size once live, and after the edits and the load.",
-		head: []string{"proxy", "Services", "files", "CPU, all hosts", "it/first", "CPU, ten hosts", "it/first", "p50 µs", "p99 µs", "live ms", "memory MiB", "loaded MiB"},
+		title: "scale: routes, Services and their upstream connections grow together",
+		note: "The number behind the name is that of hosts, each with one Ingress and one route. CPU is µs per request. Requests go to random " +
+			"hosts, of all and of ten, in interleaved rounds: the second figure is what the size of the table costs, the first one also what " +
+			"many upstream connections and counters cost that are in no cache. What only the number of routes costs is in the table " +
+			"\"only the number of routes differs\". Live is the time from the start of the process until the last host answers, reading all files " +
+			"included. Memory is MiB of proportional set size once live, and after the edits and the load.",
+		head: []string{"proxy", "Services", "upstream sockets", "files", "CPU, all hosts", "it/first", "CPU, ten hosts", "it/first", "p50 µs", "p99 µs", "live ms", "memory MiB", "loaded MiB"},
 	}
 	live := table{
 		title: "scale: from a replaced file to the first new answer",
@@ -59,6 +63,7 @@ func scaleTables(all []Scale) []table {
 	for i := range all {
 		s := &all[i]
 		size.rows = append(size.rows, s.sizeRow(first))
+		size.list = append(size.list, s.Requests.Peer+": "+s.Meaning)
 		for _, kind := range []struct {
 			name  string
 			edits Edits
@@ -92,7 +97,7 @@ func (s *Scale) sizeRow(first map[string]*Scale) []string {
 		first[s.Peer] = s
 	}
 	return []string{
-		s.Requests.Peer, strconv.Itoa(s.Services), strconv.Itoa(s.Files), spread(measure.Summarize(s.Requests.Series(cpu))), all,
+		s.Requests.Peer, strconv.Itoa(s.Services), strconv.Itoa(s.Sockets), strconv.Itoa(s.Files), spread(measure.Summarize(s.Requests.Series(cpu))), all,
 		spread(measure.Summarize(s.Few.Series(cpu))), few, median(s.Requests.Series(p50)), median(s.Requests.Series(p99)), figure(s.Live), figure(s.Memory / 1024), figure(s.Loaded / 1024),
 	}
 }

@@ -13,6 +13,7 @@ import (
 type table struct {
 	title string
 	note  string
+	list  []string // what rows mean, one by one, after the note
 	head  []string
 	rows  [][]string
 }
@@ -26,7 +27,14 @@ func (r *Report) tables() []table {
 	if r.Idle != nil {
 		all = append(all, r.Idle.table(r.Peers))
 	}
-	all = append(append(all, scaleTables(r.Scale)...), apiTables(r.API)...)
+	all = append(all, scaleTables(r.Scale)...)
+	if t, ok := routesTable(r.Routes); ok {
+		all = append(all, t)
+	}
+	all = append(all, apiTables(r.API)...)
+	if t, ok := reactionsTable(r.Reactions); ok {
+		all = append(all, t)
+	}
 	return append(all, r.Stream.tables(r.Peers)...)
 }
 
@@ -142,6 +150,9 @@ func (t table) text(b *strings.Builder) {
 	if t.note != "" {
 		fmt.Fprintf(b, "  %s\n", t.note)
 	}
+	for _, item := range t.list {
+		fmt.Fprintf(b, "  - %s\n", item)
+	}
 }
 
 // markdown writes the table as a section of a Markdown document.
@@ -152,5 +163,8 @@ func (t table) markdown(b *strings.Builder) {
 	}
 	if t.note != "" {
 		fmt.Fprintf(b, "\n%s\n", t.note)
+	}
+	if len(t.list) > 0 {
+		fmt.Fprintf(b, "\n- %s\n", strings.Join(t.list, "\n- "))
 	}
 }
