@@ -16,18 +16,26 @@ const chaosSuffix = "+chaos"
 // measureChaos measures what a NetworkChaos costs that matches each request and does nothing to it: the small request, without and
 // with it.
 func (s *session) measureChaos(ctx context.Context) error {
-	if !s.wantsPart(partChaos) {
+	if !s.wantsChaos(chaosCost) {
 		return nil
 	}
-	for _, b := range s.breakwaters {
-		if _, err := exec.LookPath(firstField(b.command)); err != nil || !s.wantsPeer(b.name) {
-			continue
-		}
+	for _, b := range s.wantedBreakwaters() {
 		if err := s.chaosOf(ctx, b); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wantedBreakwaters are the builds of Breakwater that are there and were asked for.
+func (s *session) wantedBreakwaters() []named {
+	var all []named
+	for _, b := range s.breakwaters {
+		if _, err := exec.LookPath(firstField(b.command)); err == nil && s.wantsPeer(b.name) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 func (s *session) chaosOf(ctx context.Context, b named) error {

@@ -30,9 +30,20 @@ const (
 	partStream = "stream"
 )
 
+// Names of the measurements of the workload chaos.
+const (
+	chaosCost  = "cost"
+	chaosGuard = "guard"
+	chaosKill  = "kill"
+	chaosToxic = "toxic"
+)
+
+func chaosParts() []string { return []string{chaosCost, chaosGuard, chaosKill, chaosToxic} }
+
 // options say what to measure.
 type options struct {
 	stream      string   // what the names of the stream measurements must contain
+	chaos       string   // what the names of the chaos measurements must contain
 	breakwaters []named  // command lines, in the order given; the first one is what peers are compared with
 	targets     []target // programs that run already
 	only        []string // names of peers; empty for all
@@ -77,6 +88,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.connections, "connections", 0, "connections of the load generator (default 64, 8 for the longest body)")
 	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
 	flags.StringVar(&o.stream, "stream", "", "only those measurements of the workload stream whose names contain this, for instance \"bulk\" or \"idle\"")
+	flags.StringVar(&o.chaos, "chaos", "", "only those measurements of the workload chaos whose names contain this, of "+strings.Join(chaosParts(), ", "))
 	flags.IntVar(&o.streams, "idle-streams", 10000, "idle TCP streams of the memory measurement of the workload stream")
 	flags.IntVar(&o.idleRounds, "idle-rounds", 3, "rounds of the memory measurement, each with fresh processes")
 	scales := flags.String("scale", "10,1000,10000", "comma-separated numbers of hosts, each with one route")
@@ -200,6 +212,11 @@ func (o *options) wantsPart(name string) bool {
 
 // wantsStream tells whether to run a measurement of the workload stream.
 func (o *options) wantsStream(name string) bool { return strings.Contains(name, o.stream) }
+
+// wantsChaos tells whether to run a measurement of the workload chaos.
+func (o *options) wantsChaos(name string) bool {
+	return o.wantsPart(partChaos) && strings.Contains(name, o.chaos)
+}
 
 func allParts() []string {
 	var names []string

@@ -40,6 +40,18 @@ func TestQuickKeepsWhatIsGiven(t *testing.T) {
 	}
 }
 
+func TestChaosMeasurementsCanBeChosenByName(t *testing.T) {
+	o, err := parseOptions([]string{"--workload", "chaos", "--chaos", "kill"}, io.Discard)
+	if err != nil || !o.wantsChaos(chaosKill) || o.wantsChaos(chaosGuard) || o.wantsChaos(chaosCost) {
+		t.Errorf("options %+v, %v", o, err)
+	}
+	for _, name := range chaosParts() {
+		if !(&options{}).wantsChaos(name) || (&options{parts: []string{partScale}}).wantsChaos(name) {
+			t.Errorf("%s: wrong choice", name)
+		}
+	}
+}
+
 func TestBadOptionsAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"--workload", "big"},

@@ -15,7 +15,9 @@ import (
 
 // measure runs the parts that were asked for, in order.
 func (s *session) measure(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{s.measureRequests, s.measureIdle, s.measureScale, s.measureAPI, s.measureChaos, s.measureStream} {
+	for _, part := range []func(context.Context) error{
+		s.measureRequests, s.measureIdle, s.measureScale, s.measureRoutes, s.measureAPI, s.measureChaos, s.measureReactions, s.measureStream,
+	} {
 		if err := part(ctx); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,8 +35,9 @@ type scaled struct {
 	report.Scale
 }
 
-// measureScale measures every breakwater with every number of routes: start, memory and edits one after the other, then
-// the cost of requests in interleaved rounds. Beside it stands nginx with as many servers and upstreams, without edits.
+// measureScale measures every breakwater with every number of routes, and of Services that grow with them: start, memory and
+// edits one after the other, then the cost of requests in interleaved rounds. Beside it stands nginx with as many servers and
+// upstreams, without edits. What only the number of routes costs is measured by measureRoutes.
 func (s *session) measureScale(ctx context.Context) error {
 	if !s.wantsPart(partScale) {
 		return nil
@@ -52,10 +54,11 @@ func (s *session) measureScale(ctx context.Context) error {
 	}()
 	for _, p := range s.peers {
 		for _, hosts := range s.scales {
-			if p.CommandLine == "" && p.PrepareMany == nil {
+			if !takesMany(p) {
 				continue
 			}
-			one, err := s.startScaled(ctx, p, hosts, second)
+			layout := scale.Layout{Hosts: hosts, PerService: s.perService, PerFile: s.perFile, Endpoints: [2]string{s.backend, second}}
+			one, err := s.startScaled(ctx, p, p.Name+"-"+strconv.Itoa(hosts), layout)
 			if one != nil && one.process != nil {
 				all = append(all, one)
 			}
@@ -78,17 +81,34 @@ func (s *session) measureScale(ctx context.Context) error {
 	return nil
 }
 
+// takesMany tells whether a peer can be given many hosts.
+func takesMany(p peer.Peer) bool { return p.CommandLine != "" || p.PrepareMany != nil }
+
+// meaningOf says what a proxy with a layout is made of, for a reader of its figures.
+func meaningOf(p peer.Peer, layout scale.Layout) string {
+	routes, service := "Ingresses of one host and one route each", "Service"
+	if p.CommandLine == "" {
+		routes, service = "servers of one name and one location each", "upstream"
+	}
+	if layout.Services() == 1 {
+		return fmt.Sprintf("%d %s, all with the same %s", layout.Hosts, routes, service)
+	}
+	return fmt.Sprintf("%d %s; every %d of them share a %s, which makes %d, each with upstream connections of its own to the same endpoint",
+		layout.Hosts, routes, layout.PerService, service, layout.Services())
+}
+
 // startScaled writes a configuration, starts a proxy on it and waits until its last host answers. It returns the process
 // even with an error.
-func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, second string) (*scaled, error) {
-	name := p.Name + "-" + strconv.Itoa(hosts)
+func (s *session) startScaled(ctx context.Context, p peer.Peer, name string, layout scale.Layout) (*scaled, error) {
 	site, err := s.site(name)
 	if err != nil {
 		return nil, err
 	}
-	layout := scale.Layout{Hosts: hosts, PerService: s.perService, PerFile: s.perFile, Endpoints: [2]string{s.backend, second}}
 	one := &scaled{site: site}
-	one.Scale = report.Scale{Peer: p.Name, Hosts: hosts, Services: layout.Services(), Requests: report.Row{Peer: name}, Few: report.Row{Peer: name}}
+	one.Scale = report.Scale{
+		Peer: p.Name, Meaning: meaningOf(p, layout), Hosts: layout.Hosts, Services: layout.Services(),
+		Requests: report.Row{Peer: name}, Few: report.Row{Peer: name},
+	}
 	command, err := one.prepare(p, layout)
 	if err != nil {
 		return nil, err
@@ -98,7 +118,7 @@ func (s *session) startScaled(ctx context.Context, p peer.Peer, hosts int, secon
 		return one, err
 	}
 	err = one.process.Ready(ctx, startLimit, func(ctx context.Context) error {
-		_, err := peer.Get(ctx, site.Listen, scale.Host(hosts-1), scale.Path)
+		_, err := peer.Get(ctx, site.Listen, scale.Host(layout.Hosts-1), scale.Path)
 		return err
 	})
 	if err != nil {
@@ -217,7 +237,7 @@ func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
 				hosts int
 				into  *report.Row
 			}{{one.Hosts, &one.Requests}, {min(fewHosts, one.Hosts), &one.Few}} {
-				figures, err := s.loadHosts(ctx, one, kind.hosts)
+				figures, err := s.loadHosts(ctx, one, kind.hosts, 0)
 				if err != nil {
 					return fmt.Errorf("%s: %w", one.Requests.Peer, err)
 				}
@@ -228,22 +248,33 @@ func (s *session) measureRandomHosts(ctx context.Context, all []*scaled) error {
 			}
 		}
 	}
+	return s.afterLoad(all)
+}
+
+// afterLoad reads memory and counts upstream connections.
+func (s *session) afterLoad(all []*scaled) error {
+	endpoint, err := netip.ParseAddrPort(s.backend)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, one := range all {
 		memory, err := measure.PSS(one.process.PID())
 		one.Loaded = kib(memory)
 		errs = append(errs, err)
+		one.Sockets, err = measure.Connections(one.process.PID(), endpoint)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// loadHosts is one round of small requests for random ones of the first n hosts.
-func (s *session) loadHosts(ctx context.Context, one *scaled, n int) (report.Figures, error) {
+// loadHosts is one round of small requests for the first n hosts: random ones, or, with turn above 0, all in turn (load.Run.Turn).
+func (s *session) loadHosts(ctx context.Context, one *scaled, n, turn int) (report.Figures, error) {
 	small := load.Workloads()[0]
 	small.Seconds = 2
 	small = s.adjust(small)
 	run := small.Run(s.generator, "http://"+one.site.Listen, scale.HostPattern)
-	if run.Hosts = n; n == 1 {
+	if run.Hosts, run.Turn = n, turn; n == 1 && turn == 0 {
 		run.Host = scale.Host(0)
 	}
 	figures, result, err := costOf(ctx, one.process.PID(), run, small.Requests)

@@ -22,6 +22,7 @@ type path struct {
 	endpoint string          // what it leads to
 	pid      int             // of the proxy; 0 without one
 	control  *stream.Control // makes proxies like it; nil if nothing does
+	proxy    string          // what control calls it; empty without one
 }
 
 // measureStream measures streams: without toxics on every path, through toxics where Toxiproxy's API makes them.
@@ -192,7 +193,8 @@ func (p path) through(ctx context.Context, toxics ...stream.Toxic) (path, error)
 	}
 	p.address = address
 	_, port, _ := net.SplitHostPort(address)
-	return p, p.control.Make(ctx, "bench-"+port, address, p.endpoint, toxics...)
+	p.proxy = "bench-" + port
+	return p, p.control.Make(ctx, p.proxy, address, p.endpoint, toxics...)
 }
 
 // measurePaths runs every workload, and the measurements of accuracy.

@@ -71,6 +71,19 @@ func TestManifestsHoldEveryObjectOnce(t *testing.T) {
 	}
 }
 
+func TestOneServiceCanBeBehindAllHosts(t *testing.T) {
+	one := layout
+	one.PerService = one.Hosts
+	set, err := Write(one, filepath.Join(t.TempDir(), "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _ := objects(t, set.Dir())
+	if set.Services() != 1 || len(all) != 1+25+2 || !strings.Contains(fmt.Sprint(all["Ingress/h24"]), "name:s0") {
+		t.Errorf("%d services, %d objects, Ingress h24 is %v", set.Services(), len(all), all["Ingress/h24"])
+	}
+}
+
 func TestAnEditChangesOneObjectAtTheMomentOfTheReplacement(t *testing.T) {
 	set, err := Write(layout, filepath.Join(t.TempDir(), "m"))
 	if err != nil {
