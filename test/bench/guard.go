@@ -62,10 +62,13 @@ func (s *session) guardReaction(ctx context.Context, b named) error {
 	}
 	s.addReaction(report.Reaction{
 		Peer: b.name, Name: "guard halts", Goal: "100 ms",
-		Meaning: fmt.Sprintf("from the failed answer that breaks the guard's bound, when it is at its client, to the last injected answer that is at any of %d "+
-			"clients, each of which asks again at once; 0 if none came after it. The guard itself says how many failed answers broke its bound", guardClients),
+		Meaning: fmt.Sprintf("from the failed answer that breaks the guard's bound, when it is at its client, to the last injected answer that is "+
+			"at any of %d clients, each of which asks again at once; 0 if none came after it. The guard itself says how many failed "+
+			"answers broke its bound", guardClients),
 	}, late...)
-	s.addReaction(report.Reaction{Peer: b.name, Name: "(injected answers after it)", Meaning: "their number in each halt, not a time"}, after...)
+	s.addReaction(report.Reaction{
+		Peer: b.name, Name: "(injected answers after it)", Meaning: "their number in each halt, not a time",
+	}, after...)
 	return nil
 }
 

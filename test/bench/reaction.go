@@ -292,11 +292,14 @@ func (s *session) reportChanges(name string, trips []stream.Trip, changes []chan
 		if !ok {
 			return fmt.Errorf("toxic %d never went", i+1)
 		}
-		sinceAdd, sinceAdded = append(sinceAdd, allMillis(first.Sent.Sub(c.add))), append(sinceAdded, allMillis(first.Sent.Sub(c.added)))
-		sinceRemove, sinceRemoved = append(sinceRemove, allMillis(last.Back.Sub(c.remove))), append(sinceRemoved, allMillis(last.Back.Sub(c.removed)))
+		sinceAdd = append(sinceAdd, allMillis(first.Sent.Sub(c.add)))
+		sinceAdded = append(sinceAdded, allMillis(first.Sent.Sub(c.added)))
+		sinceRemove = append(sinceRemove, allMillis(last.Back.Sub(c.remove)))
+		sinceRemoved = append(sinceRemoved, allMillis(last.Back.Sub(c.removed)))
 	}
 	if late > 0 {
-		s.report.Warn("chaos, toxic: %d of %d toxics touched no two messages until they were removed, and count as if they had touched one then", late, len(changes))
+		s.report.Warn("chaos, toxic: %d of %d toxics touched no two messages until they were removed, and count as if they had touched one then",
+			late, len(changes))
 	}
 	for _, r := range []struct {
 		name, goal, meaning string
@@ -304,9 +307,10 @@ func (s *session) reportChanges(name string, trips []stream.Trip, changes []chan
 	}{
 		{"toxic added", "10 ms", "from when the bench has read the API's answer until the first message that the toxic delays is sent", sinceAdded},
 		{"(since the request)", "", "the same, from before the request to the API, on a new connection", sinceAdd},
-		{"toxic removed", "10 ms", "from when the bench has read the API's answer until the first message that the toxic does not delay to the end is back", sinceRemoved},
+		{"toxic removed", "10 ms", "from when the bench has read the API's answer until the first message that the toxic does not delay, " +
+			"or not to the end, is back", sinceRemoved},
 		{"(since the request to remove it)", "", "the same, from before the request to the API, on a new connection", sinceRemove},
-		{"(resolution)", "", "the round trip of a message that no toxic touches: one is sent when the one before is back", [][]float64{own}},
+		{"(resolution)", "", "the round trip of a message that no toxic touches, all of one run; one is sent when the one before is back", [][]float64{own}},
 	} {
 		s.addReaction(report.Reaction{Peer: name, Name: r.name, Goal: r.goal, Meaning: r.meaning, Streams: 1}, r.times...)
 	}

@@ -93,7 +93,7 @@ func meaningOf(p peer.Peer, layout scale.Layout) string {
 	if layout.Services() == 1 {
 		return fmt.Sprintf("%d %s, all with the same %s", layout.Hosts, routes, service)
 	}
-	return fmt.Sprintf("%d %s; every %d of them share a %s, which makes %d, each with upstream connections of its own to the same endpoint",
+	return fmt.Sprintf("%d %s; every %d of them share one %s, which makes %d, each with upstream connections of its own to the same endpoint",
 		layout.Hosts, routes, layout.PerService, service, layout.Services())
 }
 

@@ -14,7 +14,7 @@ func TestRowsOfScaleSayWhatTheyAre(t *testing.T) {
 		layout scale.Layout
 		want   string
 	}{
-		{ours, scale.Layout{Hosts: 1000, PerService: 10}, "1000 Ingresses of one host and one route each; every 10 of them share a Service, which makes 100, each with upstream connections of its own to the same endpoint"},
+		{ours, scale.Layout{Hosts: 1000, PerService: 10}, "1000 Ingresses of one host and one route each; every 10 of them share one Service, which makes 100, each with upstream connections of its own to the same endpoint"},
 		{ours, scale.Layout{Hosts: 1000, PerService: 1000}, "1000 Ingresses of one host and one route each, all with the same Service"},
 		{nginx, scale.Layout{Hosts: 10, PerService: 10}, "10 servers of one name and one location each, all with the same upstream"},
 	} {

@@ -21,7 +21,7 @@ type Routes struct {
 func routesTable(all []Routes) (table, bool) {
 	t := table{
 		title: "scale: only the number of routes differs",
-		note: "Every route leads to the same endpoint through the same Service, so that the upstream connections are the same. Requests ask for " +
+		note: "Every route leads to the same endpoint through the same Service, so there are no more upstream connections for more routes. Requests ask for " +
 			"all hosts in turn, and the load generator sends the same number of different, equally long requests in every row. Rounds " +
 			"are interleaved, ratios are taken round by round to the same proxy's first row. Memory is MiB of proportional set size after the load. " +
 			"Goal: 10,000 routes cost less than 15 % more per request than 10: a ratio below 1.15.",
