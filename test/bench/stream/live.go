@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -81,13 +82,15 @@ func (l *Live) Quiet() int {
 	return n
 }
 
-// Close closes all streams.
+// Close resets all streams: thousands of ports that wait for late segments (TIME_WAIT) could not be listened on for a minute.
 func (l *Live) Close() {
 	for _, s := range l.all {
 		if s != nil {
+			_ = syscall.SetsockoptLinger(s.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 			s.Close()
 		}
 	}
+	l.all = nil
 }
 
 // Floor is what nothing that acts on n streams can be faster than: one thread writes a byte to each of n connections on loopback, one

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,5 +75,30 @@ func TestFloorTimesEveryByte(t *testing.T) {
 func TestAReadWithoutAStampIsAnError(t *testing.T) {
 	if at, err := stampIn(nil); !errors.Is(err, errNoStamp) {
 		t.Errorf("time %v, %v", at, err)
+	}
+}
+
+func TestClosedStreamsAreReset(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	live, err := OpenLive(t.Context(), 1, listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // what it asks for
+		t.Fatal(err)
+	}
+	live.Close()
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("error %v, want a reset", err)
 	}
 }
