@@ -193,7 +193,7 @@ func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
 	s.mu.Unlock()
 	if in.Enabled {
 		if err := p.start(); err != nil {
-			s.forget(p)
+			s.delete(p) // not only forgotten: who has found it meanwhile could start it
 			return nil, err
 		}
 	}
