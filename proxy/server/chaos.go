@@ -43,7 +43,7 @@ func (a *attempt) serveFaulty() {
 func (a *attempt) injectClient(f *chaos.Faults) {
 	a.to = damaged{a.w, f}
 	if f.HasToxics() {
-		attachClient(a.w, f)
+		a.attachClient(f)
 	}
 	var reply *fault.Reply
 	end, err := fault.None, f.Arrive(a.x)
@@ -121,12 +121,14 @@ func (k *kept) end() {
 }
 
 // attachClient lets toxics act on the client's connection. Where the client's protocol has none of its own they do not.
-func attachClient(w proxy.Responder, f *chaos.Faults) {
-	c, ok := http1.Wrapped(w).(slottedConn)
+func (a *attempt) attachClient(f *chaos.Faults) {
+	c, ok := http1.Wrapped(a.w).(slottedConn)
 	if !ok {
-		http1.Wrap(w, func(nc net.Conn) net.Conn {
+		http1.Wrap(a.w, func(nc net.Conn) net.Conn {
 			c.slot, c.kept = toxic.NewSlot(), &kept{}
-			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, toxic.Options{Ended: c.kept.end})
+			o := a.s.cfg.Toxics
+			o.Ended = c.kept.end
+			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, o)
 			return c
 		})
 	}
@@ -135,11 +137,13 @@ func attachClient(w proxy.Responder, f *chaos.Faults) {
 	}
 }
 
-// slotted is the kind of connections to Endpoints on which toxics can act. Between two requests none does.
-var slotted = upstream.Variant{Key: slottedConn{}, Wrap: func(nc net.Conn) net.Conn {
-	slot := toxic.NewSlot()
-	return slottedConn{Conn: toxic.NewConn(nc, slot, toxic.EndpointSide, toxic.Options{}), slot: slot}
-}}
+// slottedVariant is the kind of connections to Endpoints on which toxics can act, within o. Between two requests none does.
+func slottedVariant(o toxic.Options) upstream.Variant {
+	return upstream.Variant{Key: slottedConn{}, Wrap: func(nc net.Conn) net.Conn {
+		slot := toxic.NewSlot()
+		return slottedConn{Conn: toxic.NewConn(nc, slot, toxic.EndpointSide, o), slot: slot}
+	}}
+}
 
 var errDown = errors.New("connection refused by a fault")
 
@@ -151,7 +155,7 @@ func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Du
 	}
 	var c *http1.Conn
 	if !fresh && !hold.Refused && a.told == 0 {
-		c = e.IdleVariant(&slotted)
+		c = e.IdleVariant(&a.s.slotted)
 	}
 	if c == nil {
 		var err *proxy.Error

@@ -256,7 +256,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	case a.told != 0: // it tells of this client only
 		conn.Close()
 	case f.HasToxics():
-		e.PutVariant(&slotted, conn)
+		e.PutVariant(&a.s.slotted, conn)
 	default:
 		e.Put(conn)
 	}

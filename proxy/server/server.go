@@ -18,6 +18,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/router"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
@@ -35,10 +36,13 @@ type Config struct {
 	Timeouts  http1.Timeouts
 	Upstream  upstream.Config
 	Forwarded Forwarded
-	// Stream configures TCP and UDP; Attempts, Chaos, AccessLog and Log are taken from here.
+	// Stream configures TCP and UDP; Attempts, Toxics, Chaos, AccessLog and Log are taken from here.
 	Stream stream.Config
 	// HeaderTimeout bounds the wait for a PROXY protocol header. 0 is 10 s.
 	HeaderTimeout time.Duration
+
+	// Toxics bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
+	Toxics toxic.Options
 
 	// Chaos decides which faults act; nil: none ever does. It gets every Snapshot that is served. Who made it closes it.
 	Chaos *chaos.Engine
@@ -59,6 +63,7 @@ type Server struct {
 	http1    *http1.Server
 	streams  *stream.Server
 	registry *upstream.Registry
+	slotted  upstream.Variant
 	forward  forwarder
 	greeting greeting
 
@@ -100,14 +105,14 @@ func New(cfg Config) *Server {
 	if cfg.HeaderTimeout <= 0 {
 		cfg.HeaderTimeout = 10 * time.Second
 	}
-	cfg.Stream.Attempts, cfg.Stream.AccessLog, cfg.Stream.Log = cfg.Attempts, cfg.AccessLog, cfg.Log
+	cfg.Stream.Attempts, cfg.Stream.AccessLog, cfg.Stream.Log, cfg.Stream.Toxics = cfg.Attempts, cfg.AccessLog, cfg.Log, cfg.Toxics
 	if cfg.Chaos != nil {
 		cfg.Stream.Chaos = streamChaos{cfg.Chaos}
 		cfg.Metrics.SampleChaos(cfg.Chaos.Status)
 	}
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
-		streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},
+		slotted: slottedVariant(cfg.Toxics), streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},
 	}
 	s.cut, s.cutOff = context.WithCancel(context.Background())
 	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)

@@ -105,9 +105,9 @@ func (a *attempt) dial(ctx context.Context, e *upstream.Endpoint) (*http1.Conn, 
 // slotted is the kind of connection that toxics act on, and that tells of the client if the Backend wants it.
 func (a *attempt) slotted() *upstream.Variant {
 	if a.told == 0 {
-		return &slotted
+		return &a.s.slotted
 	}
-	return &upstream.Variant{Wrap: func(nc net.Conn) net.Conn { return slotted.Wrap(a.tell(nc)) }}
+	return &upstream.Variant{Wrap: func(nc net.Conn) net.Conn { return a.s.slotted.Wrap(a.tell(nc)) }}
 }
 
 // tell sends the PROXY protocol header on a connection that has just been opened. The address that the client connected to is not

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 // Config of a Server. 0 in a field stands for its default.
@@ -25,6 +26,9 @@ type Config struct {
 	// DrainQuiet is how long a UDP session must be silent to be at its end while the Server shuts down: what uses UDP says goodbye to
 	// nobody. Default 2 s.
 	DrainQuiet time.Duration
+
+	// Toxics bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
+	Toxics toxic.Options
 
 	Chaos     Chaos                // nil: nothing ever acts
 	AccessLog *telemetry.AccessLog // nil: off

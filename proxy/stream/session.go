@@ -257,7 +257,7 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 		return nil, err
 	}
 	if o.chaos != nil {
-		o.link = toxic.NewDatagramLink(o.chaos.Slot(), o.deliver, toxic.Options{})
+		o.link = toxic.NewDatagramLink(o.chaos.Slot(), o.deliver, s.p.srv.cfg.Toxics)
 	}
 	return o, nil
 }

@@ -123,7 +123,9 @@ func (c *conn) link(d *dial) {
 	}
 	slot := d.slot()
 	m := c.route.metrics
-	r := toxic.Link(c.client, d.nc, slot, toxic.Options{Idle: idle, Moved: [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}})
+	o := c.srv.cfg.Toxics
+	o.Idle, o.Moved = idle, [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}
+	r := toxic.Link(c.client, d.nc, slot, o)
 	c.entry.Up, c.entry.Down = r.Upstream, r.Downstream
 	c.entry.Err = r.Err
 	d.broke = r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide

@@ -24,6 +24,7 @@ type chain struct {
 
 	blocks ring // all blocks that hold bytes not taken yet, in the order of the stream
 	memory int  // that they take, in bytes
+	budget *Budget
 	taken  int64
 }
 
@@ -41,7 +42,7 @@ func (c *chain) arrive(b *block) {
 	b.left = len(b.data)
 	c.taken += int64(b.left)
 	c.blocks.push(b)
-	c.memory += b.cost()
+	c.hold(b.cost())
 	c.feed(0, entry{block: b, n: b.left}, c.now)
 }
 
@@ -51,9 +52,15 @@ func (c *chain) shrink() {
 		return
 	}
 	b := c.blocks.newest()
-	c.memory -= b.cost()
+	before := b.cost()
 	b.shrink()
-	c.memory += b.cost()
+	c.hold(b.cost() - before)
+}
+
+// hold notes that n bytes more of memory are taken, or fewer.
+func (c *chain) hold(n int) {
+	c.memory += n
+	c.budget.hold(n)
 }
 
 // finish takes the end of what the source sends: FIN or RST.
@@ -61,7 +68,7 @@ func (c *chain) finish(end End) { c.feed(0, entry{end: end}, c.now) }
 
 // room returns how many bytes more may come.
 func (c *chain) room(buffer int) int {
-	n := buffer - c.memory
+	n := c.budget.share(buffer) - c.memory
 	if len(c.stages) > 0 {
 		if st := c.stages[0]; st.bound > 0 {
 			n = min(n, st.bound-st.bytes)
@@ -181,7 +188,7 @@ func (c *chain) take(n int) {
 			c.out.pop()
 		}
 		if b.left -= some; b.left == 0 {
-			c.memory -= b.cost()
+			c.hold(-b.cost())
 			c.blocks.pop()
 			b.free()
 		}
@@ -295,5 +302,6 @@ func (c *chain) close() {
 	for _, st := range c.stages {
 		st.finish()
 	}
-	c.stages, c.out, c.memory = nil, queue{}, 0
+	c.hold(-c.memory)
+	c.stages, c.out = nil, queue{}
 }

@@ -19,6 +19,7 @@ type DatagramLink struct {
 	slot    *Slot
 	deliver func(d proxy.Direction, p []byte)
 	buffer  int
+	budget  *Budget
 	began   time.Time
 	unwatch func()
 	flows   [2]flow // by proxy.Direction
@@ -32,13 +33,13 @@ type DatagramResult struct {
 }
 
 // NewDatagramLink returns a DatagramLink that hands what it lets through to deliver, which must not keep p, must not block, and
-// must not call the DatagramLink or set the Slot. Calls for one direction follow each other. Of the options, Buffer counts: what
-// finds no room is dropped.
+// must not call the DatagramLink or set the Slot. Calls for one direction follow each other. Of the options, Buffer and Budget count:
+// what finds no room is dropped.
 func NewDatagramLink(slot *Slot, deliver func(d proxy.Direction, p []byte), o Options) *DatagramLink {
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}
-	l := &DatagramLink{slot: slot, deliver: deliver, buffer: o.Buffer, began: time.Now()}
+	l := &DatagramLink{slot: slot, deliver: deliver, buffer: o.Buffer, budget: o.Budget, began: time.Now()}
 	for i := range l.flows {
 		f := &l.flows[i]
 		f.link, f.direction = l, proxy.Direction(i)
@@ -83,6 +84,7 @@ func (l *DatagramLink) Close() DatagramResult {
 			for _, w := range f.waiting {
 				w.block.free()
 			}
+			f.hold(-f.room)
 			f.stages, f.waiting = nil, nil
 		}
 		r.Dropped += f.dropped
@@ -286,13 +288,13 @@ func (f *flow) wait(to, from *packetStage, p Packet) {
 		return
 	}
 	class := classFor(len(p.Data))
-	if f.room+classes[class] > f.link.buffer || len(p.Data) > classes[class] {
+	if f.room+classes[class] > f.link.budget.share(f.link.buffer) || len(p.Data) > classes[class] {
 		f.dropped++
 		return
 	}
 	b := newBlock(class)
 	b.data = b.data[:copy(b.data, p.Data)]
-	f.room += b.cost()
+	f.hold(b.cost())
 	f.count++
 	heap.Push(&f.waiting, waitingPacket{block: b, due: p.Due, number: f.count, to: to, from: from})
 }
@@ -310,10 +312,16 @@ func (f *flow) advance() {
 			return
 		}
 		w := heap.Pop(&f.waiting).(waitingPacket)
-		f.room -= w.block.cost()
+		f.hold(-w.block.cost())
 		f.shape(w.to, Packet{Data: w.block.data, Due: w.due})
 		w.block.free()
 	}
+}
+
+// hold notes that n bytes more of memory are taken, or fewer.
+func (f *flow) hold(n int) {
+	f.room += n
+	f.link.budget.hold(n)
 }
 
 func (f *flow) arrived(p []byte) {

@@ -32,6 +32,8 @@ type Options struct {
 	// Buffer bounds the bytes that are held back in each direction; when so many wait, no more is read. 0 is DefaultBuffer. A
 	// latency of d lets at most Buffer bytes through in every d.
 	Buffer int
+	// Budget, if not nil, bounds what all that share it hold back together.
+	Budget *Budget
 	// Moved, where not nil, are what bytes are added to as they are delivered, by proxy.Direction. They may be shared by many Links.
 	Moved [2]*atomic.Uint64
 	// Ended, if not nil, is called once a Conn has been closed or reset and nothing that was written to it is held back any more. It
@@ -159,7 +161,7 @@ const (
 
 func (l *link) newDirection(which proxy.Direction, src, dst net.Conn) *direction {
 	d := &direction{link: l, which: which, src: newReader(src), dst: newWriter(dst), wake: make(chan struct{}, 1), rings: Never}
-	d.chain.direction, d.chain.began = which, l.began
+	d.chain.direction, d.chain.began, d.chain.budget = which, l.began, l.options.Budget
 	return d
 }
 

@@ -1,0 +1,121 @@
+package toxic
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+func TestBudgetShares(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct{ limit, used, buffer, want int }{
+		{8 * mib, 0, 32 * mib, 8 * mib},
+		{8 * mib, 0, 2 * mib, 2 * mib},
+		{8 * mib, 5 * mib, 32 * mib, 3 * mib},
+		{8 * mib, 8 * mib, 32 * mib, Least},
+		{8 * mib, 9 * mib, 32 * mib, Least},
+		{8 * mib, 9 * mib, 1000, 1000},
+	} {
+		b := NewBudget(int64(c.limit))
+		b.hold(c.used)
+		if got := b.share(c.buffer); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+	var none *Budget
+	none.hold(5)
+	if got := none.share(7); got != 7 || none.Used() != 0 || none.Limit() != 0 {
+		t.Errorf("without a Budget %d, %d are used", got, none.Used())
+	}
+}
+
+// TestBudgetBoundsAllLinks: peers that send without end into toxics that hold everything fill no more than the Budget and what each
+// may have anyway; nothing is lost; and nothing is left in the account.
+func TestBudgetBoundsAllLinks(t *testing.T) {
+	const links, limit = 12, 4 << 20
+	synctest.Test(t, func(t *testing.T) {
+		budget := NewBudget(limit)
+		var benches []*bench
+		for range links {
+			b := newBench(Options{Budget: budget}, down("l", Latency{Latency: fixed(3_600_000)}))
+			b.send(make([]byte, 2<<20), 100_000, 0)
+			benches = append(benches, b)
+		}
+		time.Sleep(time.Minute)
+		used := budget.Used()
+		if most := int64(limit + links*2*Least); used > most || used < limit/2 {
+			t.Errorf("%d bytes are held, at most %d may be", used, most)
+		}
+		for _, b := range benches {
+			b.slot.Set()
+			if _, total := b.arrivals(); total != 2<<20 {
+				t.Errorf("%d bytes arrive", total)
+			}
+			b.close()
+		}
+		if used := budget.Used(); used != 0 {
+			t.Errorf("%d bytes are said to be held in the end", used)
+		}
+	})
+}
+
+// TestBudgetLeavesRoom: who comes when others have filled their shares goes on, slowly.
+func TestBudgetLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := NewBudget(1 << 20)
+		var hogs []*bench
+		for range 8 {
+			b := newBench(Options{Budget: budget}, down("l", Latency{Latency: fixed(3_600_000)}))
+			b.send(make([]byte, 2<<20), 100_000, 0)
+			hogs = append(hogs, b)
+		}
+		time.Sleep(time.Minute)
+		b := newBench(Options{Budget: budget}, down("l", Latency{Latency: fixed(100)}))
+		b.send(make([]byte, 1<<20), 100_000, 0)
+		if _, total := b.arrivals(); total != 1<<20 {
+			t.Errorf("%d bytes arrive", total)
+		}
+		if took := b.elapsed(); took > time.Minute {
+			t.Errorf("a megabyte takes %v", took)
+		}
+		b.close()
+		for _, h := range hogs {
+			h.close()
+		}
+		if used := budget.Used(); used != 0 {
+			t.Errorf("%d bytes are said to be held in the end", used)
+		}
+	})
+}
+
+func TestBudgetBoundsDatagrams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := NewBudget(256 << 10)
+		var links []*DatagramLink
+		for range 4 {
+			l := NewDatagramLink(NewSlot(act("l", proxy.Upstreamward, Latency{Latency: fixed(1000)})), func(proxy.Direction, []byte) {}, Options{Budget: budget})
+			for range 1000 {
+				l.Pass(proxy.Upstreamward, make([]byte, 1000))
+			}
+			links = append(links, l)
+		}
+		if used := budget.Used(); used > 256<<10+4*Least || used < 128<<10 {
+			t.Errorf("%d bytes are held", used)
+		}
+		time.Sleep(2 * time.Second)
+		if used := budget.Used(); used != 0 {
+			t.Errorf("%d bytes are said to be held after all have left", used)
+		}
+		for _, l := range links[:2] {
+			l.Pass(proxy.Upstreamward, make([]byte, 1000))
+		}
+		for _, l := range links {
+			l.Close()
+		}
+		if used := budget.Used(); used != 0 {
+			t.Errorf("%d bytes are said to be held in the end", used)
+		}
+	})
+}
