@@ -56,6 +56,10 @@ test-unit: ## Run the tests that need no cluster.
 test-cluster: ## Run the tests on a real API server, which is built once into the cache.
 	$(GO) test $(RACE) -timeout 30m $(ARGS) ./test/e2e/... ./test/cel/...
 
+.PHONY: test-node
+test-node: ## Install Breakwater on a real Kubernetes node and test it there; as root, and builds for ten minutes once.
+	cd test/node && BREAKWATER_TEST_NODE=1 $(GO) test -count=1 -v -timeout 60m $(ARGS) .
+
 .PHONY: test-modules
 test-modules: ## Vet and test the modules under test/ themselves.
 	@for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) vet ./... && $(GO) test $(ARGS) ./...) || exit 1; done
