@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 	"github.com/spf13/pflag"
 )
@@ -25,6 +27,8 @@ type dataOptions struct {
 	upstream       upstream.Config
 	stream         stream.Config
 	headerTimeout  time.Duration
+	toxicBuffer    int
+	toxicMemory    int64
 }
 
 func (o *dataOptions) groups() []group {
@@ -50,6 +54,8 @@ func (o *dataOptions) addLimits(f *pflag.FlagSet) {
 	f.IntVar(&o.limits.HeaderCount, "max-header-count", 100, "header fields of a request; more is answered with 431")
 	f.BoolVar(&o.limits.AllowUnderscores, "allow-underscores", false, "accept \"_\" in the names of header fields")
 	f.IntVar(&o.stream.MaxSessions, "max-udp-sessions", 16_384, "UDP sessions on all ports together; datagrams that would begin more are dropped")
+	f.IntVar(&o.toxicBuffer, "toxic-buffer", toxic.DefaultBuffer, "bytes that toxics hold back in one direction of a connection; a full one makes the sender wait")
+	f.Int64Var(&o.toxicMemory, "toxic-memory", 0, "bytes that toxics hold back in all (default a quarter of the memory limit, or 512 MiB without one)")
 	f.IntVar(&o.upstream.MaxIdle, "max-idle-connections", 1024, "unused connections kept per endpoint")
 }
 
@@ -106,12 +112,16 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 		{"max-connections", o.maxConnections}, {"attempts", o.attempts}, {"max-request-line", o.limits.RequestLine},
 		{"max-header-bytes", o.limits.HeaderBytes}, {"max-header-count", o.limits.HeaderCount},
 		{"max-idle-connections", o.upstream.MaxIdle},
-		{"max-udp-sessions", o.stream.MaxSessions},
+		{"max-udp-sessions", o.stream.MaxSessions}, {"toxic-buffer", o.toxicBuffer},
 	} {
 		if n.value <= 0 {
 			return c, wrong("--%s %d: want 1 or more", n.flag, n.value)
 		}
 	}
+	if o.toxicMemory < 0 {
+		return c, wrong("--toxic-memory %d: want 0 or more", o.toxicMemory)
+	}
+	c.Toxics = toxic.Options{Buffer: o.toxicBuffer, Budget: toxic.NewBudget(cmp.Or(o.toxicMemory, toxicMemory()))}
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -28,6 +29,14 @@ func limitMemory(log *slog.Logger) {
 		return
 	}
 	log.Debug("memory limit", "bytes", limit)
+}
+
+// toxicMemory is how much toxics hold back in all if nothing is said: a quarter of the runtime's memory limit, in bytes.
+func toxicMemory() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit / 4
+	}
+	return 512 << 20
 }
 
 const (

@@ -16,6 +16,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/access"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
@@ -51,15 +52,15 @@ type toxiproxyAPI struct {
 	proxies *toxiproxy.Server
 }
 
-// start makes the proxies of the configuration file and binds the API; nil without an address.
-func (o *toxiproxyOptions) start(routes toxiproxy.Routes, log *slog.Logger) (_ *toxiproxyAPI, err error) {
+// start makes the proxies of the configuration file and binds the API; nil without an address. held bounds what toxics hold back.
+func (o *toxiproxyOptions) start(routes toxiproxy.Routes, held toxic.Options, log *slog.Logger) (_ *toxiproxyAPI, err error) {
 	if o.address == "" {
 		if o.config != "" {
 			return nil, wrong("--toxiproxy-config needs --toxiproxy-address")
 		}
 		return nil, nil
 	}
-	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes}
+	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes, Held: held}
 	if o.metrics {
 		m := toxiproxy.NewMetrics()
 		c.Metrics, c.Traffic = m.Handler(), m.Count

@@ -110,6 +110,9 @@ func New(cfg Config) *Server {
 		cfg.Stream.Chaos = streamChaos{cfg.Chaos}
 		cfg.Metrics.SampleChaos(cfg.Chaos.Status)
 	}
+	if b := cfg.Toxics.Budget; b != nil {
+		cfg.Metrics.SampleHeld(b.Used)
+	}
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
 		slotted: slottedVariant(cfg.Toxics), streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},

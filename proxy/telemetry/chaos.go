@@ -11,6 +11,10 @@ import (
 // SampleChaos is called there are no such series.
 func (m *Metrics) SampleChaos(status func() []proxy.ExperimentStatus) { m.chaos.Store(&status) }
 
+// SampleHeld says where the number of bytes that toxics hold back comes from. The function is called once per scrape. Before SampleHeld
+// is called there is no such series.
+func (m *Metrics) SampleHeld(bytes func() int64) { m.held.Store(&bytes) }
+
 // chaosDescs describe the series of Experiments. The label "experiment" is namespace/name.
 type chaosDescs struct {
 	active, phase, matched, injected, skipped, dryRun, halts *prometheus.Desc

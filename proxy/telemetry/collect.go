@@ -31,6 +31,7 @@ type descs struct {
 	listener listenerDescs
 	stream   streamDescs
 	chaos    chaosDescs
+	held     *prometheus.Desc
 
 	refused, noRoute                        *prometheus.Desc
 	idleDownstream, idleUpstream            *prometheus.Desc
@@ -46,6 +47,7 @@ func newDescs() descs {
 		listener: newListenerDescs(),
 		stream:   newStreamDescs(),
 		chaos:    newChaosDescs(),
+		held:     desc("toxic_held_bytes", "Memory taken by what toxics hold back."),
 		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
 
@@ -71,6 +73,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.listener.describe(ch)
 	d.stream.describe(ch)
 	d.chaos.describe(ch)
+	ch <- d.held
 	for _, one := range []*prometheus.Desc{
 		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
 	} {
@@ -108,6 +111,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(d.noRoute, float64(m.noRoute.Load()))
 	if chaos := m.chaos.Load(); chaos != nil {
 		d.chaos.collect(ch, (*chaos)())
+	}
+	if held := m.held.Load(); held != nil {
+		ch <- gauge(d.held, float64((*held)()))
 	}
 	if idle := m.idle.Load(); idle != nil {
 		ch <- gauge(d.idleDownstream, float64(idle.Downstream()))

@@ -23,6 +23,7 @@ type Metrics struct {
 	log     logMetrics
 	idle    atomic.Pointer[IdleConnections]
 	chaos   atomic.Pointer[func() []proxy.ExperimentStatus]
+	held    atomic.Pointer[func() int64]
 
 	descs descs
 }

@@ -266,7 +266,7 @@ func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen strin
 		closeConn(up, p.server.cfg.Strict)
 		return
 	}
-	r := toxic.Link(c.client, up, c.slot, toxic.Options{Buffer: p.server.cfg.Buffer})
+	r := toxic.Link(c.client, up, c.slot, p.server.cfg.Held)
 	if r.Cause == toxic.ByPanic {
 		p.server.cfg.Log.Error("toxiproxy API: a toxic panicked", "proxy", p.name, "error", r.Err)
 	}

@@ -35,8 +35,8 @@ type Config struct {
 	Refuse func(netip.AddrPort) error
 	// DialTimeout is for one attempt to reach an upstream; 0 is 10 s.
 	DialTimeout time.Duration
-	// Buffer bounds the bytes held back per connection and direction; 0 is toxic.DefaultBuffer.
-	Buffer int
+	// Held bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
+	Held toxic.Options
 	// Routes are the TCP routes of the configuration; nil: there are none.
 	Routes Routes
 	// Metrics, if not nil, serves /metrics.
