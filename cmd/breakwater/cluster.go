@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type clusterOptions struct {
 	namespace    string
 	podName      string
 	podAddress   string
+	hosts        []string
 	service      string
 	lease        string
 	gatewayPorts string
@@ -41,6 +43,8 @@ func (o *clusterOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.namespace, "namespace", "", "namespace of this installation (default $POD_NAMESPACE, else breakwater-system)")
 	f.StringVar(&o.podName, "pod-name", "", "name of this replica (default $POD_NAME, else the host's name)")
 	f.StringVar(&o.podAddress, "pod-ip", "", "address of this replica, used while there is no --service (default $POD_IP)")
+	f.StringSliceVar(&o.hosts, "host-ip", nil,
+		"addresses of the node, to which the API for Toxiproxy's clients leads nobody (default $HOST_IP)")
 	f.StringVar(&o.service, "service", "breakwater", "Service of this installation that selects the pods of all replicas")
 	f.StringVar(&o.lease, "lease", "breakwater", "Lease by which replicas elect the one that writes statuses")
 	f.StringVar(&o.gatewayPorts, "gateway-ports", "20000-29999", "pod ports that Gateways' listeners get")
@@ -90,6 +94,23 @@ func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, err
 // installation returns the namespace of this installation.
 func (o *clusterOptions) installation() string {
 	return firstOf(o.namespace, os.Getenv("POD_NAMESPACE"), "breakwater-system")
+}
+
+// hostAddresses returns the addresses of the node that this replica runs on, as far as they are known.
+func (o *clusterOptions) hostAddresses() ([]netip.Addr, error) {
+	given, from := o.hosts, "--host-ip"
+	if env := os.Getenv("HOST_IP"); len(given) == 0 && env != "" {
+		given, from = strings.Split(env, ","), "$HOST_IP"
+	}
+	var all []netip.Addr
+	for _, s := range given {
+		a, err := netip.ParseAddr(strings.TrimSpace(s))
+		if err != nil {
+			return nil, wrong("%s %q: want an IP address", from, s)
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 // rest returns how to reach the API server.

@@ -68,7 +68,11 @@ func (o *toxiproxyOptions) start(routes toxiproxy.Routes, held toxic.Options, lo
 	ports := o.ports
 	if o.cluster != nil {
 		ports = cmp.Or(ports, clusterToxiproxyPorts)
-		c.Refuse = toxiproxy.RefuseLocal
+		hosts, err := o.cluster.hostAddresses()
+		if err != nil {
+			return nil, err
+		}
+		c.Refuse = toxiproxy.RefuseLocal(hosts...)
 		if c.Authorize, err = o.cluster.authorizeToxiproxy(); err != nil {
 			return nil, err
 		}

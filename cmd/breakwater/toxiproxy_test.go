@@ -49,3 +49,27 @@ func TestToxiproxyFlagsThatCannotBeUsed(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesOfTheHost(t *testing.T) {
+	for _, c := range []struct {
+		flag      []string
+		env, want string
+	}{
+		{nil, "", "[]"},
+		{nil, "192.0.2.9", "[192.0.2.9]"},
+		{nil, "192.0.2.9, 2001:db8::9", "[192.0.2.9 2001:db8::9]"},
+		{[]string{"192.0.2.7"}, "192.0.2.9", "[192.0.2.7]"},
+		{[]string{"node"}, "", `--host-ip "node": want an IP address`},
+		{nil, "node", `$HOST_IP "node": want an IP address`},
+	} {
+		t.Setenv("HOST_IP", c.env)
+		all, err := (&clusterOptions{hosts: c.flag}).hostAddresses()
+		got := fmt.Sprint(all)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("--host-ip %q, $HOST_IP %q: %s, want %s", c.flag, c.env, got, c.want)
+		}
+	}
+}

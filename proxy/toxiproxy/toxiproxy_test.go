@@ -108,13 +108,15 @@ func TestRefuseLocal(t *testing.T) {
 	if own != "" {
 		refused = append(refused, own+":9901")
 	}
+	refuse := RefuseLocal(netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8::9"))
+	refused = append(refused, "192.0.2.9:10250", "[::ffff:192.0.2.9]:10250", "[2001:db8::9]:10250")
 	for _, at := range refused {
-		if RefuseLocal(netip.MustParseAddrPort(at)) == nil {
+		if refuse(netip.MustParseAddrPort(at)) == nil {
 			t.Errorf("%s is allowed", at)
 		}
 	}
 	for _, at := range []string{"198.51.100.7:80", "[2001:db8::1]:80"} {
-		if err := RefuseLocal(netip.MustParseAddrPort(at)); err != nil {
+		if err := refuse(netip.MustParseAddrPort(at)); err != nil {
 			t.Error(err)
 		}
 	}
