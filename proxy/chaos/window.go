@@ -105,25 +105,21 @@ func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wa
 	}
 	w.checked, w.checkedAt = now, local
 	if !w.open {
-		last, err := gronx.PrevTickBefore(c.Schedule, local, true)
-		if err == nil && last.After(w.tick) && !last.Before(cfg.Created) && local.Before(last.Add(c.Duration)) {
+		last, ok := lastTick(c.Schedule, local)
+		if ok && last.After(w.tick) && !last.After(local) && !last.Before(cfg.Created) && local.Before(last.Add(c.Duration)) {
 			w.tick = last
 			w.set(now, wall, last, c.Duration)
-			w.open = true
+			w.open = !now.Before(w.start) && now.Before(w.end)
 		}
 	}
-	next, err := gronx.NextTickAfter(c.Schedule, local, false)
-	if err != nil {
-		next = time.Time{} // it never matches again
-	}
-	w.next = next
+	w.next, _ = nextTick(c.Schedule, local) // zero: it never matches again
 	switch {
 	case w.open:
 		return w.end.Sub(now)
-	case next.IsZero():
+	case w.next.IsZero():
 		return recheck
 	}
-	return min(next.Sub(local), recheck)
+	return min(w.next.Sub(local), recheck)
 }
 
 func location(w *proxy.Window) (*time.Location, error) {
