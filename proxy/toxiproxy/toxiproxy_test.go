@@ -104,12 +104,13 @@ func TestRefuseLocal(t *testing.T) {
 		}
 	}
 	refused := []string{"127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "[::]:80",
-		"169.254.169.254:80", "[fe80::1]:80", "224.0.0.1:80", "[ff02::1]:80"}
+		"169.254.169.254:80", "[fe80::1]:80", "224.0.0.1:80", "[ff02::1]:80",
+		"[::1%lo]:80", "[::%lo]:80", "[fe80::1%eth0]:80"} // a zone is part of an address only where it is link-local
 	if own != "" {
 		refused = append(refused, own+":9901")
 	}
 	refuse := RefuseLocal(netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8::9"))
-	refused = append(refused, "192.0.2.9:10250", "[::ffff:192.0.2.9]:10250", "[2001:db8::9]:10250")
+	refused = append(refused, "192.0.2.9:10250", "[::ffff:192.0.2.9]:10250", "[2001:db8::9]:10250", "[2001:db8::9%lo]:10250")
 	for _, at := range refused {
 		if refuse(netip.MustParseAddrPort(at)) == nil {
 			t.Errorf("%s is allowed", at)

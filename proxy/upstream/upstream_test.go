@@ -182,7 +182,7 @@ func TestNamesAreCheckedAtEachDial(t *testing.T) {
 		t.Errorf("a name that means this host: %v", err)
 	}
 	for _, address := range []string{"127.0.0.1:1", "[::1]:1", "169.254.169.254:80", "[fe80::1]:80", "0.0.0.0:80", "[::]:80", "224.0.0.1:80",
-		"[::ffff:127.0.0.1]:80", "[::ffff:169.254.169.254]:80"} {
+		"[::ffff:127.0.0.1]:80", "[::ffff:169.254.169.254]:80", "[::1%lo]:1", "[::%lo]:1", "[fe80::1%eth0]:80"} {
 		if err := refusePrivate("tcp", address, nil); !errors.Is(err, errPrivate) {
 			t.Errorf("%s: %v", address, err)
 		}
