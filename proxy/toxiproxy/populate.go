@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 )
 
@@ -48,31 +47,39 @@ func (s *Server) populateFrom(data io.Reader) ([]proxyJSON, *Error) {
 			return nil, &Error{fmt.Sprintf("%s at proxy %d", err.Message, i+1), err.Status}
 		}
 	}
+	for i := range input {
+		if _, err := s.resolve(input[i].Listen); err != nil {
+			return nil, err
+		}
+		if s.isRoute(input[i].Name) {
+			return nil, errProxyExists
+		}
+	}
 	var done []proxyJSON
 	for i := range input {
 		p, err := s.addOrReplace(input[i].proxyInput)
 		if err != nil {
-			return append([]proxyJSON{}, done...), err
+			return done, err
 		}
 		done = append(done, p.json())
 	}
 	return done, nil
 }
 
-// addOrReplace makes a proxy, unless it is there as it is asked for.
+// addOrReplace makes a proxy, unless it is there as it is asked for. What stands in its place stays if it cannot be made.
 func (s *Server) addOrReplace(in proxyInput) (*proxyServer, *Error) {
 	s.mu.Lock()
 	old := s.proxies[in.Name]
 	s.mu.Unlock()
-	if old != nil {
-		address, err := net.ResolveTCPAddr("tcp", in.Listen)
-		if err != nil {
-			return nil, &Error{err.Error(), http.StatusInternalServerError}
-		}
-		if now := old.json(); now.Listen == address.String() && now.Upstream == in.Upstream {
-			return old, nil
-		}
-		s.delete(old)
+	if old == nil {
+		return s.add(in)
 	}
-	return s.add(in)
+	address, err := s.resolve(in.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if now := old.json(); now.Listen == address.String() && now.Upstream == in.Upstream {
+		return old, nil
+	}
+	return old, old.replace(in)
 }

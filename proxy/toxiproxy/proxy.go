@@ -47,7 +47,8 @@ type proxyServer struct {
 	mu       sync.Mutex // guards what follows; never held while anything waits
 	listen   string
 	upstream string
-	ln       net.Listener // nil: disabled
+	ln       net.Listener    // nil: disabled
+	ctx      context.Context // of the connections; nil: disabled
 	cancel   context.CancelFunc
 	conns    map[*conn]struct{}
 	ordinal  uint64
@@ -97,13 +98,20 @@ func (p *proxyServer) startChanged() *Error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(p.server.stop)
+	p.openChanged(ln)
+	return nil
+}
+
+// openChanged accepts connections on ln from here on.
+func (p *proxyServer) openChanged(ln net.Listener) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ln, p.cancel, p.listen = ln, cancel, ln.Addr().String()
+	if p.ctx == nil {
+		p.ctx, p.cancel = context.WithCancel(p.server.stop)
+	}
+	p.ln, p.listen = ln, ln.Addr().String()
 	p.ended.Add(1)
-	go p.accept(ctx, ln)
-	return nil
+	go p.accept(p.ctx, ln)
 }
 
 // delete closes the listener and all connections, for good, and does not wait for them.
@@ -122,7 +130,7 @@ func (p *proxyServer) stopChanged() {
 	}
 	_ = p.ln.Close()
 	p.cancel()
-	p.ln, p.cancel = nil, nil
+	p.ln, p.ctx, p.cancel = nil, nil, nil
 	p.mu.Unlock()
 	p.cutAll(func(*conn) bool { return true })
 }
@@ -130,29 +138,85 @@ func (p *proxyServer) stopChanged() {
 // wait returns when everything that the proxy had has ended.
 func (p *proxyServer) wait() { p.ended.Wait() }
 
-// update changes what a client may change. Toxics stay.
+// update changes what a client may change. Toxics stay. After an error the proxy is as it was, connections included.
 func (p *proxyServer) update(in proxyInput) *Error {
-	address, err := net.ResolveTCPAddr("tcp", in.Listen)
+	return p.become(in, func() {})
+}
+
+// replace is update for a proxy that is made anew: its toxics go, and connections are counted from 0.
+func (p *proxyServer) replace(in proxyInput) *Error {
+	return p.become(in, func() {
+		p.chain.clear()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.ordinal = 0
+	})
+}
+
+// become makes the proxy listen and lead as in says. If that is a change, it closes the connections, and calls between before there
+// can be new ones.
+func (p *proxyServer) become(in proxyInput, between func()) *Error {
+	address, err := p.server.resolve(in.Listen)
 	if err != nil {
-		return badBody(fmt.Errorf("listen: %w", err))
+		return err
 	}
 	p.change.Lock()
 	defer p.change.Unlock()
+	if p.deleted {
+		return errProxyNotFound
+	}
 	p.mu.Lock()
 	differs := p.listen != address.String() || p.upstream != in.Upstream
 	p.mu.Unlock()
-	if differs || !in.Enabled {
-		p.stopChanged()
-	}
-	if differs {
-		p.mu.Lock()
-		p.listen, p.upstream = in.Listen, in.Upstream
-		p.mu.Unlock()
-	}
-	if in.Enabled {
+	switch {
+	case differs && in.Enabled:
+		return p.moveChanged(in, between)
+	case in.Enabled:
 		return p.startChanged()
 	}
+	p.stopChanged()
+	if differs {
+		between()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.listen, p.upstream = in.Listen, in.Upstream
+	}
 	return nil
+}
+
+// moveChanged opens the new listener before anything is given up for it.
+func (p *proxyServer) moveChanged(in proxyInput, between func()) *Error {
+	p.mu.Lock()
+	old, listen := p.ln, p.listen
+	p.mu.Unlock()
+	ln, err := p.server.listen(in.Listen)
+	if err != nil && old != nil { // perhaps because of the proxy itself
+		_ = old.Close()
+		if ln, err = p.server.listen(in.Listen); err != nil {
+			p.reopenChanged(listen)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.stopChanged()
+	between()
+	p.mu.Lock()
+	p.upstream = in.Upstream
+	p.mu.Unlock()
+	p.openChanged(ln)
+	return nil
+}
+
+// reopenChanged listens again where the proxy did, and leaves the connections alone.
+func (p *proxyServer) reopenChanged(listen string) {
+	ln, err := net.Listen("tcp", listen)
+	if err != nil { // somebody was quicker
+		p.server.cfg.Log.Error("toxiproxy API: a proxy cannot listen any more", "proxy", p.name, "listen", listen, "error", err)
+		p.stopChanged()
+		return
+	}
+	p.openChanged(ln)
 }
 
 // cutAll closes the connections that which selects.
@@ -287,12 +351,9 @@ func (s *Server) listen(address string) (net.Listener, *Error) {
 		}
 		return ln, nil
 	}
-	at, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		return nil, badBody(fmt.Errorf("listen: %w", err))
-	}
-	if at.Port != 0 && (at.Port < int(ports.First) || at.Port > int(ports.Last)) {
-		return nil, badBody(fmt.Errorf("listen: port %d is not in the range %d-%d that this API may bind", at.Port, ports.First, ports.Last))
+	at, failure := s.resolve(address)
+	if failure != nil {
+		return nil, failure
 	}
 	candidates := []int{at.Port}
 	if at.Port == 0 {
@@ -314,4 +375,17 @@ func (s *Server) listen(address string) (net.Listener, *Error) {
 		last = err
 	}
 	return nil, internal(last)
+}
+
+// resolve reports why no proxy could ever listen at an address, and otherwise what the address is.
+func (s *Server) resolve(address string) (*net.TCPAddr, *Error) {
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, internal(err)
+	}
+	ports := s.cfg.Ports
+	if ports != (PortRange{}) && at.Port != 0 && (at.Port < int(ports.First) || at.Port > int(ports.Last)) {
+		return nil, badBody(fmt.Errorf("listen: port %d is not in the range %d-%d that this API may bind", at.Port, ports.First, ports.Last))
+	}
+	return at, nil
 }

@@ -1,6 +1,10 @@
 package toxiproxy
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -53,4 +57,117 @@ func found(s *Server, name string, answer <-chan string) (p *proxyServer, body s
 		s.mu.Unlock()
 	}
 	return p, <-answer
+}
+
+// create makes a proxy in front of an echo server and returns its port.
+func create(t *testing.T, s *Server, name, listen string) (port uint16) {
+	t.Helper()
+	if status, body := ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":%q,"upstream":%q}`, name, listen, echo(t))); status != 201 {
+		t.Fatal(body)
+	}
+	return netip.MustParseAddrPort(s.proxies[name].json().Listen).Port()
+}
+
+// connect opens a connection to a port of loopback.
+func connect(t *testing.T, port uint16) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	return nc
+}
+
+// ping sends something and reads it back.
+func ping(t *testing.T, nc net.Conn) {
+	t.Helper()
+	if _, err := io.WriteString(nc, "ping"); err != nil {
+		t.Error(err)
+	}
+	buf := make([]byte, 4)
+	if _, err := io.ReadFull(nc, buf); err != nil || string(buf) != "ping" {
+		t.Errorf("got %q, %v", buf, err)
+	}
+}
+
+func TestChangeThatIsRefusedChangesNothing(t *testing.T) {
+	taken := netip.MustParseAddrPort(echo(t)).Port()
+	s := serve(t, Config{Ports: PortRange{1024, 65535}})
+	port := create(t, s, "db", "127.0.0.1:0")
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"latency"}`)
+	_, before := ask(s, "GET", "/proxies/db", "")
+	nc := connect(t, port)
+	ping(t, nc)
+	for _, c := range []struct {
+		listen string
+		status int
+	}{
+		{"127.0.0.1:80", 400},
+		{"nonsense", 500},
+		{"192.0.2.1:2000", 500}, // no address of this host: RFC 5737
+		{fmt.Sprintf("127.0.0.1:%d", taken), 500},
+		{fmt.Sprintf("192.0.2.1:%d", port), 500},
+	} {
+		calls := []string{
+			"PATCH /proxies/db " + fmt.Sprintf(`{"listen":%q}`, c.listen),
+			"POST /populate " + fmt.Sprintf(`[{"name":"db","listen":%q,"upstream":"127.0.0.1:1"}]`, c.listen),
+		}
+		if c.listen == "nonsense" || c.status == 400 { // what can be known before is looked at before
+			calls = append(calls, "POST /populate "+
+				fmt.Sprintf(`[{"name":"db","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"},{"name":"x","listen":%q,"upstream":"127.0.0.1:1"}]`, c.listen))
+		}
+		for _, call := range calls {
+			word := strings.SplitN(call, " ", 3)
+			if status, body := ask(s, word[0], word[1], word[2]); status != c.status {
+				t.Errorf("%s: %d %s", call, status, body)
+			}
+			if _, after := ask(s, "GET", "/proxies/db", ""); after != before {
+				t.Errorf("%s:\n%s has become\n%s", call, before, after)
+			}
+			ping(t, nc)
+			ping(t, connect(t, port))
+		}
+	}
+	if _, body := ask(s, "GET", "/proxies", ""); strings.Contains(body, `"x"`) {
+		t.Errorf("there is %s", body)
+	}
+}
+
+// What a proxy itself listens on does not stand in its way.
+func TestProxyMovesWithinItsOwnPort(t *testing.T) {
+	s := serve(t, Config{})
+	port := create(t, s, "db", "127.0.0.1:0")
+	s.cfg.Ports = PortRange{port, port}
+	for _, listen := range []string{fmt.Sprintf("0.0.0.0:%d", port), "127.0.0.1:0"} {
+		nc := connect(t, port)
+		ping(t, nc)
+		if status, body := ask(s, "PATCH", "/proxies/db", fmt.Sprintf(`{"listen":%q}`, listen)); status != 200 {
+			t.Fatalf("%s: %s", listen, body)
+		}
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%s: the connection goes on", listen)
+		}
+		ping(t, connect(t, port))
+	}
+}
+
+// A proxy that takes the place of another has none of its toxics, and the same seed gives its connections the same faults.
+func TestPopulateBeginsAnew(t *testing.T) {
+	s := serve(t, Config{})
+	port := create(t, s, "db", "127.0.0.1:0")
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"latency"}`)
+	ping(t, connect(t, port))
+	up := echo(t)
+	status, body := ask(s, "POST", "/populate", fmt.Sprintf(`[{"name":"db","listen":"127.0.0.1:%d","upstream":%q}]`, port, up))
+	if status != 201 || !strings.Contains(body, `"toxics":[]`) || !strings.Contains(body, up) {
+		t.Errorf("%d %s", status, body)
+	}
+	p := s.proxies["db"]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ordinal != 0 {
+		t.Errorf("the next connection is number %d", p.ordinal)
+	}
 }

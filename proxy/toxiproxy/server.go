@@ -137,6 +137,10 @@ func (s *Server) find(name string) (target, *Error) {
 	return target{}, errProxyNotFound
 }
 
+func (s *Server) isRoute(name string) bool {
+	return slices.ContainsFunc(s.routeList(), func(r Route) bool { return r.Name == name })
+}
+
 func (s *Server) routeList() []Route {
 	if s.cfg.Routes == nil {
 		return nil
@@ -178,9 +182,12 @@ func (s *Server) list() []*proxyServer {
 
 // add makes a proxy. Its name is taken before it listens, so that two of the same name never meet.
 func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
-	for _, r := range s.routeList() {
-		if r.Name == in.Name {
-			return nil, errProxyExists
+	if s.isRoute(in.Name) {
+		return nil, errProxyExists
+	}
+	if s.cfg.Ports != (PortRange{}) { // a disabled one is not tried, but must not wait here to be refused when it is started
+		if _, err := s.resolve(in.Listen); err != nil {
+			return nil, err
 		}
 	}
 	p := newProxyServer(s, in)

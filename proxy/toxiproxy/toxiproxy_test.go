@@ -78,7 +78,7 @@ func TestPortsAreBounded(t *testing.T) {
 		contains     string
 	}{
 		{"low", "127.0.0.1:80", 400, fmt.Sprintf("port 80 is not in the range %d-%d", port, port)},
-		{"odd", "nonsense", 400, "listen: address nonsense: missing port"},
+		{"odd", "nonsense", 500, "address nonsense: missing port"},
 		{"any", "127.0.0.1:0", 201, fmt.Sprintf("127.0.0.1:%d", port)},
 		{"full", "127.0.0.1:0", 500, "address already in use"},
 	} {
@@ -86,6 +86,9 @@ func TestPortsAreBounded(t *testing.T) {
 		if status != c.status || !strings.Contains(body, c.contains) {
 			t.Errorf("%s: %d %s", c.listen, status, body)
 		}
+	}
+	if status, _ := ask(s, "POST", "/proxies", `{"name":"later","listen":"127.0.0.1:80","upstream":"127.0.0.1:1","enabled":false}`); status != 400 {
+		t.Errorf("a disabled proxy that could never be enabled: %d", status)
 	}
 	if status, _ := ask(s, "GET", "/proxies/full", ""); status != 404 {
 		t.Errorf("a proxy that could not listen is there: %d", status)

@@ -43,7 +43,8 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// LeadsInward reports whether an address, mapped ones and those with a zone included, leads to this host itself or to its network's link-local services.
+// LeadsInward reports whether an address, mapped ones and those with a zone included, leads to this host itself or to its network's
+// link-local services.
 func LeadsInward(a netip.Addr) bool {
 	a = a.Unmap().WithZone("") // comparisons look at the zone, the system ignores it where it means nothing
 	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified()
