@@ -20,22 +20,22 @@ type value struct {
 	pattern *pattern // nil for an exact value
 }
 
-func compileConditions(m *proxy.Match) (*conditions, error) {
+func compileConditions(m *proxy.Match, known patterns) (*conditions, error) {
 	if m.Method == "" && len(m.Headers) == 0 && len(m.Query) == 0 {
 		return nil, nil
 	}
-	headers, err := compileValues("header", m.Headers)
+	headers, err := compileValues("header", m.Headers, known)
 	if err != nil {
 		return nil, err
 	}
-	query, err := compileValues("query parameter", m.Query)
+	query, err := compileValues("query parameter", m.Query, known)
 	if err != nil {
 		return nil, err
 	}
 	return &conditions{method: m.Method, headers: headers, query: query}, nil
 }
 
-func compileValues(kind string, matches []proxy.ValueMatch) ([]value, error) {
+func compileValues(kind string, matches []proxy.ValueMatch, known patterns) ([]value, error) {
 	if len(matches) == 0 {
 		return nil, nil
 	}
@@ -45,7 +45,7 @@ func compileValues(kind string, matches []proxy.ValueMatch) ([]value, error) {
 		if m.Type != proxy.ValueRegex {
 			continue
 		}
-		p, err := compilePattern(m.Value)
+		p, err := known.compile(m.Value)
 		if err != nil {
 			return nil, fmt.Errorf("%s %q: %w", kind, m.Name, err)
 		}

@@ -148,7 +148,7 @@ func conditionFailure(m *proxy.Match, r *proxy.Request) string {
 	if m.Method != "" && m.Method != string(r.Method) {
 		return fmt.Sprintf("the method is not %q", m.Method)
 	}
-	c, err := compileConditions(m)
+	c, err := compileConditions(m, patterns{})
 	if err != nil {
 		return err.Error() // a compiled Table holds no such Match
 	}

@@ -29,10 +29,10 @@ type pathPattern[T any] struct {
 	rule rule[T]
 }
 
-func compileHost[T any](source *proxy.Host, bind func(*proxy.Route) T) (*host[T], error) {
+func compileHost[T any](source *proxy.Host, c compiler[T]) (*host[T], error) {
 	h := &host[T]{source: source}
 	for _, route := range byPrecedence(source.Routes) {
-		if err := h.add(route, bind); err != nil {
+		if err := h.add(route, c); err != nil {
 			return nil, fmt.Errorf("host %q: route %s, match %d: %w", source.Name, route.ID, route.ID.Match, err)
 		}
 	}
@@ -40,21 +40,21 @@ func compileHost[T any](source *proxy.Host, bind func(*proxy.Route) T) (*host[T]
 }
 
 // add appends a Route; the one of the highest precedence comes first.
-func (h *host[T]) add(route *proxy.Route, bind func(*proxy.Route) T) error {
-	c, err := compileConditions(&route.Match)
+func (h *host[T]) add(route *proxy.Route, c compiler[T]) error {
+	conditions, err := compileConditions(&route.Match, c.patterns)
 	if err != nil {
 		return err
 	}
 	path := route.Match.Path
 	if path.Type == proxy.PathRegex {
-		p, err := compilePattern(path.Value)
+		p, err := c.patterns.compile(path.Value)
 		if err != nil {
 			return fmt.Errorf("path: %w", err)
 		}
-		h.patterns = append(h.patterns, pathPattern[T]{p, rule[T]{c, bind(route)}})
+		h.patterns = append(h.patterns, pathPattern[T]{p, rule[T]{conditions, c.bind(route)}})
 		return nil
 	}
-	bound := rule[T]{c, bind(route)}
+	bound := rule[T]{conditions, c.bind(route)}
 	if path.Type == proxy.PathExact {
 		if strings.HasPrefix(path.Value, "/") { // no path begins otherwise
 			n := h.root.descend(path.Value)

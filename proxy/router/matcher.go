@@ -18,7 +18,8 @@ type Matcher struct {
 
 // NewMatcher compiles m. A regular expression that is not valid is an error that names it.
 func NewMatcher(m *proxy.Match) (*Matcher, error) {
-	c, err := compileConditions(m)
+	known := patterns{}
+	c, err := compileConditions(m, known)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +28,7 @@ func NewMatcher(m *proxy.Match) (*Matcher, error) {
 	case proxy.PathPrefix:
 		matcher.prefix = elements(m.Path.Value)
 	case proxy.PathRegex:
-		if matcher.pattern, err = compilePattern(m.Path.Value); err != nil {
+		if matcher.pattern, err = known.compile(m.Path.Value); err != nil {
 			return nil, fmt.Errorf("path: %w", err)
 		}
 	}

@@ -12,6 +12,21 @@ type pattern struct {
 	longest bool // regexp is not anchored but finds the longest match
 }
 
+// patterns are the expressions that have been compiled for one Table, or one Matcher: many Hosts have the same ones.
+type patterns map[string]*pattern
+
+// compile compiles an expression that has not been compiled yet.
+func (p patterns) compile(expression string) (*pattern, error) {
+	if known := p[expression]; known != nil {
+		return known, nil
+	}
+	compiled, err := compilePattern(expression)
+	if err == nil {
+		p[expression] = compiled
+	}
+	return compiled, err
+}
+
 // compilePattern takes whatever package regexp takes, so that an expression which was checked with that package before
 // it came here cannot make Compile fail.
 func compilePattern(expression string) (*pattern, error) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
 func TestPatternTakesWhatPackageRegexpTakes(t *testing.T) {
@@ -53,4 +55,27 @@ func FuzzPattern(f *testing.F) {
 			t.Errorf("%q on %q is %t", expression, value, p.match([]byte(value)))
 		}
 	})
+}
+
+// TestAnExpressionIsCompiledOnce: an HTTPRoute stands in as many Hosts as it has hostnames, and repeats its expressions at will.
+func TestAnExpressionIsCompiledOnce(t *testing.T) {
+	routes := []*proxy.Route{
+		{Match: proxy.Match{Path: regex("/a+")}},
+		{Match: proxy.Match{Path: regex("/a+"), Headers: []proxy.ValueMatch{{Type: proxy.ValueRegex, Name: "x", Value: "/a+"}}}},
+	}
+	table := compile(t, &proxy.Listener{Hosts: []*proxy.Host{{Name: "a.com", Routes: routes}, {Name: "b.com", Routes: routes}}})
+	seen := map[*pattern]bool{}
+	for _, l := range table.byID {
+		for _, h := range l.hosts.exact {
+			for _, p := range h.patterns {
+				seen[p.path] = true
+				if c := p.rule.conditions; c != nil {
+					seen[c.headers[0].pattern] = true
+				}
+			}
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("one expression is there %d times", len(seen))
+	}
 }

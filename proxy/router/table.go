@@ -20,6 +20,12 @@ type listener[T any] struct {
 	fallback *T // what is bound to source.Default; nil without one
 }
 
+// compiler is what one Compile needs everywhere.
+type compiler[T any] struct {
+	bind     func(*proxy.Route) T
+	patterns patterns
+}
+
 // Compile builds the Table of listeners. bind is called for each Route that is compiled now, once for every place where
 // it stands. A Host whose *proxy.Host pointer stood in prev under the same Listener ID with the same settings is taken
 // over with what was bound then. prev may be nil.
@@ -27,6 +33,7 @@ type listener[T any] struct {
 // An invalid regular expression, or a name that is given twice (two Listeners of one ID or Hostname, two Hosts of one
 // name in a Listener), is an error that names it. The caller then keeps the Table it has.
 func Compile[T any](prev *Table[T], listeners []*proxy.Listener, bind func(*proxy.Route) T) (*Table[T], error) {
+	c := compiler[T]{bind, patterns{}}
 	t := &Table[T]{byID: make(map[proxy.ListenerID]*listener[T], len(listeners))}
 	for _, source := range listeners {
 		if _, ok := t.byID[source.ID]; ok {
@@ -36,7 +43,7 @@ func Compile[T any](prev *Table[T], listeners []*proxy.Listener, bind func(*prox
 		if prev != nil {
 			old = prev.byID[source.ID]
 		}
-		l, err := compileListener(old, source, bind)
+		l, err := compileListener(old, source, c)
 		if err == nil {
 			err = t.listeners.insert(source.Hostname, false, l)
 		}
@@ -48,7 +55,7 @@ func Compile[T any](prev *Table[T], listeners []*proxy.Listener, bind func(*prox
 	return t, nil
 }
 
-func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(*proxy.Route) T) (*listener[T], error) {
+func compileListener[T any](old *listener[T], source *proxy.Listener, c compiler[T]) (*listener[T], error) {
 	if old != nil && old.source == source {
 		return old, nil
 	}
@@ -56,7 +63,7 @@ func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(
 		old = &listener[T]{source: &proxy.Listener{}}
 	}
 	l := &listener[T]{source: source}
-	if err := l.compileHosts(old, bind); err != nil {
+	if err := l.compileHosts(old, c); err != nil {
 		return nil, err
 	}
 	switch {
@@ -64,7 +71,7 @@ func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(
 	case source.Default == old.source.Default:
 		l.fallback = old.fallback
 	default:
-		bound := bind(source.Default)
+		bound := c.bind(source.Default)
 		l.fallback = &bound
 	}
 	return l, nil
@@ -72,7 +79,7 @@ func compileListener[T any](old *listener[T], source *proxy.Listener, bind func(
 
 // compileHosts fills l.hosts. The usual change touches few Hosts: then the index of old is copied, which is far cheaper
 // than to build it again, and what differs between the first and the last difference of the two lists is replaced.
-func (l *listener[T]) compileHosts(old *listener[T], bind func(*proxy.Route) T) error {
+func (l *listener[T]) compileHosts(old *listener[T], c compiler[T]) error {
 	gone, come := differences(old.source.Hosts, l.source.Hosts)
 	if 2*len(gone) < len(old.source.Hosts) {
 		l.hosts = old.hosts.clone()
@@ -87,7 +94,7 @@ func (l *listener[T]) compileHosts(old *listener[T], bind func(*proxy.Route) T) 
 		compiled, ok := old.hosts.get(h.Name, h.SingleLabel)
 		if !ok || compiled.source != h {
 			var err error
-			if compiled, err = compileHost(h, bind); err != nil {
+			if compiled, err = compileHost(h, c); err != nil {
 				return err
 			}
 		}

@@ -130,7 +130,14 @@ type translation struct {
 	state   *State
 	view    *view.View
 	options Options
+
+	matches int // in all rules; 0 for routes without any
+	served  int // Routes that the proxy has got of it
 }
+
+// maxServed bounds what one route becomes in the proxy, which has a Route for each match, hostname and listener: at 440 bytes or
+// more each. With all matches and hostnames that the API allows it can have eight listeners that cover every name.
+const maxServed = 16_384
 
 func (s *State) newTranslation(b *building, a *attachment, route source) translation {
 	a.source, a.rank = route, rankOf(route.Object)
@@ -194,7 +201,23 @@ func (t *translation) attach(p *parent, g *gateway, hostnames []string) []*liste
 		p.reason = gatewayv1.RouteReasonNoMatchingListenerHostname
 		p.message = "spec.hostnames: none overlaps with the hostname of a listener"
 	}
-	return matching
+	return t.afford(p, matching, hostnames)
+}
+
+// afford returns the listeners, none if with them the route would become too much.
+func (t *translation) afford(p *parent, listeners []*listener, hostnames []string) []*listener {
+	names := 0
+	for _, l := range listeners {
+		names += len(intersect(l.hostname, hostnames))
+	}
+	if t.served+t.matches*names > maxServed {
+		p.reason = gatewayv1.RouteReasonUnsupportedValue
+		p.message = fmt.Sprintf("spec: %d matches for %d hostnames of listeners are too many: all that a route attaches to may take %d of their product",
+			t.matches, names, maxServed)
+		return nil
+	}
+	t.served += t.matches * names
+	return listeners
 }
 
 // named returns the listeners that a parentRef names: all, or those of a section or port.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -11,9 +12,9 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
-// compileMatch returns the Match, or the field and what is wrong with it.
-func compileMatch(source *gatewayv1.HTTPRouteMatch) (m proxy.Match, problem string) {
-	if m.Path, problem = compilePath(source.Path); problem != "" {
+// compileMatch returns the Match, or the field and what is wrong with it. expressions are those of the object.
+func compileMatch(source *gatewayv1.HTTPRouteMatch, expressions *syntax.Expressions) (m proxy.Match, problem string) {
+	if m.Path, problem = compilePath(source.Path, expressions); problem != "" {
 		return m, problem
 	}
 	if source.Method != nil {
@@ -23,7 +24,7 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch) (m proxy.Match, problem stri
 		}
 	}
 	for i, h := range source.Headers {
-		v, problem := compileValue(string(h.Name), h.Value, string(value(h.Type)))
+		v, problem := compileValue(string(h.Name), h.Value, string(value(h.Type)), expressions)
 		if problem == "" && syntax.TokenProblem(v.Name) != "" {
 			problem = fmt.Sprintf("name: %q %s", v.Name, syntax.TokenProblem(v.Name))
 		}
@@ -36,7 +37,7 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch) (m proxy.Match, problem stri
 		}
 	}
 	for i, q := range source.QueryParams {
-		v, problem := compileValue(string(q.Name), q.Value, string(value(q.Type)))
+		v, problem := compileValue(string(q.Name), q.Value, string(value(q.Type)), expressions)
 		if problem != "" {
 			return m, fmt.Sprintf("queryParams[%d].%s", i, problem)
 		}
@@ -47,7 +48,7 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch) (m proxy.Match, problem stri
 	return m, ""
 }
 
-func compilePath(source *gatewayv1.HTTPPathMatch) (proxy.PathMatch, string) {
+func compilePath(source *gatewayv1.HTTPPathMatch, expressions *syntax.Expressions) (proxy.PathMatch, string) {
 	m := proxy.PathMatch{Value: "/"}
 	if source == nil {
 		return m, ""
@@ -68,18 +69,18 @@ func compilePath(source *gatewayv1.HTTPPathMatch) (proxy.PathMatch, string) {
 		m.Type = proxy.PathPrefix
 		m.Value, problem = syntax.Path(m.Value)
 	case gatewayv1.PathMatchRegularExpression:
-		m.Type, problem = proxy.PathRegex, syntax.ExpressionProblem(m.Value)
+		m.Type, problem = proxy.PathRegex, expressions.Problem(m.Value)
 	default:
 		return m, fmt.Sprintf("path.type: %q is not supported", kind)
 	}
 	if problem != "" {
-		return m, fmt.Sprintf("path.value: %q %s", m.Value, problem)
+		return m, fmt.Sprintf("path.value: %s %s", quote(m.Value), problem)
 	}
 	return m, ""
 }
 
 // compileValue compiles a condition on a header or query parameter; both APIs name the types alike.
-func compileValue(name, text, kind string) (proxy.ValueMatch, string) {
+func compileValue(name, text, kind string, expressions *syntax.Expressions) (proxy.ValueMatch, string) {
 	m := proxy.ValueMatch{Name: name, Value: text}
 	switch {
 	case name == "":
@@ -87,13 +88,23 @@ func compileValue(name, text, kind string) (proxy.ValueMatch, string) {
 	case kind == "" || kind == string(gatewayv1.HeaderMatchExact):
 	case kind == string(gatewayv1.HeaderMatchRegularExpression):
 		m.Type = proxy.ValueRegex
-		if problem := syntax.ExpressionProblem(text); problem != "" {
-			return m, fmt.Sprintf("value: %q %s", text, problem)
+		if problem := expressions.Problem(text); problem != "" {
+			return m, fmt.Sprintf("value: %s %s", quote(text), problem)
 		}
 	default:
 		return m, fmt.Sprintf("type: %q is not supported", kind)
 	}
 	return m, ""
+}
+
+// maxQuote is how much of a value a message shows, in bytes: what is wrong with it must not be cut off.
+const maxQuote = 200
+
+func quote(value string) string {
+	if len(value) > maxQuote {
+		return strconv.Quote(value[:maxQuote]) + "..."
+	}
+	return strconv.Quote(value)
 }
 
 func knownMethod(m gatewayv1.HTTPMethod) bool {

@@ -59,7 +59,7 @@ func (s *State) translateRoute(b *building, r *gatewayv1.HTTPRoute) *route {
 		route:       result, spec: &r.Spec, byPort: map[uint16][]*proxy.Route{},
 	}
 	rules := t.compileRules()
-	t.rules = rules.outcome
+	t.rules, t.matches = rules.outcome, rules.size()
 	hostnames, problem := t.hostnames()
 	if problem != "" {
 		t.rules.fail(gatewayv1.RouteReasonUnsupportedValue, problem)

@@ -15,6 +15,7 @@ type ruleSet struct {
 	rules       []*rule
 	portMatters bool
 	outcome     ruleOutcome
+	expressions syntax.Expressions
 }
 
 // rule is one rule.
@@ -30,6 +31,15 @@ type rule struct {
 type indexedMatch struct {
 	index int
 	match proxy.Match
+}
+
+// size returns the number of Routes.
+func (s *ruleSet) size() int {
+	n := 0
+	for _, r := range s.rules {
+		n += len(r.matches)
+	}
+	return n
 }
 
 // routes returns the Routes for a listener at this port.
@@ -86,7 +96,7 @@ func (t *httpTranslation) compileRule(set *ruleSet, i int, source *gatewayv1.HTT
 		matches = []gatewayv1.HTTPRouteMatch{{}}
 	}
 	for j := range matches {
-		match, problem := compileMatch(&matches[j])
+		match, problem := compileMatch(&matches[j], &set.expressions)
 		if problem != "" {
 			fail(gatewayv1.RouteReasonUnsupportedValue, fmt.Sprintf("%s.matches[%d].%s", field, j, problem))
 			continue

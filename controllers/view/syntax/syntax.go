@@ -6,22 +6,18 @@
 package syntax
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
-	"regexp/syntax"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Longest host name and label (RFC 1035 section 2.3.4), longest expression, longest header name.
+// Longest host name and label (RFC 1035 section 2.3.4), longest header name.
 const (
-	maxName       = 253
-	maxLabel      = 63
-	maxExpression = 4096
-	maxToken      = 256
+	maxName  = 253
+	maxLabel = 63
+	maxToken = 256
 )
 
 // HostProblem checks a host name as Ingress and Gateway API want it: labels of lower-case letters, digits and inner
@@ -123,21 +119,6 @@ func segmentProblem(normal string) string {
 func PathProblem(value string) string {
 	_, problem := Path(value)
 	return problem
-}
-
-// ExpressionProblem checks a regular expression (RE2).
-func ExpressionProblem(expression string) string {
-	if len(expression) > maxExpression {
-		return "is longer than 4096 characters"
-	}
-	_, err := regexp.Compile(expression)
-	if err == nil {
-		return ""
-	}
-	if problem, ok := errors.AsType[*syntax.Error](err); ok {
-		return "is not a regular expression: " + problem.Code.String()
-	}
-	return "is not a regular expression"
 }
 
 // TokenProblem checks the name of a header field or a method (RFC 9110 section 5.6.2).

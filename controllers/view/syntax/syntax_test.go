@@ -75,15 +75,6 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-func TestExpressionProblem(t *testing.T) {
-	check(t, "ok", ExpressionProblem("/a|(?i)b"), "")
-	check(t, "unclosed", ExpressionProblem("("), "missing closing )")
-	check(t, "escaping the anchors", ExpressionProblem("a)|(?:b"), "unexpected )")
-	check(t, "back reference", ExpressionProblem(`(a)\1`), "invalid escape sequence")
-	check(t, "long", ExpressionProblem(strings.Repeat("a", 5000)), "longer")
-	check(t, "huge", ExpressionProblem("(((a{100}){100}){100})"), "expression")
-}
-
 func TestTokenAndValueProblem(t *testing.T) {
 	check(t, "ok", TokenProblem("X-A_b!#$%&'*+-.^`|~9"), "")
 	for _, bad := range []string{"", "a b", "a:", "é", "a\r\n", "a\x00", "(", strings.Repeat("a", 300)} {
