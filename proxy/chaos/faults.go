@@ -32,7 +32,7 @@ type running struct {
 // step makes the running form of a fault.
 func (t *armed) step(d *decision, w proxy.Responder) running {
 	return running{armed: t, Step: t.fault.New(fault.Site{
-		At: d.cfg.At, Rand: t.Key.Rand(d.ordinal), Began: time.Since(t.Began),
+		At: d.cfg.At, Rand: t.Key.Rand(d.ordinal), Began: time.Since(t.Began), InForce: t.inForce,
 		Pause: func(wait time.Duration) *proxy.Error {
 			if err := http1.PauseUntil(w, wait, t.gone); err != nil {
 				return err

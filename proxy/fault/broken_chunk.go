@@ -34,23 +34,27 @@ func (f BrokenChunk) Validate() error {
 func (f BrokenChunk) New(s Site) Step {
 	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		x.Response.ContentLength = -1
-		return &brokenChunk{b, f.Bytes, &proxy.Damage{Side: s.side(), Kind: proxy.Malformed}}
+		return &brokenChunk{b, s, f.Bytes, &proxy.Damage{Side: s.side(), Kind: proxy.Malformed}}
 	}}
 }
 
 type brokenChunk struct {
 	proxy.Body
+	site   Site
 	left   int64
 	damage *proxy.Damage
 }
 
 func (c *brokenChunk) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, c.damage
+		if c.site.inForce() {
+			return 0, c.damage
+		}
+		return c.Body.Read(p)
 	}
 	n, err := c.Body.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
-	if err == io.EOF {
+	if err == io.EOF && c.site.inForce() {
 		c.left, err = 0, nil
 		if n == 0 {
 			err = c.damage

@@ -42,7 +42,7 @@ func (f CutEvents) New(s Site) Step {
 		if !isEventStream(&x.Response.Header) {
 			return b
 		}
-		c := &cutEvents{Body: b, left: f.Events, end: io.EOF}
+		c := &cutEvents{Body: b, site: s, left: f.Events, end: io.EOF}
 		if f.End == None {
 			x.Response.ContentLength = -1 // it will be another one
 		} else {
@@ -62,26 +62,47 @@ func isEventStream(h *proxy.Header) bool {
 
 type cutEvents struct {
 	proxy.Body
+	site   Site
 	events eventScanner
 	left   int
+	rest   []byte // what has been read beyond the cut
+	err    error  // and what came with it
 	end    error
 }
 
 func (c *cutEvents) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, c.end
+		if c.site.inForce() {
+			return 0, c.end
+		}
+		return c.readOn(p)
 	}
 	n, err := c.Body.Read(p)
 	for at := 0; at < n; {
 		used, complete := c.events.next(p[at:n])
 		at += used
 		if complete {
-			if c.left--; c.left == 0 {
-				return at, nil
-			}
+			c.left--
+		}
+		if c.left == 0 {
+			c.rest, c.err = append(c.rest, p[at:n]...), err
+			return at, nil
 		}
 	}
 	return n, err
+}
+
+// readOn reads what the stream goes on with if it is not cut after all.
+func (c *cutEvents) readOn(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	return c.Body.Read(p)
 }
 
 // eventScanner finds the ends of events in a stream, in pieces of any size. It keeps no more of a line than tells whether it is

@@ -38,33 +38,36 @@ func (f TruncateBody) New(s Site) Step {
 		if length >= 0 && length <= f.Bytes {
 			return b
 		}
-		return &truncated{b, f.Bytes, length >= 0, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff, Reset: f.Reset}}
+		return &truncated{b, s, f.Bytes, length >= 0, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff, Reset: f.Reset}}
 	}}
 }
 
 // truncated is a Body that breaks off.
 type truncated struct {
 	proxy.Body
+	site    Site
 	left    int64
 	certain bool // there is more than that
 	damage  *proxy.Damage
 }
 
 func (t *truncated) Read(p []byte) (int, error) {
-	if len(p) == 0 {
+	switch {
+	case len(p) == 0:
 		return 0, nil
-	}
-	if t.left > 0 {
+	case t.left > 0:
 		n, err := t.Body.Read(p[:min(int64(len(p)), t.left)])
 		t.left -= int64(n)
 		return n, err
+	case !t.site.inForce():
+		return t.Body.Read(p)
+	case t.certain:
+		return 0, t.damage
 	}
-	for !t.certain {
-		n, err := t.Body.Read(p[:1])
-		if n == 0 && err != nil {
-			return 0, err
-		}
-		t.certain = n > 0
+	n, err := t.Body.Read(p[:1])
+	if n == 0 || !t.site.inForce() {
+		return n, err
 	}
+	t.certain = true
 	return 0, t.damage
 }
