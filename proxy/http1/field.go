@@ -1,6 +1,9 @@
 package http1
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
@@ -22,7 +25,7 @@ type fieldScan struct {
 	coding  []byte
 
 	close, keepAlive, upgradeOption bool
-	named                           int // Connection options that name some other field
+	named                           int // Connection options that name some other field; at most maxNamed
 	connections                     [4][]byte
 	nConnections                    int
 
@@ -196,10 +199,14 @@ func (s *fieldScan) note(name, value []byte) (keep bool, err error) {
 	return true, nil
 }
 
+// maxNamed bounds the fields that Connection may name: each field of the message is compared with all of them.
+const maxNamed = 16
+
 // noteConnection reads Connection options (RFC 9110 section 7.6.1).
 func (s *fieldScan) noteConnection(value []byte) error {
 	eachToken(value, func(t []byte) {
 		switch {
+		case s.named > maxNamed: // refused already
 		case proxy.EqualFold(t, "close"):
 			s.close = true
 		case proxy.EqualFold(t, "keep-alive"):
@@ -211,7 +218,10 @@ func (s *fieldScan) noteConnection(value []byte) error {
 			s.named++
 		}
 	})
-	if s.nConnections == len(s.connections) {
+	switch {
+	case s.named > maxNamed:
+		return errTooManyOptions
+	case s.nConnections == len(s.connections):
 		return errTooManyFields
 	}
 	s.connections[s.nConnections] = value
@@ -314,17 +324,28 @@ func (s *fieldScan) stripNamed() error {
 		return nil
 	}
 	var err error
-	for _, list := range s.connections[:s.nConnections] {
-		eachToken(list, func(t []byte) {
+	var list [maxNamed][]byte
+	names := list[:0]
+	for _, value := range s.connections[:s.nConnections] {
+		eachToken(value, func(t []byte) {
 			switch {
 			case !all(t, isToken):
 				err = errFieldValue
+			case isOption(t):
 			case !isProtected(t):
-				s.header.Del(string(t))
+				names = append(names, t)
 			case !s.response:
 				err = errConnectionOption
 			}
 		})
 	}
+	s.header.Fields = slices.DeleteFunc(s.header.Fields, func(f proxy.Field) bool {
+		return slices.ContainsFunc(names, func(n []byte) bool { return bytes.EqualFold(f.Name, n) }) // both are ASCII
+	})
 	return err
+}
+
+// isOption reports whether a Connection option says something of the connection and names no field.
+func isOption(t []byte) bool {
+	return proxy.EqualFold(t, "close") || proxy.EqualFold(t, "keep-alive") || proxy.EqualFold(t, "upgrade") || proxy.EqualFold(t, "te")
 }

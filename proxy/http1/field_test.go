@@ -1,6 +1,10 @@
 package http1
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestRFC9112Section5FieldLine(t *testing.T) {
 	runHeads(t, Limits{}, []headCase{
@@ -63,6 +67,11 @@ func TestRFC9110Section7HopByHopFields(t *testing.T) {
 		accepts("named over several lines", get("A: 1", "B: 1", "C: 1", "D: 1", "Connection: a,b", "Connection: ", "Connection: , c", "Connection: d"), "GET h h / 1.1 | keep |"),
 		accepts("a name that no field has", get("Connection: nothing"), "GET h h / 1.1 | keep |"),
 		refuses("Connection lines without end", get("Connection: a", "Connection: a", "Connection: a", "Connection: a", "Connection: a"), errTooManyFields),
+		accepts("as many named as may be", get("A1: b", "B: 1", "A16: b", "Connection: "+options(8)+", close, te, "+options(16)[len(options(8)):], "Close: x"),
+			`GET h h / 1.1 | | B="1" Close="x"`),
+		refuses("one named too many", get("Connection: "+options(17)), errTooManyOptions),
+		refuses("named too many over several lines", get("Connection: "+options(9), "Connection: "+options(8)), errTooManyOptions),
+		refuses("a head full of options", get("Connection: "+strings.Repeat("a,", 500)), errTooManyOptions),
 		refuses("named host", get("Connection: hOST"), errConnectionOption),
 		refuses("named Content-Length", post("Content-Length: 5", "Connection: content-length"), errConnectionOption),
 		refuses("named Transfer-Encoding", post("Transfer-Encoding: chunked", "Connection: close, transfer-encoding"), errConnectionOption),
@@ -118,4 +127,13 @@ func TestRFC9110Section10Expect(t *testing.T) {
 		refuses("twice", post("Content-Length: 5", "Expect: 100-continue", "Expect: 100-continue"), errExpectation),
 		refuses("parameter", post("Content-Length: 5", "Expect: 100-continue;a=b"), errExpectation),
 	})
+}
+
+// options are Connection options that name n fields.
+func options(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprint("a", i+1))
+	}
+	return strings.Join(list, ",")
 }

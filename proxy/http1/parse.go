@@ -58,6 +58,7 @@ var (
 	errURITooLong       = &Refusal{414, "request line too long", KindHead}
 	errHeadTooLarge     = &Refusal{431, "request header fields too large", KindHead}
 	errTooManyFields    = &Refusal{431, "too many request header fields", KindHead}
+	errTooManyOptions   = &Refusal{431, "Connection names too many fields", KindHead}
 	errLineEnd          = &Refusal{400, "bare CR or LF in message head", KindHead}
 	errFieldName        = &Refusal{400, "invalid field name", KindHead}
 	errUnderscore       = &Refusal{400, "underscore in field name", KindHead}

@@ -158,6 +158,8 @@ func TestRFC9110Section7ResponseFields(t *testing.T) {
 		accepts("fields of requests pass", ok(empty, "Host: h", "Expect: x"), `200 "OK" | 0 keep | Host="h" Expect="x"`),
 		accepts("underscores pass", ok(empty, "X_A: b"), `200 "OK" | 0 keep | X_A="b"`),
 		accepts("named fields do not pass", ok(empty, "X-A: b", "Connection: x-a"), `200 "OK" | 0 keep |`),
+		accepts("as many named as may be", ok(empty, "A1: b", "A16: b", "Connection: "+options(16)), `200 "OK" | 0 keep |`),
+		refuses("one named too many", ok(empty, "Connection: "+options(17)), errTooManyOptions),
 		accepts("protected fields pass though they are named", ok(empty, "Content-Type: b", "Connection: content-type"), `200 "OK" | 0 keep | Content-Type="b"`),
 		accepts("101", status("101 Switching Protocols", "Connection: Upgrade", "Upgrade: websocket"), `101 "Switching Protocols" | 0 keep upgrade | Upgrade="websocket"`),
 		accepts("101 without Upgrade", status("101 Switching Protocols", "Connection: Upgrade"), `101 "Switching Protocols" | 0 keep |`),

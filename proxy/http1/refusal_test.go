@@ -35,6 +35,7 @@ var refusedOnTheWire = []headCase{
 	refuses("unknown coding", post("Transfer-Encoding: gzip, chunked")+"0\r\n\r\n", errCodingUnknown),
 	refuses("coding in HTTP/1.0", lines("POST / HTTP/1.0", "Host: h", "Transfer-Encoding: chunked")+"0\r\n\r\n", errCodingOld),
 	refuses("Connection option", get("Connection: X-Forwarded-For"), errConnectionOption),
+	refuses("many Connection options", get("Connection: "+options(17)), errTooManyOptions),
 	refuses("expectation", post("Content-Length: 5", "Expect: magic")+"hello", errExpectation),
 }
 
