@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -132,7 +133,7 @@ func (p *proxyServer) stopChanged() {
 	p.cancel()
 	p.ln, p.ctx, p.cancel = nil, nil, nil
 	p.mu.Unlock()
-	p.cutAll(func(*conn) bool { return true })
+	p.cutAll()
 }
 
 // wait returns when everything that the proxy had has ended.
@@ -219,19 +220,25 @@ func (p *proxyServer) reopenChanged(listen string) {
 	p.openChanged(ln)
 }
 
-// cutAll closes the connections that which selects.
-func (p *proxyServer) cutAll(which func(*conn) bool) {
+// cutAll closes all connections.
+func (p *proxyServer) cutAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
-		if which(c) && !c.cut {
-			c.cut = true
-			c.slot.Set(toxic.Active{Entry: &toxic.Entry{Toxicity: 1, Toxic: toxic.Down{Reset: p.server.cfg.Strict}}}) // ends what only waits
-			closeConn(c.client, p.server.cfg.Strict)
-			if c.up != nil {
-				closeConn(c.up, p.server.cfg.Strict)
-			}
-		}
+		p.cut(c)
+	}
+}
+
+// cut closes a connection. p.mu is held.
+func (p *proxyServer) cut(c *conn) {
+	if c.cut {
+		return
+	}
+	c.cut = true
+	c.slot.Set(toxic.Active{Entry: &toxic.Entry{Toxicity: 1, Toxic: toxic.Down{Reset: p.server.cfg.Strict}}}) // ends what only waits
+	closeConn(c.client, p.server.cfg.Strict)
+	if c.up != nil {
+		closeConn(c.up, p.server.cfg.Strict)
 	}
 }
 
@@ -246,21 +253,22 @@ func closeConn(nc net.Conn, reset bool) {
 // setToxics makes a changed chain act on the connections there are.
 func (p *proxyServer) setToxics(entries []*toxic.Entry, removed []*wrapper) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.current = entries
 	for c := range p.conns {
-		if !c.cut {
+		switch {
+		case c.cut:
+		case !p.server.cfg.Strict && slices.ContainsFunc(removed, func(w *wrapper) bool { return w.held(c) }):
+			p.cut(c) // with the toxics that it had: what they have held back stays back
+		default:
 			c.slot.Set(actives(entries, c.ordinal)...)
 		}
 	}
-	p.mu.Unlock()
-	if p.server.cfg.Strict {
-		return
-	}
-	for _, w := range removed {
-		if w.typ == "timeout" {
-			p.cutAll(func(c *conn) bool { return w.entry.Key.Float(c.ordinal) < w.entry.Toxicity })
-		}
-	}
+}
+
+// held reports whether a toxic was one that makes a connection wait for its removal, which then ends it.
+func (w *wrapper) held(c *conn) bool {
+	return w.typ == "timeout" && w.entry.Key.Float(c.ordinal) < w.entry.Toxicity
 }
 
 func actives(entries []*toxic.Entry, ordinal uint64) []toxic.Active {

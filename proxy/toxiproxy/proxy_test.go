@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 // patience bounds what should be immediate. Nothing is measured against it.
@@ -169,5 +171,43 @@ func TestPopulateBeginsAnew(t *testing.T) {
 	defer p.mu.Unlock()
 	if p.ordinal != 0 {
 		t.Errorf("the next connection is number %d", p.ordinal)
+	}
+}
+
+// told is a connection that tells when it is closed.
+type told struct {
+	net.Conn
+	closed func()
+}
+
+func (c told) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// What a timeout has held back does not get out on the way to the end of its connections.
+func TestRemovedTimeoutLetsNothingOut(t *testing.T) {
+	s := serve(t, Config{})
+	ask(s, "POST", "/proxies", `{"name":"db","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"timeout"}`)
+	p := s.proxies["db"]
+	closed := 0
+	for i := range uint64(3) {
+		client, other := net.Pipe()
+		t.Cleanup(func() { _ = other.Close() })
+		c := &conn{ordinal: i, slot: toxic.NewSlot(actives(p.current, i)...)}
+		c.client = told{client, func() {
+			closed++
+			for c := range p.conns {
+				if c.slot.Empty() {
+					t.Error("nothing holds back any more what a connection has, and it is open")
+				}
+			}
+		}}
+		p.conns[c] = struct{}{}
+	}
+	ask(s, "DELETE", "/proxies/db/toxics/timeout_downstream", "")
+	if closed != 3 {
+		t.Errorf("%d connections are closed", closed)
 	}
 }
