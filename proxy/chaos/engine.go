@@ -87,6 +87,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	}
 	e.backends.Store(&snap.Backends)
 	e.snapshotOff = snap.ChaosOff
+	e.obeySwitches(false)
 	order := make([]*experiment, 0, len(snap.Experiments))
 	for _, cfg := range snap.Experiments {
 		key := identity{cfg.ID, cfg.UID}
@@ -128,6 +129,7 @@ func (e *Engine) refresh(fresh bool) {
 	if e.closed {
 		return
 	}
+	e.obeySwitches(fresh)
 	now := time.Now()
 	wake := time.Duration(-1)
 	for _, x := range e.order {
@@ -142,6 +144,19 @@ func (e *Engine) refresh(fresh bool) {
 	case e.changed <- struct{}{}:
 	default:
 	}
+}
+
+// obeySwitches takes everything out of force if a kill switch is used. It comes before whatever may take its time, such as looking
+// for the times of schedules. e.mu is held.
+func (e *Engine) obeySwitches(fresh bool) {
+	if !e.off() {
+		return
+	}
+	for _, x := range e.order {
+		x.rest()
+	}
+	e.rebuild(fresh)
+	e.applyManual()
 }
 
 // wakeIn has refresh called again after d; never, if d is negative. e.mu is held.

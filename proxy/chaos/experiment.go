@@ -159,10 +159,13 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 	if x.acting {
 		x.act = x.act.begin(x.window.start)
 	} else {
-		x.act = x.act.end()
+		x.rest()
 	}
 	return wake
 }
+
+// rest has the experiment not act. Engine.mu is held.
+func (x *experiment) rest() { x.acting, x.act = false, x.act.end() }
 
 // status says what has become of the experiment. Engine.mu is held.
 func (x *experiment) status() proxy.ExperimentStatus {

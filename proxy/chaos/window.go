@@ -21,6 +21,7 @@ type window struct {
 	open       bool      // start has come and end has not
 	over       bool      // the last window has ended
 	tick       time.Time // with a Schedule: the match that the latest window stands for
+	never      bool      // the Schedule has been found to match never again
 
 	checked, checkedAt time.Time // when the Schedule was last looked at, on the monotonic and on the wall clock
 
@@ -99,6 +100,9 @@ func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wa
 		w.open = false
 		return -1
 	}
+	if w.never && !w.open {
+		return -1
+	}
 	local := wall.Round(0).In(loc)
 	if elapsed := now.Sub(w.checked); !w.open && elapsed < recheck && !local.Before(w.checkedAt) && local.Before(w.next) {
 		return min(w.next.Sub(local), recheck-elapsed)
@@ -112,12 +116,13 @@ func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wa
 			w.open = !now.Before(w.start) && now.Before(w.end)
 		}
 	}
-	w.next, _ = nextTick(c.Schedule, local) // zero: it never matches again
+	next, ok := nextTick(c.Schedule, local)
+	w.next, w.never = next, !ok
 	switch {
 	case w.open:
 		return w.end.Sub(now)
-	case w.next.IsZero():
-		return recheck
+	case w.never:
+		return -1
 	}
 	return min(w.next.Sub(local), recheck)
 }

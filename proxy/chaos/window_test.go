@@ -288,3 +288,52 @@ func TestLaterChangesReachLiveConnections(t *testing.T) {
 		t.Errorf("%+v: one connection counts once", s)
 	}
 }
+
+// Nobody looks twice for the times of a schedule that has none: that takes long, and everything else waits.
+func TestScheduleThatNeverMatches(t *testing.T) {
+	cfg := with(anExperiment("x"), func(x *proxy.Experiment) { x.Window = proxy.Window{Schedule: "0 0 30 2 *", Duration: time.Hour} })
+	w, now := window{}, time.Now()
+	for i := range 3 {
+		at := now.Add(time.Duration(i) * 24 * time.Hour)
+		if wake := w.advance(cfg, at, at); wake >= 0 || w.open || !w.never || w.checked != now {
+			t.Errorf("look %d: again in %v, %+v", i, wake, w)
+		}
+	}
+	cfg = with(cfg, func(x *proxy.Experiment) { x.Window.Schedule = "0 0 28 2 *" })
+	if wake := w.advance(cfg, now, now); wake < 0 || w.never || w.next.IsZero() {
+		t.Errorf("with another schedule: again in %v, %+v", wake, w)
+	}
+}
+
+// The kill switch does not wait for anything that may take its time, and the windows' times may.
+func TestKillSwitchComesFirst(t *testing.T) {
+	for name, off := range map[string]func(e *Engine, exp *proxy.Experiment){
+		"switch": func(e *Engine, _ *proxy.Experiment) { e.SetEnabled(false) },
+		"snapshot's switch": func(e *Engine, exp *proxy.Experiment) {
+			s := snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ }), anExperiment("y", abort(503)))
+			s.ChaosOff = true
+			e.Apply(s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var e *Engine
+			switched, looks := false, 0
+			now := func() time.Time {
+				if switched {
+					if looks++; serve(e, request()) != "" {
+						t.Error("acts while the windows are looked at")
+					}
+				}
+				return time.Now()
+			}
+			exp := anExperiment("x", abort(503))
+			e = newEngine(t, Config{Now: now}, exp)
+			switched = true
+			off(e, exp)
+			switched = false
+			if looks == 0 {
+				t.Error("the windows have not been looked at")
+			}
+		})
+	}
+}

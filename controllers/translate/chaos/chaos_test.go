@@ -55,6 +55,19 @@ func TestTheKillSwitchIsTakenToBeUsedUntilItIsKnown(t *testing.T) {
 	}
 }
 
+// Looking for the times of such a schedule would take the proxy long, in vain.
+func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
+	for schedule, want := range map[string]bool{"0 0 29 2 *": true, "0 0 30 2 *": false, "0 0 31 4,6,9,11 *": false, "0 0 31 4,5 *": true} {
+		v, c := cluster(), latency()
+		c.Spec.Schedule = &schedule
+		v.Set(c)
+		s := Build(v, Options{}, nil)
+		if got := len(s.Experiments) == 1; got != want {
+			t.Errorf("%q: accepted is %v: %+v", schedule, got, s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions)
+		}
+	}
+}
+
 func TestPodsAreLookedUpWhileSomebodyAsks(t *testing.T) {
 	v, c := cluster(), latency()
 	c.Spec.At = v1alpha1.PointBackend

@@ -249,6 +249,8 @@ func (c *content) sequence(x *proxy.Experiment) {
 func (c *content) checkWindow(w *proxy.Window) {
 	if w.Schedule != "" && (len(strings.Fields(w.Schedule)) != 5 || !gronx.IsValid(w.Schedule)) {
 		c.fail("spec.schedule: %q is not a cron expression", w.Schedule)
+	} else if w.Schedule != "" && !everMatches(w.Schedule) {
+		c.fail("spec.schedule: %q never matches: there is no such day", w.Schedule)
 	}
 	if w.TimeZone == "" {
 		return
@@ -256,6 +258,13 @@ func (c *content) checkWindow(w *proxy.Window) {
 	if _, err := time.LoadLocation(w.TimeZone); err != nil || w.TimeZone == "Local" {
 		c.fail("spec.timeZone: %q is not a time zone", w.TimeZone)
 	}
+}
+
+// everMatches reports whether a cron expression ever matches, which 30 February does not. There is no year in it, so any time will
+// do to begin with.
+func everMatches(schedule string) bool {
+	_, err := gronx.NextTickAfter(schedule, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), true)
+	return err == nil
 }
 
 // checkRanges checks numbers that would make no sense.
