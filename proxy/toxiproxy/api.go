@@ -227,14 +227,15 @@ func (s *Server) deleteToxic(c *chain, name string, w http.ResponseWriter, _ *ht
 func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 	var first *Error
 	for _, p := range s.list() {
-		if err := p.start(); err != nil && first == nil {
+		if err := p.start(); err != nil && err != errProxyNotFound && first == nil { // who deletes it meanwhile does no harm
 			first = err
 		}
 		p.chain.clear()
 	}
-	for _, r := range s.routeList() {
-		s.routeChain(r.Name).clear()
+	for _, c := range s.routeChains() {
+		c.clear()
 	}
+	s.forgetRoutes(s.routeList())
 	if first != nil {
 		s.fail(w, first)
 		return

@@ -21,8 +21,9 @@ type chain struct {
 	// changed is told of every change, and of what has been removed. It must not block.
 	changed func(entries []*toxic.Entry, removed []*wrapper)
 
-	mu   sync.Mutex // guards list
-	list []*wrapper
+	mu      sync.Mutex // guards what follows
+	list    []*wrapper
+	retired bool // nobody finds it any more, so it takes no toxics
 }
 
 // wrapper is a toxic with its name, as the API shows it. It is immutable.
@@ -118,7 +119,10 @@ func (c *chain) add(body []byte) (toxicJSON, *Error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.find(in.Name) >= 0 {
+	switch {
+	case c.retired:
+		return toxicJSON{}, errProxyNotFound
+	case c.find(in.Name) >= 0:
 		return toxicJSON{}, errToxicExists
 	}
 	c.list = append(c.list, w)
@@ -204,6 +208,14 @@ func (c *chain) clear() {
 	if len(removed) > 0 {
 		c.changed(nil, removed)
 	}
+}
+
+// retire gives up a chain without toxics, for good, and reports whether it did.
+func (c *chain) retire() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = len(c.list) == 0
+	return c.retired
 }
 
 func directionOf(stream string) (proxy.Direction, bool) {

@@ -148,7 +148,7 @@ func (s *Server) routeList() []Route {
 	return s.cfg.Routes.Routes()
 }
 
-// routeChain returns the toxics of a Route. They stay when the Route goes and comes back.
+// routeChain returns the toxics of a Route. They stay when the Route goes and comes back, until forgetRoutes finds none.
 func (s *Server) routeChain(name string) *chain {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,10 +161,37 @@ func (s *Server) routeChain(name string) *chain {
 	return c
 }
 
+// routeChains returns the toxics of all Routes by name, those that do not serve now included.
+func (s *Server) routeChains() map[string]*chain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.routes)
+}
+
+// forgetRoutes forgets Routes that have no toxics and are not among those there are.
+func (s *Server) forgetRoutes(there []Route) {
+	absent := s.routeChains()
+	for _, r := range there {
+		delete(absent, r.Name)
+	}
+	for name, c := range absent {
+		if !c.retire() {
+			continue
+		}
+		s.mu.Lock()
+		if s.routes[name] == c {
+			delete(s.routes, name)
+		}
+		s.mu.Unlock()
+	}
+}
+
 // all returns every target as the API shows it, by name.
 func (s *Server) all() map[string]proxyJSON {
 	views := map[string]proxyJSON{}
-	for _, r := range s.routeList() {
+	routes := s.routeList()
+	s.forgetRoutes(routes)
+	for _, r := range routes {
 		views[r.Name] = routeJSON(r, s.routeChain(r.Name))
 	}
 	for _, p := range s.list() {

@@ -180,11 +180,17 @@ func TestStrict(t *testing.T) {
 
 // routes is the TCP routes of a configuration, with what was put on them.
 type routes struct {
-	mu  sync.Mutex
-	set map[string]string
+	mu     sync.Mutex
+	set    map[string]string
+	absent bool
 }
 
-func (r *routes) Routes() []Route { return []Route{{"shop.db", "0.0.0.0:15432", "shop/db:5432"}} }
+func (r *routes) Routes() []Route {
+	if r.absent {
+		return nil
+	}
+	return []Route{{"shop.db", "0.0.0.0:15432", "shop/db:5432"}}
+}
 
 func (r *routes) SetToxics(name string, entries []*toxic.Entry) {
 	r.mu.Lock()
@@ -218,6 +224,51 @@ func TestRoutesAreShownAndTakeToxics(t *testing.T) {
 		if status != c.status || !strings.Contains(body, c.contains) || r.set["shop.db"] != c.set {
 			t.Errorf("%s %s %s: %d %s, toxics %q", c.method, c.path, c.body, status, body, r.set["shop.db"])
 		}
+	}
+}
+
+// A route may be away while somebody cleans up. Its toxics must not come back with it.
+func TestResetFindsTheToxicsOfAbsentRoutes(t *testing.T) {
+	r := &routes{set: map[string]string{}}
+	s := serve(t, Config{Routes: r})
+	ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"timeout"}`)
+	r.absent = true
+	ask(s, "GET", "/proxies", "")
+	if r.set["shop.db"] == "" {
+		t.Error("a route that is away for a while has lost its toxics")
+	}
+	if status, body := ask(s, "POST", "/reset", ""); status != 204 || r.set["shop.db"] != "" {
+		t.Errorf("%d %s, toxics %q", status, body, r.set["shop.db"])
+	}
+	if n := len(s.routes); n != 0 {
+		t.Errorf("%d absent routes without toxics are remembered", n)
+	}
+}
+
+// Who has found a route before it was forgotten must not put a toxic where nobody would find it again.
+func TestForgottenRouteTakesNoToxics(t *testing.T) {
+	r := &routes{set: map[string]string{}}
+	s := serve(t, Config{Routes: r})
+	found, err := s.find("shop.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.forgetRoutes(nil)
+	if _, err := found.chain.add([]byte(`{"type":"noop"}`)); err != errProxyNotFound || r.set["shop.db"] != "" {
+		t.Errorf("%v, toxics %q", err, r.set["shop.db"])
+	}
+	if status, body := ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"noop"}`); status != 200 {
+		t.Errorf("when it is back: %d %s", status, body)
+	}
+}
+
+// Somebody may delete a proxy that a reset has in its list.
+func TestResetIgnoresProxiesThatAreDeletedMeanwhile(t *testing.T) {
+	s := serve(t, Config{})
+	ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
+	s.proxies["p"].delete() // and its name is not taken out of the list yet
+	if status, body := ask(s, "POST", "/reset", ""); status != 204 {
+		t.Errorf("%d %s", status, body)
 	}
 }
 
