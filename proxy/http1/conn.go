@@ -24,12 +24,12 @@ type Conn struct {
 	broken bool
 	fresh  bool        // no byte of the response has come yet
 	c      *serverConn // of the current Exchange
-	lim    Limits
+	lim    *Limits     // of the responses, from the Server of the current Exchange
 }
 
 // NewConn makes a Conn of a connection that has just been opened.
 func NewConn(nc net.Conn) *Conn {
-	return &Conn{s: newSock(nc), lim: Limits{AllowUnderscores: true}.withDefaults()}
+	return &Conn{s: newSock(nc)}
 }
 
 // Used reports whether the Conn has carried an Exchange before: then the endpoint may close it at any moment.
@@ -59,6 +59,7 @@ func (u *Conn) RoundTrip(x *proxy.Exchange, d proxy.Responder) *proxy.Error {
 		return &proxy.Error{Side: proxy.Internal, Op: "round trip", Status: 500, Err: errors.ErrUnsupported}
 	}
 	u.c, u.done, u.sent, u.broken, u.fresh = c, false, false, false, true
+	u.lim = &c.srv.responseLimits
 	if err := u.send(x); err != nil {
 		u.broken = true
 		return err
@@ -201,9 +202,6 @@ func causeError(why cause) error {
 
 // receive reads response heads up to the final one.
 func (u *Conn) receive(x *proxy.Exchange) *proxy.Error {
-	if u.lim.HeaderCount == 0 {
-		u.lim = u.c.srv.cfg.Limits
-	}
 	interim := 0
 	for {
 		if err := u.readHead(x); err != nil {
@@ -227,7 +225,7 @@ func (u *Conn) receive(x *proxy.Exchange) *proxy.Error {
 		}
 		u.left = u.f.length
 		if u.f.chunked {
-			u.dec.reset(&u.lim)
+			u.dec.reset(u.lim)
 		}
 		u.done = !u.f.chunked && !u.f.untilClose && u.left == 0
 		return nil
@@ -246,7 +244,7 @@ func (u *Conn) readHead(x *proxy.Exchange) *proxy.Error {
 			if worthParsing(u.in.unread(), &tried) {
 				x.Response.Header.Fields = x.Response.Header.Fields[:0]
 				x.Response.Reason = nil
-				f, more, err := parseResponse(u.in.unread(), &x.Response, &u.lim, head)
+				f, more, err := parseResponse(u.in.unread(), &x.Response, u.lim, head)
 				if err != nil {
 					return upstreamError("read response head", err)
 				}

@@ -3,8 +3,10 @@ package http1
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -186,6 +188,32 @@ func TestLimitOfResponseHead(t *testing.T) {
 			if _, _, more, err := parseResponseHead(c.head, &lim, false); more || err != c.want {
 				t.Errorf("got %v (more: %v), want %v", err, more, c.want)
 			}
+		})
+	}
+}
+
+func TestConfiguredLimitsHoldForResponses(t *testing.T) {
+	many := strings.Repeat("Set-Cookie: a=b\r\n", 150)
+	for _, c := range []struct {
+		name   string
+		lim    Limits
+		fields string
+		status int
+	}{
+		{"more fields than the default", Limits{HeaderCount: 200}, many, 200},
+		{"more fields than configured", Limits{HeaderCount: 100}, many, 502},
+		{"longer than configured", Limits{HeaderBytes: 1000}, "A: " + strings.Repeat("a", 1000) + "\r\n", 502},
+		{"underscores, which only clients are refused", Limits{}, "A_B: c\r\n", 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, Config{Limits: c.lim})
+				g.send(plainGet)
+				e := g.next()
+				e.head()
+				go func() { _, _ = io.WriteString(e, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+c.fields+"\r\n") }()
+				g.wantStatus(c.status)
+			})
 		})
 	}
 }

@@ -65,6 +65,9 @@ type Server struct {
 	watch    *Watch
 	lot      lot
 	draining atomic.Bool
+
+	// responseLimits are those of cfg, but that an endpoint may name its fields as it likes.
+	responseLimits Limits
 }
 
 // NewServer returns a Server that is ready for ServeConn. It must be ended with Shutdown.
@@ -73,7 +76,9 @@ func NewServer(cfg Config, h proxy.Handler) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Server{cfg: cfg, handler: h, watch: newWatch()}
+	s := &Server{cfg: cfg, handler: h, watch: newWatch(), responseLimits: cfg.Limits}
+	s.responseLimits.AllowUnderscores = true
+	return s
 }
 
 // ServeConn serves a connection, closes it at its end and then calls closed. It may return before that: a connection that
