@@ -21,6 +21,7 @@ type objectOptions struct {
 	ingressPort       uint16
 	addresses         []string
 	allowExternalName bool
+	shareHosts        bool
 	chaos             chaosOptions
 }
 
@@ -58,6 +59,8 @@ func (o *objectOptions) add(f *pflag.FlagSet) {
 	f.Uint16Var(&o.ingressPort, "ingress-http-port", 8080, "port for Ingresses; 0 does not serve them")
 	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses (default those of --service)")
 	o.chaos.add(f)
+	f.BoolVar(&o.shareHosts, "share-ingress-hosts", false,
+		"let Ingresses of several namespaces serve one host together; otherwise it belongs to the namespace of the oldest")
 	f.BoolVar(&o.allowExternalName, "allow-external-name", false, "let Services of type ExternalName be backends")
 }
 
@@ -66,6 +69,7 @@ func (o *objectOptions) translate() translate.Options {
 		Controller:        o.controller,
 		Class:             o.class,
 		AllowExternalName: o.allowExternalName,
+		ShareIngressHosts: o.shareHosts,
 		IngressPort:       o.ingressPort,
 		Addresses:         o.addresses,
 	}

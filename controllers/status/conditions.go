@@ -24,7 +24,8 @@ const (
 	ReasonInvalidHost = "InvalidHost"
 	// ReasonInvalidPath: the path or its type is not valid; the path is left out.
 	ReasonInvalidPath = "InvalidPath"
-	// ReasonHostConflict: an older object in another namespace already serves this path of this host.
+	// ReasonHostConflict: the host belongs to another namespace, or an older object there serves this path of a host that
+	// namespaces share.
 	ReasonHostConflict = "HostConflict"
 	// ReasonPathConflict: an older object in this namespace, or an earlier rule, already serves this path of this
 	// host.

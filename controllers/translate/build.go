@@ -36,6 +36,9 @@ type Options struct {
 	ImplicitClasses bool
 	// AllowExternalName lets Services of type ExternalName be used as backends.
 	AllowExternalName bool
+	// ShareIngressHosts lets Ingresses of several namespaces serve one host together. Otherwise it belongs to the namespace of
+	// the oldest.
+	ShareIngressHosts bool
 	// IngressPort is the port to bind for Ingresses; 0: Ingresses are not served.
 	IngressPort uint16
 	// Addresses for status.loadBalancer of Ingresses: IP addresses or host names.
@@ -135,6 +138,7 @@ func ingresses(b *build) {
 		ImplicitClass:     b.options.ImplicitClasses,
 		Port:              b.options.IngressPort,
 		AllowExternalName: b.options.AllowExternalName,
+		ShareHosts:        b.options.ShareIngressHosts,
 		Addresses:         b.options.Addresses,
 	}, b.prev.ingress, b.uses)
 }
@@ -188,6 +192,7 @@ func (b *build) unchanged() bool {
 // equal reports whether a Result made with o may be continued with other. Placement is asked anew by every build.
 func (o Options) equal(other Options) bool {
 	return o.Controller == other.Controller && o.Class == other.Class && o.ImplicitClasses == other.ImplicitClasses &&
-		o.AllowExternalName == other.AllowExternalName && o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort && o.Chaos == other.Chaos &&
+		o.AllowExternalName == other.AllowExternalName && o.ShareIngressHosts == other.ShareIngressHosts &&
+		o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort && o.Chaos == other.Chaos &&
 		slices.Equal(o.Addresses, other.Addresses)
 }

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*/out.txt")
 // checks find, what the proxy serves, what the cluster is told. Objects that an API server would refuse are translated
 // too: they must not do harm if they arrive anyway.
 //
-// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos), "lookups" (nothing is there but what has been looked up: nothing), "external-name", "pending" (no
+// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos), "lookups" (nothing is there but what has been looked up: nothing), "external-name", "share-hosts", "pending" (no
 // port allocated for the Gateway gw), "offset" (such a high one that there are no ports).
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/in.yaml")
@@ -110,6 +110,8 @@ func caseOptions(data []byte) translate.Options {
 			o.Chaos.Files = false
 		case "default-duration":
 			o.Chaos.DefaultDuration = 5 * time.Minute
+		case "share-hosts":
+			o.ShareIngressHosts = true
 		case "external-name":
 			o.AllowExternalName = true
 		case "pending":

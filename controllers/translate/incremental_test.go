@@ -23,6 +23,7 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		options := testOptions()
 		options.ImplicitClasses = seed%2 == 0
 		options.AllowExternalName = seed%3 == 0
+		options.ShareIngressHosts = seed%4 == 0
 		var prev *translate.Result
 		before := ""
 		for step := range 60 {

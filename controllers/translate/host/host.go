@@ -45,6 +45,9 @@ type Loss struct {
 type Table struct {
 	// Hosts sorted by name.
 	Hosts []*proxy.Host
+	// Owned: a Host with a name belongs to the namespace of its first Part, and the Parts of other namespaces are left out. It
+	// stays as it is in the Tables that Update returns.
+	Owned bool
 
 	entries map[string]*entry
 }
@@ -61,6 +64,15 @@ func (t *Table) Losses(p *Part) []Loss {
 		return e.losses[p]
 	}
 	return nil
+}
+
+// Owner returns the namespace that the Part's Host belongs to, and false if that is the Part's own or the Host belongs to nobody.
+func (t *Table) Owner(p *Part) (namespace string, others bool) {
+	if e := t.entries[p.Host]; e != nil && t.Owned && p.Host != "" {
+		namespace = e.parts[0].Rank.Namespace
+		return namespace, namespace != p.Rank.Namespace
+	}
+	return "", false
 }
 
 // Update returns the Table after Parts have come and gone, and the Parts of all Hosts that this has touched: only their
@@ -83,7 +95,7 @@ func (t *Table) Update(gained, lost []*Part) (next *Table, touched []*Part) {
 		}
 		changed[p.Host] = append(parts, p)
 	}
-	next = &Table{entries: maps.Clone(t.entries)}
+	next = &Table{entries: maps.Clone(t.entries), Owned: t.Owned}
 	if len(t.entries) == 0 {
 		next.entries = make(map[string]*entry, len(changed))
 	}
@@ -93,7 +105,7 @@ func (t *Table) Update(gained, lost []*Part) (next *Table, touched []*Part) {
 			delete(next.entries, name)
 			continue
 		}
-		e := newEntry(name, parts)
+		e := newEntry(name, parts, t.Owned && name != "")
 		next.entries[name] = e
 		fresh = append(fresh, e.host)
 		touched = append(touched, parts...)
@@ -138,18 +150,32 @@ func merge(old, fresh []*proxy.Host, changed map[string][]*Part) []*proxy.Host {
 	return merged
 }
 
-func newEntry(name string, parts []*Part) *entry {
+func newEntry(name string, parts []*Part, owned bool) *entry {
 	e := &entry{host: &proxy.Host{Name: name, SingleLabel: parts[0].SingleLabel}, parts: parts}
-	if len(parts) == 1 && parts[0].Fallback == nil {
-		e.host.Routes = parts[0].Routes
+	slices.SortFunc(parts, func(a, b *Part) int { return a.Rank.Compare(b.Rank) })
+	served := parts
+	if owned {
+		served = ofNamespace(parts, parts[0].Rank.Namespace)
+	}
+	if len(served) == 1 && served[0].Fallback == nil {
+		e.host.Routes = served[0].Routes
 	} else {
-		slices.SortFunc(parts, func(a, b *Part) int { return a.Rank.Compare(b.Rank) })
-		e.host.Routes = join(parts)
+		e.host.Routes = join(served)
 	}
 	if len(e.host.Routes) > 1 {
-		e.losses = losses(parts)
+		e.losses = losses(served)
 	}
 	return e
+}
+
+func ofNamespace(parts []*Part, namespace string) []*Part {
+	var result []*Part
+	for _, p := range parts {
+		if p.Rank.Namespace == namespace {
+			result = append(result, p)
+		}
+	}
+	return result
 }
 
 // join returns all Routes by rank, and behind them the first Fallback. The router takes the first of equal Routes.

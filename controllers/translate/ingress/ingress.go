@@ -6,7 +6,10 @@
 //   - A rule without http sends all requests of its host to the Ingress's default backend; without one, to the default
 //     backend of all hosts, else they are answered with 404.
 //   - The default backend of an Ingress without rules is that of all hosts; of an Ingress with rules, that of its hosts.
-//   - Of two Ingresses that want the same path of the same host the older one has it, whatever their namespaces.
+//   - A host belongs to the namespace of the oldest Ingress that names it: what Ingresses of other namespaces say of it is left
+//     out, unless Options.ShareHosts. Hosts are compared as they are written, so "*.example.com" and "a.example.com" are two.
+//     Rules without a host, and the default backend of all hosts, are shared by all namespaces.
+//   - Of two Ingresses that want the same path of the same host the older one has it.
 //   - A backend that does not exist is answered with 503, one that cannot be used as written with 500; both say so in an
 //     Event.
 //   - spec.tls has no effect yet, and an Event says so.
@@ -40,6 +43,7 @@ type Options struct {
 	ImplicitClass     bool
 	Port              uint16 // to bind; 0: there is no Listener
 	AllowExternalName bool
+	ShareHosts        bool     // Ingresses of several namespaces serve one host together
 	Addresses         []string // IP addresses or host names for status.loadBalancer
 }
 
@@ -60,7 +64,7 @@ func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend
 		v = view.New()
 	}
 	if prev == nil {
-		prev = &State{hosts: &host.Table{}}
+		prev = &State{hosts: &host.Table{Owned: !o.ShareHosts}}
 	}
 	changes := prev.changes(v, delta, o)
 	if len(changes) == 0 && prev.objects != nil {

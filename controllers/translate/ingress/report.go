@@ -47,6 +47,9 @@ func (s *State) report(o Options, prev *State, changes change.Map[object], touch
 func (s *State) entry(b *object, addresses []networkingv1.IngressLoadBalancerIngress) *status.Ingress {
 	events := b.events
 	for _, part := range b.parts {
+		if owner, others := s.hosts.Owner(part); others {
+			events = append(slices.Clip(events), ownerEvent(b.source, part.Host, owner))
+		}
 		for _, loss := range s.hosts.Losses(part) {
 			events = append(slices.Clip(events), lossEvent(part, loss))
 		}
@@ -56,6 +59,13 @@ func (s *State) entry(b *object, addresses []networkingv1.IngressLoadBalancerIng
 			"spec.defaultBackend: Ingress %s is older and provides the default backend of all hosts", keyOf(s.fallback.source))))
 	}
 	return &status.Ingress{UID: b.source.UID, Generation: b.source.Generation, LoadBalancer: addresses, Events: events}
+}
+
+// ownerEvent says no more of the other namespace than its name.
+func ownerEvent(source *networkingv1.Ingress, name, owner string) status.Event {
+	rule := slices.IndexFunc(source.Spec.Rules, func(r networkingv1.IngressRule) bool { return r.Host == name })
+	return status.Warning(status.ReasonHostConflict, fmt.Sprintf(
+		"spec.rules[%d].host: %q belongs to namespace %q, whose Ingress came first; what this Ingress says of it is left out", rule, name, owner))
 }
 
 func lossEvent(part *host.Part, loss host.Loss) status.Event {
