@@ -46,19 +46,13 @@ type chaosReporter struct {
 
 	// Of the goroutine that runs.
 	told   map[types.NamespacedName]told
-	halted map[halt]bool // halts that the cluster knows of
+	halted map[string]time.Time // by UID: when the latest halt arose that the cluster knows of
 }
 
 // told is what was said of an object last.
 type told struct {
 	status *status.NetworkChaos
 	at     time.Time
-}
-
-// halt is one halt of one experiment.
-type halt struct {
-	uid   string
-	rearm string
 }
 
 // build notes what the latest build says.
@@ -74,7 +68,7 @@ func (c *chaosReporter) build(built map[types.NamespacedName]*status.NetworkChao
 
 // run works until ctx is done.
 func (c *chaosReporter) run(ctx context.Context) {
-	c.told, c.halted = map[types.NamespacedName]told{}, map[halt]bool{}
+	c.told, c.halted = map[types.NamespacedName]told{}, map[string]time.Time{}
 	tick := time.NewTicker(chaosInterval)
 	defer tick.Stop()
 	for {
@@ -121,8 +115,7 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 
 // tellHalt writes a halt that arose here into the object's status, unless it stands there already.
 func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus) {
-	this := halt{s.UID, s.HaltedRearm}
-	if c.halted[this] {
+	if c.halted[s.UID].Equal(s.HaltedAt) {
 		return
 	}
 	var o v1alpha1.NetworkChaos
@@ -142,5 +135,5 @@ func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus)
 		}
 		return
 	}
-	c.halted[this] = true
+	c.halted[s.UID] = s.HaltedAt
 }
