@@ -34,7 +34,7 @@ func TestPhaseEndedWhileParking(t *testing.T) {
 	time.Sleep(2*tick - 5*time.Millisecond) // about when the attendant comes
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	s.drain()
+	s.closeIdle()
 	eventually(t, "all are gone", func() bool { open, _ := s.Count(); return open == 0 })
 	if ctx.Err() != nil {
 		t.Fatal("it took too long")

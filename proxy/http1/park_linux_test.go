@@ -134,6 +134,18 @@ func TestShutdownClosesParkedConnections(t *testing.T) {
 		request(t, c, r)
 	}
 	eventually(t, "all are parked", func() bool { return s.lot.count() == 20 })
-	s.drain()
+	s.closeIdle()
 	eventually(t, "all are gone", func() bool { open, _ := s.Count(); return open == 0 })
+}
+
+func TestDrainLeavesParkedConnectionsTheirNextRequest(t *testing.T) {
+	s, addr := parkingServer(t, Config{})
+	c, r := dial(t, addr)
+	request(t, c, r)
+	eventually(t, "the connection is parked", func() bool { return s.lot.count() == 1 })
+	s.Drain()
+	request(t, c, r)
+	if _, err := r.ReadByte(); err != io.EOF {
+		t.Errorf("got %v behind a response while draining, want the end", err)
+	}
 }

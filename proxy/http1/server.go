@@ -64,7 +64,8 @@ type Server struct {
 	handler  proxy.Handler
 	watch    *Watch
 	lot      lot
-	draining atomic.Bool
+	draining atomic.Bool // every response is the last of its connection
+	closing  atomic.Bool // connections that wait for a request are closed
 
 	// responseLimits are those of cfg, but that an endpoint may name its fields as it likes.
 	responseLimits Limits
@@ -146,9 +147,14 @@ func (s *Server) Count() (open, idle int) {
 	return len(s.watch.conns), idle
 }
 
-// drain makes every response the last of its connection, and closes the connections that wait for a request.
-func (s *Server) drain() {
-	s.draining.Store(true)
+// Drain makes every response from now on the last of its connection, and tells the client so. Connections that wait for a request
+// stay open: what they send may be on its way.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// closeIdle is Drain, but that connections that wait for a request are closed, and no others are taken.
+func (s *Server) closeIdle() {
+	s.Drain()
+	s.closing.Store(true)
 	s.watch.refuse()
 	s.watch.interruptIdle()
 }
@@ -156,7 +162,7 @@ func (s *Server) drain() {
 // Shutdown lets the requests that are being served end, then returns. When ctx ends first it closes their connections and
 // returns ctx's error. ServeConn closes what it is given from then on.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.drain()
+	s.closeIdle()
 	done := make(chan struct{})
 	go func() { s.watch.ended.Wait(); close(done) }()
 	ticker := time.NewTicker(tick)

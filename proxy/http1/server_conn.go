@@ -155,7 +155,7 @@ func (c *serverConn) readMore(deadline, flags uint64) got {
 	if why := c.main.enter(c.down, deadline, flags); why != causeNone { // it ran out while it was parked
 		return gotNothing
 	}
-	if c.srv.draining.Load() && flags&idleBit != 0 {
+	if c.srv.closing.Load() && flags&idleBit != 0 {
 		c.main.leave()
 		return gotNothing
 	}

@@ -111,6 +111,40 @@ func TestMaxConnections(t *testing.T) {
 	b.wantOpen()
 }
 
+func TestDrainTellsClients(t *testing.T) {
+	reached, proceed := make(chan struct{}), make(chan struct{})
+	e := endpoint(t, func(_ int, c *wire) {
+		for head := c.head(); head != ""; head = c.head() {
+			if strings.HasPrefix(head, "GET /slow") {
+				close(reached)
+				<-proceed
+			}
+			c.send(okHello)
+		}
+	})
+	w := newWorld(t, Config{})
+	if err := w.Apply(snapshotOf(backendOf("web", e.addr))); err != nil {
+		t.Fatal(err)
+	}
+	addr := w.addr(testPort)
+	idle, busy := dialWire(t, addr), dialWire(t, addr)
+	idle.wantOpen()
+	busy.send(get("/slow"))
+	within(t, "the request", reached)
+	w.Drain()
+	close(proceed)
+	fresh := dialWire(t, addr)
+	fresh.send(get("/"))
+	idle.send(get("/"))
+	for name, c := range map[string]*wire{"served meanwhile": busy, "idle": idle, "opened later": fresh} {
+		res, body, err := c.response("GET")
+		if err != nil || body != "hello" || !res.Close {
+			t.Fatalf("%s: %v %q %v; want a whole response that closes", name, res, body, err)
+		}
+		c.wantEnd()
+	}
+}
+
 func TestShutdownLetsRequestsEnd(t *testing.T) {
 	reached, proceed := make(chan struct{}), make(chan struct{})
 	e := endpoint(t, func(_ int, c *wire) {

@@ -218,8 +218,12 @@ func (s *Server) Explain(port uint16, r *proxy.Request) (router.Explanation, err
 	return table.Explain(r), nil
 }
 
-// Drain makes the Server report that it is not ready; it goes on serving, so that whoever sends traffic can notice first.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain makes the Server report that it is not ready, and tell clients with each response that their connection ends there. It goes
+// on serving, so that whoever sends traffic can notice first.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.http1.Drain()
+}
 
 // Shutdown closes the listening sockets, lets the requests in flight and the TCP connections end and the UDP sessions fall silent,
 // and closes everything. When ctx ends first it cuts them off
