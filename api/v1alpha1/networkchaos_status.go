@@ -94,6 +94,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonPodsUnknown: the pods that it selects are not known yet, or may not be listed.
 	ReasonPodsUnknown = "PodsUnknown"
+	// ReasonBeingDeleted: it has been deleted, and a finalizer keeps the object for now.
+	ReasonBeingDeleted = "BeingDeleted"
 )
 
 // Reasons of the condition Active; those of Halted and Expired are among them.

@@ -131,6 +131,9 @@ func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
 	// What is looked up for the spec is wanted even while something else is wrong.
 	secret, noSecret := b.secret(n.source)
 	pods, noPods := b.pods(n.source)
+	if n.source.DeletionTimestamp != nil {
+		return nil, refuse(v1alpha1.ReasonBeingDeleted, "it has been deleted; a finalizer keeps the object")
+	}
 	if n.invalid != nil {
 		return nil, n.invalid
 	}

@@ -114,6 +114,22 @@ func TestAnExperimentKeepsItsPointer(t *testing.T) {
 	}
 }
 
+// Deleting an object ends what it does, whoever keeps the object.
+func TestAnObjectHeldByAFinalizerDoesNothing(t *testing.T) {
+	v, c := cluster(), latency()
+	v.Set(c)
+	before := Build(v, Options{}, nil)
+	now := metav1.Unix(2000, 0)
+	c = latency()
+	c.DeletionTimestamp, c.Finalizers = &now, []string{"foregroundDeletion"}
+	v.Set(c)
+	s := Build(v, Options{}, before)
+	report := s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions[0]
+	if len(before.Experiments) != 1 || len(s.Experiments) != 0 || report.Reason != v1alpha1.ReasonBeingDeleted || report.Status != metav1.ConditionFalse {
+		t.Errorf("experiments %v, report %+v", s.Experiments, report)
+	}
+}
+
 // Objects may be older than the rules of the definition: whatever they say, nothing panics, and what is accepted is valid.
 func FuzzSpec(f *testing.F) {
 	for _, seed := range []string{
