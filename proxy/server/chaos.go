@@ -126,7 +126,7 @@ func (a *attempt) attachClient(f *chaos.Faults) {
 	if !ok {
 		http1.Wrap(a.w, func(nc net.Conn) net.Conn {
 			c.slot, c.kept = toxic.NewSlot(), &kept{}
-			o := a.s.cfg.Toxics
+			o := a.s.toxics()
 			o.Ended = c.kept.end
 			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, o)
 			return c
@@ -135,6 +135,13 @@ func (a *attempt) attachClient(f *chaos.Faults) {
 	if c.slot != nil {
 		f.Attach(c.slot)
 	}
+}
+
+// toxics are the Options of Conns.
+func (s *Server) toxics() toxic.Options {
+	o := s.cfg.Toxics
+	o.Panicked = func(err error) { s.cfg.Log.Error("connection handling panicked", "error", err) }
+	return o
 }
 
 // slottedVariant is the kind of connections to Endpoints on which toxics can act, within o. Between two requests none does.

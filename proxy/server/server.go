@@ -115,8 +115,9 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg: cfg, metrics: cfg.Metrics, registry: upstream.NewRegistry(cfg.Upstream), forward: newForwarder(cfg.Forwarded),
-		slotted: slottedVariant(cfg.Toxics), streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},
+		streams: stream.New(cfg.Stream), backends: map[proxy.BackendID]*backend{}, ports: map[portID]*port{},
 	}
+	s.slotted = slottedVariant(s.toxics())
 	s.cut, s.cutOff = context.WithCancel(context.Background())
 	s.http1 = http1.NewServer(http1.Config{Limits: cfg.Limits, Timeouts: cfg.Timeouts, Log: cfg.Log, Refused: s.refused}, s)
 	s.metrics.SampleIdle(telemetry.IdleConnections{

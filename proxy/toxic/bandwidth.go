@@ -70,6 +70,9 @@ func (p *pacer) Bound() int {
 	if p.isShared { // what one connection has claimed, others wait for
 		window, least = 0.01, 1500
 	}
+	// Of a rate that takes minutes for so little a sender meets less.
+	const patience, fewest = 10, 256 // seconds, bytes
+	least = min(least, int(max(min(p.rate.Max(), 1<<20)*patience, fewest)))
 	return max(least, int(min(p.rate.Max()*window, 1<<30)))
 }
 
@@ -127,13 +130,14 @@ func (p *pacer) after(at time.Duration, n int) time.Duration {
 		if at == Never {
 			return Never
 		}
-		rate := p.rate.At(at + step/2)
-		if sent := rate * step.Seconds(); sent < left {
-			left -= sent
-			at += step
-			continue
+		// The rate in the middle of the time that the rest takes, which may be much less than a step.
+		if end := span(at, left, p.rate.At(at)); end != Never && end-at <= step {
+			return span(at, left, p.rate.At(at+(end-at)/2))
 		}
-		return span(at, left, rate)
+		left -= p.rate.At(at+step/2) * step.Seconds()
+		if at += step; left <= 0 {
+			return at
+		}
 	}
 	return span(at, left, p.rate.At(at))
 }

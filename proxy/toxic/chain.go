@@ -128,11 +128,16 @@ func (c *chain) release(i int, st *stage) bool {
 			return true
 		}
 	}
-	if pending {
+	if pending && !c.follows(i, st) {
 		st.ended = true
 		c.feedEnd(i+1, st.pending, max(st.pending.due, c.now-late))
 	}
-	return pending
+	return st.ended
+}
+
+// follows reports whether the end that is pending in a stage comes after bytes for which the next one has no room.
+func (c *chain) follows(i int, st *stage) bool {
+	return !st.pending.urgent && st.held.n > 0 && st.held.at(0).due <= st.pending.due && !c.accepts(i+1)
 }
 
 func (c *chain) accepts(stage int) bool { return stage >= len(c.stages) || c.stages[stage].accepts() }
@@ -147,7 +152,7 @@ func (c *chain) next() time.Duration {
 		if st.held.n > 0 && c.accepts(i+1) {
 			next = min(next, st.held.at(0).due)
 		}
-		if st.pending.end != None {
+		if st.pending.end != None && !c.follows(i, st) {
 			next = min(next, st.pending.due)
 		}
 	}
@@ -292,6 +297,16 @@ func (c *chain) site(d decided) Site {
 		s.Began = min(d.Began.Sub(c.began), c.now)
 	}
 	return s
+}
+
+// shaping returns the toxic that is shaping something, or has panicked over it.
+func (c *chain) shaping() Active {
+	for _, st := range c.stages {
+		if st.isShaping {
+			return st.Active
+		}
+	}
+	return Active{}
 }
 
 // close frees everything. The observers are told.

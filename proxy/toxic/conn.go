@@ -27,6 +27,7 @@ type Conn struct {
 	reads    time.Time     // deadline
 	writes   time.Time     // deadline
 	running  *link         // nil without one
+	endSent  bool          // the direction towards the peer has been ended below
 	done     chan struct{} // closed when the link has ended
 
 	direct sync.RWMutex // read-held while below is used without a link
@@ -65,6 +66,7 @@ func (c *Conn) changed() {
 	c.done = make(chan struct{})
 	c.running = newLink(c.slot, c.options)
 	c.running.rest.init(c.side)
+	c.running.rest.endSent = c.endSent
 	c.near.Store(near)
 	_ = c.below.SetReadDeadline(past) // who waits below comes here
 	if resumes(c.below) {
@@ -79,10 +81,12 @@ func (c *Conn) link(l *link, far *memory, done chan struct{}) {
 	c.direct.Lock() // nobody uses the connection below any more
 	_ = c.below.SetDeadline(time.Time{})
 	c.direct.Unlock()
-	if c.side == ClientSide {
-		l.run(c.below, far)
-	} else {
-		l.run(far, c.below)
+	client, endpoint := c.below, net.Conn(far)
+	if c.side == EndpointSide {
+		client, endpoint = far, c.below
+	}
+	if r := l.run(client, endpoint); r.Cause == ByPanic && c.options.Panicked != nil {
+		c.options.Panicked(r.Err)
 	}
 }
 
@@ -124,14 +128,12 @@ func (c *Conn) directly(use func([]byte) (int, error), p []byte) (n int, ok bool
 
 // Close implements net.Conn. What has been written before is still delivered, as late as toxics make it, within a minute.
 func (c *Conn) Close() error {
-	c.unwatch()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isClosed {
+	near, ok := c.closing()
+	if !ok {
 		return net.ErrClosed
 	}
-	c.isClosed = true
-	near := c.near.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if near == nil {
 		defer c.options.ended()
 		return c.below.Close()
@@ -149,17 +151,29 @@ func (c *Conn) Close() error {
 	return near.Close()
 }
 
+// closing notes that the Conn is closed: no link begins any more. It returns our end of the way to the link, nil if there is none, and
+// false if the Conn has been closed before.
+func (c *Conn) closing() (near *memory, ok bool) {
+	c.mu.Lock()
+	unwatch := c.unwatch
+	ok = !c.isClosed
+	c.isClosed = true
+	near = c.near.Load()
+	c.mu.Unlock()
+	unwatch() // not under mu, which who is being told of a change may wait for
+	return near, ok
+}
+
 // Reset closes the connection so that the peer sees RST. What toxics hold back is lost.
 func (c *Conn) Reset() {
-	c.unwatch()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isClosed {
+	near, ok := c.closing()
+	if !ok {
 		return
 	}
-	c.isClosed = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	reset(c.below)
-	if near := c.near.Load(); near != nil {
+	if near != nil {
 		near.Reset()
 		c.running.drop(c.side)
 	}
@@ -173,6 +187,7 @@ func (c *Conn) CloseWrite() error {
 	if near := c.near.Load(); near != nil {
 		return near.CloseWrite()
 	}
+	c.endSent = true
 	return (&writer{nc: c.below}).closeWrite()
 }
 

@@ -235,7 +235,9 @@ func (f *flow) set(list *[]decided) {
 	for _, st := range old {
 		if heir, gone := heirs[st]; gone {
 			if h, ok := st.shaper.(Holder); ok {
-				h.Release(Never, func(p Packet) { f.wait(heir, nil, Packet{Data: p.Data, Due: f.now}) })
+				f.keeping(h, func() {
+					h.Release(Never, func(p Packet) { f.wait(heir, nil, Packet{Data: p.Data, Due: f.now}) })
+				})
 			}
 			st.finish()
 		}
@@ -265,11 +267,25 @@ func (f *flow) shape(st *packetStage, p Packet) {
 	}
 	st.seen += int64(len(p.Data))
 	st.in, st.passed = p.Due, 0
-	st.shaper.ShapePacket(p, st.emit)
-	if _, holds := st.shaper.(Holder); st.passed == 0 && !holds {
+	h, holds := st.shaper.(Holder)
+	if holds && f.room+len(p.Data) <= f.link.budget.share(f.link.buffer) {
+		f.keeping(h, func() { h.ShapePacket(p, st.emit) })
+		return
+	}
+	if !holds {
+		st.shaper.ShapePacket(p, st.emit)
+	}
+	if st.passed == 0 {
 		st.lost++
 		f.dropped++
 	}
+}
+
+// keeping notes what do lets a Holder keep, or let go.
+func (f *flow) keeping(h Holder, do func()) {
+	before := h.Held()
+	do()
+	f.hold(h.Held() - before)
 }
 
 // emitted takes what a stage lets out.
@@ -305,7 +321,7 @@ func (f *flow) advance() {
 		for _, st := range f.stages {
 			if h, ok := st.shaper.(Holder); ok && h.Next() <= f.now {
 				st.in = f.now
-				h.Release(f.now, st.emit)
+				f.keeping(h, func() { h.Release(f.now, st.emit) })
 			}
 		}
 		if f.waiting.Len() == 0 || f.waiting[0].due > f.now {

@@ -72,7 +72,7 @@ func (d *direction) kick() {
 func (d *direction) run() {
 	defer func() {
 		if p := recover(); p != nil {
-			d.link.end(RST, Result{Cause: ByPanic, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+			d.link.end(RST, Result{Cause: ByPanic, Toxic: d.chain.shaping(), Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
 	}()
 	for d.step() {
@@ -218,9 +218,10 @@ func (d *direction) fill() {
 	}
 	switch {
 	case err == nil:
+		d.early = 0
 		d.link.touch()
 		d.arrive(b)
-	case errors.Is(err, os.ErrDeadlineExceeded) && !d.isTooEarly():
+	case errors.Is(err, os.ErrDeadlineExceeded) && !d.isTooEarly(due):
 		d.link.checkIdle()
 	default:
 		d.sourceEnded(err)
@@ -308,12 +309,12 @@ func (d *direction) linger() {
 	}
 }
 
-// isTooEarly reports whether reading gives up at once, time and again, whatever the deadline: the connection is broken, as is one
+// isTooEarly reports whether reading gives up at once, time and again, although nothing is due: the connection is broken, as is one
 // with TLS whose handshake has been interrupted.
-func (d *direction) isTooEarly() bool {
+func (d *direction) isTooEarly(due time.Duration) bool {
 	const many = 100_000 // above what changes of toxics cause
 	now := d.link.now()
-	if now-d.earlyAt > time.Millisecond {
+	if now-d.earlyAt > time.Millisecond || now >= due {
 		d.early = 0
 	}
 	d.earlyAt = now

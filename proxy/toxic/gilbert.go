@@ -41,8 +41,16 @@ func (l Loss) Validate() error {
 	case l.Burst > 1 && l.Rate.Max() > 0 && (l.Rate.Max() > l.bad() || l.Rate.Min() < l.InGood || l.InGood >= l.bad()):
 		return fmt.Errorf("loss: %v to %v is not within loss_good %v and loss_bad %v",
 			l.Rate.Min(), l.Rate.Max(), l.InGood, l.bad())
+	case l.Burst > 1 && l.Rate.Max() < l.bad() && l.Rate.Max() > l.most():
+		return fmt.Errorf("burst: bursts of %v packets, with one packet between two at least, cannot make a loss of more than %.3g", l.Burst, l.most())
 	}
 	return nil
+}
+
+// most is the largest loss below that of the bad state for ever: the good state lasts for a packet at least.
+func (l Loss) most() float64 {
+	share := l.Burst / (l.Burst + 1)
+	return l.InGood + share*(l.bad()-l.InGood)
 }
 
 func (l *Loss) fields() []Field {

@@ -26,8 +26,8 @@ func (s Side) String() string { return [...]string{"client", "endpoint"}[s] }
 
 // Options bound what a Link or a Conn uses. The zero value has the defaults.
 type Options struct {
-	// Idle is the time without a byte in either direction, and with none held back, after which the connection is closed; 0 is
-	// for ever.
+	// Idle is the time without a byte in either direction, and with none held back that is to go on by itself, after which the
+	// connection is closed; 0 is for ever.
 	Idle time.Duration
 	// Buffer bounds the bytes that are held back in each direction; when so many wait, no more is read. 0 is DefaultBuffer. A
 	// latency of d lets at most Buffer bytes through in every d.
@@ -39,6 +39,8 @@ type Options struct {
 	// Ended, if not nil, is called once a Conn has been closed or reset and nothing that was written to it is held back any more. It
 	// must not block. A Link does not call it: it returns.
 	Ended func()
+	// Panicked, if not nil, is told if a toxic has panicked on a Conn, which is the end of that. A Link does not call it.
+	Panicked func(err error)
 }
 
 // ended notes that a Conn is over.
@@ -112,6 +114,9 @@ func (l *link) run(client, endpoint net.Conn) Result {
 	up := l.newDirection(proxy.Upstreamward, client, endpoint)
 	down := l.newDirection(proxy.Downstreamward, endpoint, client)
 	l.directions = [2]*direction{down, up}
+	if l.rest.endSent {
+		l.directions[l.rest.to].hasSentEnd.Store(true)
+	}
 	stop := l.slot.watch(l.kick)
 	isOff := l.carry()
 	stop()

@@ -84,7 +84,7 @@ func (m *memory) SetWriteDeadline(t time.Time) error {
 // half is one direction of a memory.
 type half struct {
 	mu             sync.Mutex // guards all below
-	data           []byte     // nil while empty for long
+	data           []byte     // nil until something is written
 	r, n           int        // the bytes that wait: n from data[r] on, around the end
 	readErr        error      // after what waits
 	writeErr       error

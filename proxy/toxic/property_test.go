@@ -259,7 +259,7 @@ func TestDelays(t *testing.T) {
 		"stall by time":      {[]proxy.Toxic{Stall{At: fixed(45), Duration: fixed(1000)}}, 0, 1045, 1045, size, false},
 		"stall again":        {[]proxy.Toxic{Stall{At: fixed(25), Every: fixed(50), Duration: fixed(10)}}, 0, 90, 100, size, false},
 		"stall by bytes":     {[]proxy.Toxic{Stall{Bytes: fixed(4500), Duration: fixed(1000)}}, 0, 1040, 1040, size, false},
-		"stalls by bytes":    {[]proxy.Toxic{Stall{EveryBytes: fixed(2500), Duration: fixed(1000)}}, 0, 3020, 3020, size, false},
+		"stalls by bytes":    {[]proxy.Toxic{Stall{EveryBytes: fixed(2500), Duration: fixed(1000)}}, 0, 3020, 4020, size, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

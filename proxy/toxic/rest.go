@@ -17,6 +17,7 @@ type rest struct {
 	resumed chan bool     // they go on; false: they do not
 
 	to        proxy.Direction // towards the peer of the Conn
+	endSent   bool            // that direction had been ended before the link began
 	delivered atomic.Int64    // bytes, to that peer
 	news      chan struct{}   // of delivered; nil if nobody asks
 }

@@ -31,25 +31,45 @@ func (t Slicer) Validate() error {
 
 // New implements Stream.
 func (t Slicer) New(s Site) Shaper {
-	var free time.Duration
-	return ShaperFunc(func(c Chunk, emit func(Chunk)) {
-		for len(c.Data) > 0 {
-			due := max(c.Due, free)
-			at := due - s.Began
-			size := t.AverageSize.At(at) + (2*s.Rand.Float64()-1)*t.SizeVariation.At(at)
-			n := len(c.Data)
-			if t.AverageSize.At(at) > 0 {
-				n = min(n, max(1, int(size+0.5)))
-			}
-			emit(Chunk{Data: c.Data[:n], Due: due, Apart: true})
-			c.Data = c.Data[n:]
-			free = after(due, milliseconds(t.Delay.At(at)/1000))
+	return &cutter{toxic: t, site: s}
+}
+
+// cutter is the running form of Slicer.
+type cutter struct {
+	toxic Slicer
+	site  Site
+	free  time.Duration // when the next piece may go
+}
+
+// Shape implements Shaper.
+func (k *cutter) Shape(c Chunk, emit func(Chunk)) {
+	t := &k.toxic
+	for len(c.Data) > 0 {
+		due := max(c.Due, k.free)
+		at := due - k.site.Began
+		size := t.AverageSize.At(at) + (2*k.site.Rand.Float64()-1)*t.SizeVariation.At(at)
+		n := len(c.Data)
+		if t.AverageSize.At(at) > 0 {
+			n = min(n, max(1, int(size+0.5)))
 		}
-		if c.End != None {
-			c.Due = max(c.Due, free)
-			emit(c)
-		}
-	})
+		emit(Chunk{Data: c.Data[:n], Due: due, Apart: true})
+		c.Data = c.Data[n:]
+		k.free = after(due, milliseconds(t.Delay.At(at)/1000))
+	}
+	if c.End != None {
+		c.Due = max(c.Due, k.free)
+		emit(c)
+	}
+}
+
+// Bound implements Bounded: some thousand pieces, each of which takes memory beside its bytes.
+func (k *cutter) Bound() int {
+	const pieces, least, most = 1024, 4 << 10, 64 << 10
+	smallest := k.toxic.AverageSize.Min() - k.toxic.SizeVariation.Max()
+	if k.toxic.AverageSize.Max() == 0 {
+		return most
+	}
+	return int(min(max(pieces*smallest, least), most))
 }
 
 func (t *Slicer) fields() []Field {

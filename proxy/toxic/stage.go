@@ -19,9 +19,10 @@ type stage struct {
 	ended   bool // pending has left: nothing more may
 
 	// What Shape is being called with, and how much of it has been emitted.
-	input  entry
-	passed injected
-	used   int
+	input     entry
+	passed    injected
+	used      int
+	isShaping bool // Shape is being called, or has panicked
 
 	seen  int64 // bytes that came
 	delay time.Duration
@@ -66,7 +67,7 @@ func (st *stage) accepts() bool { return st.bound == 0 || st.bytes < st.bound }
 // open shows the shaper the beginning of the stream.
 func (st *stage) open(at time.Duration) {
 	st.input, st.passed, st.used = entry{in: at}, injected{}, 0
-	st.shaper.Shape(Chunk{Due: at, Open: true}, st.emit)
+	st.call(Chunk{Due: at, Open: true})
 }
 
 // shape gives e to the shaper.
@@ -75,13 +76,20 @@ func (st *stage) shape(e entry, at time.Duration) {
 	st.input, st.passed, st.used = e, injected{}, 0
 	st.seen += int64(e.n)
 	if e.n > 0 {
-		st.shaper.Shape(Chunk{Data: e.data(), Due: at}, st.emit)
+		st.call(Chunk{Data: e.data(), Due: at})
 		st.takeRest(e)
 	}
 	if e.end != None {
 		st.used = e.n
-		st.shaper.Shape(Chunk{Due: at, End: e.end}, st.emit)
+		st.call(Chunk{Due: at, End: e.end})
 	}
+}
+
+// call lets the shaper see c.
+func (st *stage) call(c Chunk) {
+	st.isShaping = true
+	st.shaper.Shape(c, st.emit)
+	st.isShaping = false
 }
 
 // takeRest withholds what the shaper did not emit: it is not for the engine to lose bytes.
@@ -95,7 +103,7 @@ func (st *stage) takeRest(e entry) {
 // shapeInjected gives the shaper an end that was injected before this stage.
 func (st *stage) shapeInjected(i injected, at time.Duration) {
 	st.input, st.passed, st.used = entry{in: at}, i, 0
-	st.shaper.Shape(Chunk{Due: at, End: i.end, Injected: true}, st.emit)
+	st.call(Chunk{Due: at, End: i.end, Injected: true})
 }
 
 // take receives what the shaper emits.

@@ -109,13 +109,15 @@ func (s *staller) byTime(c Chunk, emit func(Chunk)) {
 func (s *staller) byCount(c Chunk, emit func(Chunk)) {
 	for len(c.Data) > 0 {
 		due := max(c.Due, s.until)
-		if s.left > 0 {
-			n := min(s.left, int64(len(c.Data)))
+		n := min(s.left, int64(len(c.Data)))
+		if n > 0 {
 			emit(Chunk{Data: c.Data[:n], Due: due})
 			c.Data = c.Data[n:]
-			if s.left != int64(Never) {
-				s.left -= n
-			}
+		}
+		if s.left == int64(Never) {
+			continue
+		}
+		if s.left -= n; s.left > 0 {
 			continue
 		}
 		s.until = s.end(due)

@@ -29,6 +29,8 @@ type Holder interface {
 	DatagramShaper
 	// Next is the time at which Release is to be called, on the session's clock; Never if there is none.
 	Next() time.Duration
+	// Held is the size of what is kept, in bytes.
+	Held() int
 	// Release emits what is not to be kept any longer at a time.
 	Release(now time.Duration, emit func(Packet))
 }
@@ -58,7 +60,7 @@ func (r Reorder) NewDatagram(s Site) DatagramShaper {
 	if r.Packets > 0 && r.Delay == (shape.Value{}) {
 		r.Delay = shape.Const(1000)
 	}
-	return &reorderer{toxic: r, began: s.Began, rand: s.Rand}
+	return &reorderer{toxic: r, began: s.Began, rand: s.Rand, next: Never}
 }
 
 func (r *Reorder) fields() []Field {
@@ -67,16 +69,22 @@ func (r *Reorder) fields() []Field {
 
 // reorderer is the running form of Reorder.
 type reorderer struct {
-	toxic Reorder
-	began time.Duration
-	rand  *rand.Rand
-	held  []heldPacket // in the order in which they came
+	toxic  Reorder
+	began  time.Duration
+	rand   *rand.Rand
+	passed uint64       // datagrams that were not held back
+	held   []heldPacket // in the order in which they came
+	bytes  int          // in held
+	next   time.Duration
 }
 
 type heldPacket struct {
-	Packet     // Due is the latest
-	left   int // others that have yet to pass
+	Packet        // Due is the latest
+	after  uint64 // released once so many have passed
 }
+
+// mostHeld is how many datagrams are held back at a time; for one more, the oldest goes on.
+const mostHeld = 1024
 
 var _ Holder = (*reorderer)(nil)
 
@@ -94,33 +102,43 @@ func (r *reorderer) ShapePacket(p Packet, emit func(Packet)) {
 			emit(Packet{Data: p.Data, Due: late})
 			return
 		}
-		r.held = append(r.held, heldPacket{Packet{bytes.Clone(p.Data), late}, r.toxic.Packets})
+		if len(r.held) == mostHeld {
+			r.held[0].after = r.passed
+			r.release(p.Due, emit)
+		}
+		r.held = append(r.held, heldPacket{Packet{bytes.Clone(p.Data), late}, r.passed + uint64(r.toxic.Packets)})
+		r.bytes += len(p.Data)
+		r.next = min(r.next, late)
 		return
 	}
 	now := p.Due
 	emit(p)
-	for i := range r.held {
-		r.held[i].left--
-	}
+	r.passed++
 	r.Release(now, emit)
 }
 
 // Next implements Holder.
-func (r *reorderer) Next() time.Duration {
-	next := Never
-	for _, h := range r.held {
-		next = min(next, h.Due)
-	}
-	return next
-}
+func (r *reorderer) Next() time.Duration { return r.next }
+
+// Held implements Holder.
+func (r *reorderer) Held() int { return r.bytes }
 
 // Release implements Holder.
 func (r *reorderer) Release(now time.Duration, emit func(Packet)) {
+	if r.next <= now || len(r.held) > 0 && r.held[0].after <= r.passed { // those that came first are released first
+		r.release(now, emit)
+	}
+}
+
+func (r *reorderer) release(now time.Duration, emit func(Packet)) {
+	r.next = Never
 	r.held = slices.DeleteFunc(r.held, func(h heldPacket) bool {
-		isDue := h.left <= 0 || h.Due <= now
-		if isDue {
-			emit(Packet{Data: h.Data, Due: now})
+		if h.after > r.passed && h.Due > now {
+			r.next = min(r.next, h.Due)
+			return false
 		}
-		return isDue
+		r.bytes -= len(h.Data)
+		emit(Packet{Data: h.Data, Due: now})
+		return true
 	})
 }
