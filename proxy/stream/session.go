@@ -80,14 +80,22 @@ func (s *session) pick(tried ...*upstream.Endpoint) (Endpoints, *upstream.Endpoi
 // fromClient passes on a datagram of the client. It reports false if the session has ended.
 func (s *session) fromClient(p []byte) bool {
 	s.last.Store(s.p.now())
-	o := s.out.Load()
-	if o == nil {
-		return s.hold(p)
+	for {
+		if o := s.out.Load(); o != nil {
+			return s.pass(o, p)
+		}
+		if h := s.hold(p); h != notNeeded {
+			return h == held
+		}
 	}
+}
+
+// pass passes on a datagram of the client by the way that is known. It reports false if the session has ended.
+func (s *session) pass(o *outlet, p []byte) bool {
 	if set, ok := s.backend.Endpoints(s.generation); ok && set != o.set {
 		if !set.Has(o.endpoint) {
 			o.leave()
-			return s.hold(p)
+			return o.again(p)
 		}
 		o.set = set
 	}
@@ -98,25 +106,36 @@ func (s *session) fromClient(p []byte) bool {
 	return o.send(p)
 }
 
-// hold keeps a datagram until there is an Endpoint. It reports false if the session has ended.
-func (s *session) hold(p []byte) bool {
+// holding is what becomes of a datagram for which there is no way.
+type holding uint8
+
+const (
+	held         holding = iota // or dropped for want of room
+	notNeeded                   // there is a way
+	sessionEnded                // there will be none
+)
+
+// hold keeps a datagram until there is an Endpoint, if there is none.
+func (s *session) hold(p []byte) holding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	if s.size+len(p) > maxPending {
+	switch {
+	case s.ended:
+		return sessionEnded
+	case s.out.Load() != nil:
+		return notNeeded
+	case s.size+len(p) > maxPending:
 		s.route.metrics.Drop(telemetry.DropQueue)
-		return true
+		return held
 	}
 	s.pending = append(s.pending, append([]byte(nil), p...))
 	s.size += len(p)
-	return true
+	return held
 }
 
-// open makes o the way for what comes, after what has been held.
+// open makes o the way for what comes, after what has been held. If that shows that o leads nowhere, what is left waits for another.
 func (s *session) open(o *outlet) {
-	for {
+	for !o.left.Load() {
 		s.mu.Lock()
 		if len(s.pending) == 0 {
 			s.out.Store(o)
@@ -316,18 +335,33 @@ func (o *outlet) send(p []byte) bool {
 	o.mu.Unlock()
 	switch {
 	case err != nil: // closed, for another Endpoint or for good
-		return o.s.hold(p)
+		return o.again(p)
 	case errno == nil:
 		o.s.up.Add(int64(len(p)))
 		o.s.route.metrics.Up.Add(uint64(len(p)))
 		o.s.route.metrics.UpDatagrams.Add(1)
 		return true
-	case unreachable(errno): // by what was sent before; this one has not been sent
+	case errors.Is(errno, syscall.ECONNREFUSED): // by what was sent before; this one has not been sent
 		o.failed()
 		o.leave()
-		return o.s.hold(p)
+		return o.again(p)
+	case unreachable(errno): // it may be by the system itself, which refuses the next one, too
+		o.failed()
+		o.leave()
 	}
 	o.s.route.metrics.Drop(telemetry.DropQueue)
+	return true
+}
+
+// again keeps a datagram that has not been sent for another way; one that came too late for that is lost. It reports false if the
+// session has ended.
+func (o *outlet) again(p []byte) bool {
+	switch o.s.hold(p) {
+	case sessionEnded:
+		return false
+	case notNeeded:
+		o.s.route.metrics.Drop(telemetry.DropQueue)
+	}
 	return true
 }
 
@@ -441,7 +475,9 @@ func unreachable(err error) bool {
 // close ends the attempt.
 func (o *outlet) close(end telemetry.Outcome) {
 	if o.link != nil {
-		o.link.Close()
+		if r := o.link.Close(); r.Err != nil {
+			o.s.p.srv.cfg.Log.Error("session handling panicked", "error", r.Err)
+		}
 	}
 	if o.conn != nil {
 		_ = o.conn.Close()

@@ -63,14 +63,15 @@ func (s *Server) ServeConn(in Incoming) {
 
 // finish counts and logs the end.
 func (c *conn) finish() {
-	if v := recover(); v != nil {
+	v := recover()
+	if v != nil {
 		c.abort()
 		c.entry.Err = fmt.Errorf("panicked: %v", v)
 		c.entry.Outcome = telemetry.StreamReset
 		c.srv.cfg.Log.Error("connection handling panicked", "panic", v, "stack", string(debug.Stack()))
 	}
 	c.mu.Lock()
-	if c.cut && c.entry.Outcome != telemetry.StreamDone {
+	if c.cut && v == nil && c.entry.Outcome != telemetry.StreamDone {
 		c.entry.Outcome, c.entry.Err = telemetry.StreamCut, nil
 	}
 	c.mu.Unlock()
