@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -18,6 +19,27 @@ type value struct {
 	name    string
 	exact   string
 	pattern *pattern // nil for an exact value
+	apart   apart    // of a header
+}
+
+// apart says of a field that is not in Request.Header where in the Request it is.
+type apart byte
+
+const (
+	inHeader  apart = iota
+	upgrade         // Request.Upgrade
+	authority       // Request.Authority, and Request.Host, which is that without the port
+)
+
+func apartOf(name string) apart {
+	switch strings.ToLower(name) {
+	case "upgrade":
+		return upgrade
+	case "host":
+		return authority
+	default:
+		return inHeader
+	}
 }
 
 func compileConditions(m *proxy.Match, known patterns) (*conditions, error) {
@@ -27,6 +49,9 @@ func compileConditions(m *proxy.Match, known patterns) (*conditions, error) {
 	headers, err := compileValues("header", m.Headers, known)
 	if err != nil {
 		return nil, err
+	}
+	for i := range headers {
+		headers[i].apart = apartOf(headers[i].name)
 	}
 	query, err := compileValues("query parameter", m.Query, known)
 	if err != nil {
@@ -60,7 +85,7 @@ func (c *conditions) hold(r *proxy.Request) bool {
 		return false
 	}
 	for i := range c.headers {
-		if !c.headers[i].matchHeader(&r.Header) {
+		if !c.headers[i].matchHeader(r) {
 			return false
 		}
 	}
@@ -72,8 +97,28 @@ func (c *conditions) hold(r *proxy.Request) bool {
 	return true
 }
 
-// matchHeader compares the field's lines joined by ",". A field that is absent never matches.
-func (v *value) matchHeader(h *proxy.Header) bool {
+// matchHeader compares the field. One that is absent never matches.
+func (v *value) matchHeader(r *proxy.Request) bool {
+	switch v.apart {
+	case upgrade:
+		return v.matchName(r.Upgrade)
+	case authority:
+		return v.matchName(r.Authority) || v.matchName(r.Host)
+	default:
+		return v.matchLines(&r.Header)
+	}
+}
+
+// matchName compares the name of a protocol or host, whose case has no meaning (RFC 9110 sections 4.2.3 and 7.8).
+func (v *value) matchName(name []byte) bool {
+	if v.pattern != nil {
+		return len(name) > 0 && v.pattern.match(name)
+	}
+	return len(name) > 0 && proxy.EqualFold(name, v.exact)
+}
+
+// matchLines compares the field's lines joined by ",".
+func (v *value) matchLines(h *proxy.Header) bool {
 	switch first := h.Get(v.name); {
 	case first == nil:
 		return false

@@ -49,6 +49,34 @@ func TestHeaderMatch(t *testing.T) {
 	}
 }
 
+// TestFieldsThatAreNotInTheHeaderMatch: http1 hands on what Upgrade and Host say by themselves.
+func TestFieldsThatAreNotInTheHeaderMatch(t *testing.T) {
+	for _, c := range []struct {
+		match                    proxy.ValueMatch
+		upgrade, authority, host string
+		want                     bool
+	}{
+		{proxy.ValueMatch{Name: "Upgrade", Value: "websocket"}, "websocket", "a.com", "a.com", true},
+		{proxy.ValueMatch{Name: "upgrade", Value: "websocket"}, "WebSocket", "a.com", "a.com", true},
+		{proxy.ValueMatch{Name: "upgrade", Value: "websocket"}, "", "a.com", "a.com", false},
+		{proxy.ValueMatch{Name: "upgrade", Value: ""}, "", "a.com", "a.com", false},
+		{proxy.ValueMatch{Name: "upgrade", Value: "websocket"}, "other", "a.com", "a.com", false},
+		{proxy.ValueMatch{Name: "upgrade", Type: proxy.ValueRegex, Value: ".*"}, "", "a.com", "a.com", false},
+		{proxy.ValueMatch{Name: "upgrade", Type: proxy.ValueRegex, Value: "web.*"}, "websocket", "a.com", "a.com", true},
+		{proxy.ValueMatch{Name: "Host", Value: "A.com"}, "", "a.com:8080", "a.com", true},
+		{proxy.ValueMatch{Name: "host", Value: "a.com:8080"}, "", "a.com:8080", "a.com", true},
+		{proxy.ValueMatch{Name: "host", Value: "a.com:80"}, "", "a.com:8080", "a.com", false},
+		{proxy.ValueMatch{Name: "host", Type: proxy.ValueRegex, Value: `a\.(com|org)`}, "", "a.com:8080", "a.com", true},
+		{proxy.ValueMatch{Name: "host", Type: proxy.ValueRegex, Value: `.*`}, "", "", "", false},
+	} {
+		r := request("GET", c.host, "/")
+		r.Upgrade, r.Authority = []byte(c.upgrade), []byte(c.authority)
+		if got := matchOne(t, proxy.Match{Headers: []proxy.ValueMatch{c.match}}, r); got != c.want {
+			t.Errorf("%s: %q with upgrade %q and authority %q is %t", c.match.Name, c.match.Value, c.upgrade, c.authority, got)
+		}
+	}
+}
+
 func TestQueryMatch(t *testing.T) {
 	for _, c := range []struct {
 		rule              string

@@ -156,13 +156,9 @@ func conditionFailure(m *proxy.Match, r *proxy.Request) string {
 		return ""
 	}
 	for i := range c.headers {
-		if c.headers[i].matchHeader(&r.Header) {
-			continue
+		if v := &c.headers[i]; !v.matchHeader(r) {
+			return v.headerFailure(r)
 		}
-		if !r.Header.Has(c.headers[i].name) {
-			return fmt.Sprintf("there is no header %q", c.headers[i].name)
-		}
-		return fmt.Sprintf("header %q is %q", c.headers[i].name, joinLines(&r.Header, c.headers[i].name))
 	}
 	for i := range c.query {
 		if !c.query[i].matchQuery(r.Query) {
@@ -170,6 +166,25 @@ func conditionFailure(m *proxy.Match, r *proxy.Request) string {
 		}
 	}
 	return ""
+}
+
+// headerFailure says what the field is instead.
+func (v *value) headerFailure(r *proxy.Request) string {
+	var is []byte
+	switch v.apart {
+	case upgrade:
+		is = r.Upgrade
+	case authority:
+		is = r.Authority
+	default:
+		if r.Header.Has(v.name) {
+			return fmt.Sprintf("header %q is %q", v.name, joinLines(&r.Header, v.name))
+		}
+	}
+	if len(is) == 0 {
+		return fmt.Sprintf("there is no header %q", v.name)
+	}
+	return fmt.Sprintf("header %q is %q", v.name, is)
 }
 
 func describeRequest(r *proxy.Request) string {

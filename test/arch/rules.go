@@ -51,7 +51,7 @@ var ImportRules = []ImportRule{
 	},
 	{
 		From:      []string{"controllers/...", "api/..."},
-		Forbidden: []string{"proxy/..."}, Allowed: []string{"proxy", "proxy/filter", "proxy/balancer", "proxy/toxic", "proxy/fault", "proxy/shape"},
+		Forbidden: []string{"proxy/..."}, Allowed: []string{"proxy", "proxy/field", "proxy/filter", "proxy/balancer", "proxy/toxic", "proxy/fault", "proxy/shape"},
 		Reason: "controllers see the data plane as one call that takes a proxy.Snapshot; only the plain values in it may be named",
 	},
 	{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // compileMatch returns the Match, or the field and what is wrong with it. expressions are those of the object.
@@ -22,11 +23,17 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch, expressions *syntax.Expressi
 		if !knownMethod(*source.Method) {
 			return m, fmt.Sprintf("method: %q is not supported", m.Method)
 		}
+		if *source.Method == gatewayv1.HTTPMethodConnect {
+			return m, "method: CONNECT is refused before any route is chosen"
+		}
 	}
 	for i, h := range source.Headers {
 		v, problem := compileValue(string(h.Name), h.Value, string(value(h.Type)), expressions)
 		if problem == "" && syntax.TokenProblem(v.Name) != "" {
 			problem = fmt.Sprintf("name: %q %s", v.Name, syntax.TokenProblem(v.Name))
+		}
+		if problem == "" && !matchable(v.Name) {
+			problem = fmt.Sprintf("name: %q belongs to the connection or to the framing of the message and cannot be matched", v.Name)
 		}
 		if problem != "" {
 			return m, fmt.Sprintf("headers[%d].%s", i, problem)
@@ -95,6 +102,12 @@ func compileValue(name, text, kind string, expressions *syntax.Expressions) (pro
 		return m, fmt.Sprintf("type: %q is not supported", kind)
 	}
 	return m, ""
+}
+
+// matchable reports whether routing sees a header field. Of those that the proxy takes out of a message it sees two.
+func matchable(name string) bool {
+	lower := strings.ToLower(name)
+	return !field.IsReserved(lower) || lower == "host" || lower == "upgrade"
 }
 
 // maxQuote is how much of a value a message shows, in bytes: what is wrong with it must not be cut off.
