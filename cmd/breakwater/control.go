@@ -12,7 +12,7 @@ import (
 )
 
 const chaosOffLong = `Off is the kill switch of one running instance: within milliseconds no experiment acts there any more, and no toxic that
-was made through the API for Toxiproxy's clients on a TCP route. It holds until "breakwater chaos on" or a restart.
+was made through the API for Toxiproxy's clients. It holds until "breakwater chaos on" or a restart.
 
 For all replicas of an installation: kubectl create configmap -n breakwater-system breakwater-chaos --from-literal=chaos=off`
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,21 +258,7 @@ func TestToxicsOfTCPRoutes(t *testing.T) {
 	s.eventually("it is ready", s.ready)
 	call := func(method, path, body string, status int) string {
 		t.Helper()
-		r, err := http.NewRequest(method, fmt.Sprintf("http://127.0.0.1:%d%s", api, path), strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-		res, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		data, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != status {
-			t.Errorf("%s %s: %s %s, %v", method, path, res.Status, data, err)
-		}
-		return string(data)
+		return callToxiproxy(t, api, method, path, body, status)
 	}
 	shown := fmt.Sprintf(`{"name":"shop.db","listen":"127.0.0.1:%d","upstream":"db.shop:5432","enabled":true,"toxics":[]}`, port)
 	if got := call("GET", "/proxies/shop.db", "", 200); got != shown {

@@ -19,7 +19,7 @@ type experimentOptions struct {
 }
 
 func (o *experimentOptions) add(f *pflag.FlagSet) {
-	f.BoolVar(&o.enabled, "chaos", true, "let experiments act; --chaos=false is a kill switch that nothing lifts")
+	f.BoolVar(&o.enabled, "chaos", true, "let experiments and toxics act; --chaos=false is a kill switch that nothing lifts")
 	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none)")
 	f.StringVar(&o.replay, "fault-replay", "",
 		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again")
@@ -47,7 +47,7 @@ func (o *experimentOptions) start(log *slog.Logger) (experiments, error) {
 	}
 	x.Engine = chaos.New(c)
 	if !o.enabled {
-		log.Info("no experiment acts (--chaos=false)")
+		log.Info("no experiment and no toxic acts (--chaos=false)")
 	}
 	return x, nil
 }

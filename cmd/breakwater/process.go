@@ -136,7 +136,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	if err != nil {
 		return nil, err
 	}
-	p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, log)
+	p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, p.chaos.Engine, log)
 	return p, err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/access"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
@@ -52,8 +53,11 @@ type toxiproxyAPI struct {
 	proxies *toxiproxy.Server
 }
 
-// start makes the proxies of the configuration file and binds the API; nil without an address. held bounds what toxics hold back.
-func (o *toxiproxyOptions) start(routes toxiproxy.Routes, held toxic.Options, log *slog.Logger) (_ *toxiproxyAPI, err error) {
+// start makes the proxies of the configuration file and binds the API; nil without an address. held bounds what toxics hold back;
+// switches are the kill switches.
+func (o *toxiproxyOptions) start(
+	routes toxiproxy.Routes, held toxic.Options, switches *chaos.Engine, log *slog.Logger,
+) (_ *toxiproxyAPI, err error) {
 	if o.address == "" {
 		if o.config != "" {
 			return nil, wrong("--toxiproxy-config needs --toxiproxy-address")
@@ -87,6 +91,7 @@ func (o *toxiproxyOptions) start(routes toxiproxy.Routes, held toxic.Options, lo
 		c.Ports = toxiproxy.PortRange{First: r.First, Last: r.Last}
 	}
 	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
+	switches.FollowSwitches(api.proxies.SetEnabled)
 	defer func() {
 		if err != nil {
 			api.proxies.Close()

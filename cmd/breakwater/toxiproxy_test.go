@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestProxiesOfAConfigFile(t *testing.T) {
@@ -72,4 +76,75 @@ func TestAddressesOfTheHost(t *testing.T) {
 			t.Errorf("--host-ip %q, $HOST_IP %q: %s, want %s", c.flag, c.env, got, c.want)
 		}
 	}
+}
+
+// callToxiproxy calls the API at a port, wants a status, and returns the answer.
+func callToxiproxy(t *testing.T, port uint16, method, path, body string, status int) string {
+	t.Helper()
+	r, err := http.NewRequest(method, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != status {
+		t.Errorf("%s %s: %s %s, %v", method, path, res.Status, data, err)
+	}
+	return string(data)
+}
+
+// Every kill switch holds for the toxics of proxies that were made through the API.
+func TestKillSwitchesHoldForProxiesOfTheAPI(t *testing.T) {
+	api, port, up := somePort(t), somePort(t), echo(t)
+	begin := func(args ...string) served {
+		s := serveFolder(t, ingress("a.example.com"), append(args, "--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api))...)
+		s.eventually("it is ready", s.ready)
+		callToxiproxy(t, api, "POST", "/proxies", fmt.Sprintf(`{"name":"db","listen":"127.0.0.1:%d","upstream":"127.0.0.1:%d"}`, port, up), 201)
+		callToxiproxy(t, api, "POST", "/proxies/db/toxics", `{"type":"limit_data","attributes":{"bytes":2}}`, 200)
+		return s
+	}
+	comes := func() string { // of four bytes
+		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(nc, "ping")
+		got := make([]byte, 4)
+		n, _ := io.ReadFull(nc, got)
+		return string(got[:n])
+	}
+	want := func(when, what string) {
+		t.Helper()
+		if got := comes(); got != what {
+			t.Errorf("%s: %q", when, got)
+		}
+	}
+	s := begin()
+	want("with the toxic", "pi")
+	s.command("chaos off")
+	want("chaos off", "ping")
+	s.command("chaos on")
+	want("chaos on", "pi")
+	write(t, s.dir, ingress("a.example.com")+`
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: breakwater-chaos}
+data: {chaos: "off"}
+`)
+	s.eventually("the ConfigMap switches it off", func() bool { return comes() == "ping" })
+	write(t, s.dir, ingress("a.example.com"))
+	s.eventually("it is on again without the ConfigMap", func() bool { return comes() == "pi" })
+	s.end()
+
+	s = begin("--chaos=false")
+	want("--chaos=false", "ping")
+	s.end()
 }

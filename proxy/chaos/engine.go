@@ -45,6 +45,7 @@ type Engine struct {
 	retired     []*experiment // have left it; the oldest first
 	listeners   []*proxy.Listener
 	manuals     map[ManualTarget]*manual // set, whether they act or not
+	followers   []func(on bool)          // of the kill switches
 	snapshotOff bool
 	switchedOff bool
 	timer       *time.Timer

@@ -48,8 +48,20 @@ func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 	e.applyManual()
 }
 
+// FollowSwitches calls told with whether faults may act as far as the kill switches are concerned: before it returns, and from then on
+// before whoever uses a switch goes on. The same may be told again. told must not block, nor call the Engine.
+func (e *Engine) FollowSwitches(told func(on bool)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.followers = append(e.followers, told)
+	told(!e.off())
+}
+
 // applyManual brings live connections up to date with what acts by hand and with the kill switches. e.mu is held.
 func (e *Engine) applyManual() {
+	for _, told := range e.followers {
+		told(!e.off())
+	}
 	var next *map[ManualTarget]*manual
 	if len(e.manuals) > 0 && !e.off() {
 		set := e.manuals

@@ -95,3 +95,30 @@ func TestManualToxics(t *testing.T) {
 	e.Close()
 	want(second, "", 0)
 }
+
+// Whoever makes faults without the Engine is told of every kill switch.
+func TestSwitchesAreFollowed(t *testing.T) {
+	e := newEngine(t, Config{})
+	var on bool
+	e.FollowSwitches(func(now bool) { on = now })
+	for _, c := range []struct {
+		name string
+		use  func()
+		want bool
+	}{
+		{"at the beginning", func() {}, true},
+		{"switched off by hand", func() { e.SetEnabled(false) }, false},
+		{"switched off by the ConfigMap too", func() { e.Apply(&proxy.Snapshot{ChaosOff: true}) }, false},
+		{"one is lifted", func() { e.SetEnabled(true) }, false},
+		{"both are lifted", func() { e.Apply(&proxy.Snapshot{}) }, true},
+	} {
+		c.use()
+		if on != c.want {
+			t.Errorf("%s: faults may act: %v", c.name, on)
+		}
+	}
+	newEngine(t, Config{Disabled: true}).FollowSwitches(func(now bool) { on = now })
+	if on {
+		t.Error("faults may act in a process that is told to make none")
+	}
+}

@@ -54,6 +54,7 @@ type proxyServer struct {
 	conns    map[*conn]struct{}
 	ordinal  uint64
 	current  []*toxic.Entry
+	off      bool // a kill switch is used: current does not act
 }
 
 // conn is one connection through a proxy.
@@ -257,11 +258,11 @@ func (p *proxyServer) setToxics(entries []*toxic.Entry, removed []*wrapper) {
 	p.current = entries
 	for c := range p.conns {
 		switch {
-		case c.cut:
+		case c.cut, p.off:
 		case !p.server.cfg.Strict && slices.ContainsFunc(removed, func(w *wrapper) bool { return w.held(c) }):
 			p.cut(c) // with the toxics that it had: what they have held back stays back
 		default:
-			c.slot.Set(actives(entries, c.ordinal)...)
+			c.slot.Set(p.actives(c.ordinal)...)
 		}
 	}
 }
@@ -271,9 +272,28 @@ func (w *wrapper) held(c *conn) bool {
 	return w.typ == "timeout" && w.entry.Key.Float(c.ordinal) < w.entry.Toxicity
 }
 
-func actives(entries []*toxic.Entry, ordinal uint64) []toxic.Active {
-	as := make([]toxic.Active, len(entries))
-	for i, e := range entries {
+// setOff makes the toxics stop acting, or act again.
+func (p *proxyServer) setOff(off bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.off == off {
+		return
+	}
+	p.off = off
+	for c := range p.conns {
+		if !c.cut {
+			c.slot.Set(p.actives(c.ordinal)...)
+		}
+	}
+}
+
+// actives returns what acts on a connection. p.mu is held.
+func (p *proxyServer) actives(ordinal uint64) []toxic.Active {
+	if p.off {
+		return nil
+	}
+	as := make([]toxic.Active, len(p.current))
+	for i, e := range p.current {
 		as[i] = toxic.Active{Entry: e, Ordinal: ordinal}
 	}
 	return as
@@ -306,7 +326,7 @@ func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
 			closeConn(nc, p.server.cfg.Strict)
 			return
 		}
-		c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(actives(p.current, p.ordinal)...)}
+		c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(p.actives(p.ordinal)...)}
 		p.ordinal++
 		p.conns[c] = struct{}{}
 		upstream, listen := p.upstream, p.listen

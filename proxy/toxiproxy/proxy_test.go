@@ -195,7 +195,7 @@ func TestRemovedTimeoutLetsNothingOut(t *testing.T) {
 	for i := range uint64(3) {
 		client, other := net.Pipe()
 		t.Cleanup(func() { _ = other.Close() })
-		c := &conn{ordinal: i, slot: toxic.NewSlot(actives(p.current, i)...)}
+		c := &conn{ordinal: i, slot: toxic.NewSlot(p.actives(i)...)}
 		c.client = told{client, func() {
 			closed++
 			for c := range p.conns {
@@ -210,4 +210,43 @@ func TestRemovedTimeoutLetsNothingOut(t *testing.T) {
 	if closed != 3 {
 		t.Errorf("%d connections are closed", closed)
 	}
+}
+
+func TestKillSwitch(t *testing.T) {
+	s := serve(t, Config{})
+	port := create(t, s, "db", "127.0.0.1:0")
+	limited := func(listen uint16) {
+		t.Helper()
+		nc := connect(t, listen)
+		if _, err := io.WriteString(nc, "ping"); err != nil {
+			t.Error(err)
+		}
+		if got, err := io.ReadAll(nc); string(got) != "pi" || err != nil {
+			t.Errorf("through a limit of two bytes comes %q, %v", got, err)
+		}
+	}
+	held := connect(t, port)
+	ping(t, held)
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"limit_data","attributes":{"bytes":2}}`)
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"timeout","stream":"upstream","toxicity":0}`)
+	limited(port)
+
+	s.SetEnabled(false)
+	_, shown := ask(s, "GET", "/proxies/db/toxics", "")
+	if !strings.Contains(shown, "limit_data") {
+		t.Errorf("there are the toxics %s", shown)
+	}
+	ping(t, held)
+	ping(t, connect(t, port))
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"timeout"}`)
+	ping(t, held)
+	ask(s, "DELETE", "/proxies/db/toxics/timeout_downstream", "") // it has held nothing, so there is nothing to close
+	ping(t, held)
+	later := create(t, s, "later", "127.0.0.1:0")
+	ask(s, "POST", "/proxies/later/toxics", `{"type":"limit_data","attributes":{"bytes":2}}`)
+	ping(t, connect(t, later))
+
+	s.SetEnabled(true)
+	limited(port)
+	limited(later)
 }

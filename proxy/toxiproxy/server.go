@@ -79,6 +79,7 @@ type Server struct {
 	mu      sync.Mutex // guards what follows; never held while anything waits
 	proxies map[string]*proxyServer
 	routes  map[string]*chain // toxics of Routes, by name
+	off     bool              // a kill switch is used
 	closed  bool
 }
 
@@ -110,6 +111,17 @@ func (s *Server) Close() {
 	}
 	for _, p := range all {
 		p.wait()
+	}
+}
+
+// SetEnabled is the kill switch: with false no toxic of a proxy acts until it is called with true. They are shown as before, and can
+// be changed meanwhile. It does not block. Routes have switches of their own.
+func (s *Server) SetEnabled(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = !on
+	for _, p := range s.proxies {
+		p.setOff(!on)
 	}
 }
 
@@ -223,6 +235,7 @@ func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
 		s.mu.Unlock()
 		return nil, errProxyExists
 	}
+	p.off = s.off
 	s.proxies[in.Name] = p
 	s.mu.Unlock()
 	if in.Enabled {
