@@ -81,9 +81,11 @@ func (t *tunnelHalf) copy(first []byte) (err error) {
 func (t *tunnelHalf) run() error {
 	watch, limit := t.c.srv.watch, t.c.srv.cfg.Timeouts.Tunnel
 	if t.dst.tcp != nil && t.src.tcp != nil && spliceMin < 1<<30 {
-		n, _, err := spliceN(t.dst, t.src, -1, spliceSlots{slot: t.mine, other: t.other, watch: watch, read: limit, write: limit})
+		n, side, err := spliceN(t.dst, t.src, -1, spliceSlots{slot: t.mine, other: t.other, watch: watch, read: limit, write: limit})
 		*t.moved += n
-		return err
+		if err == nil || side != proxy.Internal { // otherwise no pipe is to be had
+			return err
+		}
 	}
 	buf := getLargeBuffer()
 	defer buf.free()
