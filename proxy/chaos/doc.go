@@ -5,8 +5,8 @@
 // faults act: request faults of package fault, and toxics of package toxic, which the Engine puts into a toxic.Slot and takes
 // out of it. It knows nothing of Kubernetes: Experiments arrive with a proxy.Snapshot.
 //
-// Live state is kept under (ID, UID), outside the Snapshot. An Experiment that has changed keeps its counts and its place in the
-// order of ordinals; a toxic whose content is the same keeps its *toxic.Entry, and with it what it does on live streams.
+// Live state is kept under (ID, UID), outside the Snapshot. An Experiment that has changed, or has been away and is back, keeps its
+// counts, its halt and its place in the order of ordinals; a toxic whose content is the same keeps its *toxic.Entry, and with it what it does on live streams.
 //
 // # Decisions
 //

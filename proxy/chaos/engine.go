@@ -95,7 +95,9 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 		x := e.live[key]
 		switch {
 		case x == nil:
-			x = newExperiment(e, key)
+			if x = e.takeBack(key, cfg.Created); x == nil {
+				x = newExperiment(e, key)
+			}
 			e.live[key] = x
 		case slices.Contains(order, x):
 			continue // given twice
@@ -118,10 +120,24 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 func (e *Engine) retire(x *experiment) {
 	delete(e.live, x.key)
 	x.deleted = true
+	x.rest()
 	e.retired = append(e.retired, x)
 	if len(e.retired) > maxRetired {
 		e.retired = slices.Delete(e.retired, 0, len(e.retired)-maxRetired)
 	}
+}
+
+// takeBack returns the live state of an Experiment that has left the Snapshot and is in it again: whoever refuses an object for a
+// moment lifts no halt and restarts no sequence. It returns nil if there is none of the same object.
+func (e *Engine) takeBack(key identity, created time.Time) *experiment {
+	i := slices.IndexFunc(e.retired, func(x *experiment) bool { return x.key == key && x.cfg.Created.Equal(created) })
+	if i < 0 {
+		return nil
+	}
+	x := e.retired[i]
+	e.retired = slices.Delete(e.retired, i, i+1)
+	x.deleted = false
+	return x
 }
 
 // refresh brings everything up to date with configuration, clock and switches. fresh is true if Routes may have gone, so that

@@ -1,0 +1,62 @@
+package chaos
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// An object may be refused for a moment, because its target is missing for instance. It is the same one afterwards.
+func TestWhatIsKeptWhileAnExperimentIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Created = time.Now()
+			x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}, {Count: 1}, {Count: 1, Toxics: []string{"a"}}}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		away := func() {
+			t.Helper()
+			e.Apply(snapshot())
+			if serve(e, request()) != "" {
+				t.Error("acts while it is away")
+			}
+			time.Sleep(time.Minute)
+			again := *exp
+			e.Apply(snapshot(&again))
+		}
+		got := serve(e, request())
+		away()
+		for range 4 {
+			got += serve(e, request()) + "."
+		}
+		if got != "aa..a.." {
+			t.Errorf("its sequence is %q", got)
+		}
+		e.live[identity{exp.ID, exp.UID}].stop("test")
+		away()
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted || s.Halts != 1 || s.Matched != 5 || s.Injected != 3 {
+			t.Errorf("%+v", s)
+		}
+		if n := len(e.Report().Experiments); n != 1 {
+			t.Errorf("the report has it %d times", n)
+		}
+		e.Rearm(exp.ID)
+		e.Apply(snapshot())
+		time.Sleep(time.Until(exp.Window.Start.Add(time.Hour)))
+		e.Apply(snapshot(exp))
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentExpired {
+			t.Errorf("after its time: %+v", s)
+		}
+		e.Apply(snapshot())
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
+			x.Created = time.Now()
+			x.Window.Start = time.Now()
+		})))
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || s.Matched != 0 {
+			t.Errorf("another object: %+v", s)
+		}
+	})
+}
