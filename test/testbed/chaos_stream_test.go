@@ -220,10 +220,10 @@ func TestTCPEnds(t *testing.T) {
 		if text, _ := tb.Whole(tb.GatewayPort("edge", 7000)); text != "" {
 			t.Errorf("got %q", text)
 		}
-		before := db.Connections.Load()
+		tb.Eventually("its endpoint has seen the connection", func() bool { return db.Connections.Load() == 1 })
 		tb.Delete("chaos.yaml")
 		greeted(tb, "db")
-		if got := db.Connections.Load(); got != before+1 {
+		if got := db.Connections.Load(); got != 2 {
 			t.Errorf("%d connections", got)
 		}
 	})
