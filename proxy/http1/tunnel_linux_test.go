@@ -64,6 +64,7 @@ func TestTunnelWithoutPipeCopies(t *testing.T) {
 			pass("welcome", far.nc, in)
 		}
 		client.close()
+		far.close()
 		<-closed
 	})
 	if err := s.Shutdown(t.Context()); err != nil {
