@@ -44,6 +44,10 @@ test: vet arch test-unit test-cluster ## Run vet and all tests, those on a real 
 vet: ## Run go vet.
 	$(GO) vet ./...
 
+.PHONY: vet-darwin
+vet-darwin: ## Run go vet as if on macOS, where people use it without a cluster.
+	GOOS=darwin CGO_ENABLED=0 $(GO) vet ./...
+
 .PHONY: arch
 arch: ## Check the import rules and other rules of the architecture.
 	$(GO) test ./test/arch/...
