@@ -18,9 +18,9 @@ import (
 
 // DataPlane serves Snapshots.
 type DataPlane interface {
-	// Apply makes s what is served and returns when new requests see it. An error joins one error for each Listener
-	// that cannot be bound, naming it and its port; everything else in s is served all the same. It is called by one
-	// goroutine.
+	// Apply makes s what is served and returns when new requests see it. An error joins one error for each port that cannot
+	// be bound; if it has a method Unbound() []proxy.ListenerID, the status of these Listeners' Gateways says so. Everything
+	// else in s is served all the same. It is called by one goroutine.
 	Apply(s *proxy.Snapshot) error
 }
 
@@ -124,12 +124,12 @@ func (b *builder) retryAfter() (d time.Duration, ok bool) {
 	return min(firstRetry<<min(b.refused-1, 10), lastRetry), true
 }
 
-// report returns the Report of the last good build, nil if there was none.
+// report returns the Report of the last good build as far as its Listeners are bound, nil if there was none.
 func (b *builder) report() *status.Report {
 	if b.last == nil {
 		return nil
 	}
-	return b.last.Report
+	return withUnbound(b.last.Report, bindFailures(b.unbound))
 }
 
 // translate runs one translation. A panic in it is a bug of ours that some object brings out: it must not end the

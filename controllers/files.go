@@ -119,6 +119,8 @@ func (f *Files) Run(ctx context.Context) error {
 		case <-timer.C:
 			if first.IsZero() {
 				f.done(f.builder.serve(Applied{Lane: LaneRetry}, time.Now()))
+				f.tell()
+				f.count()
 				continue
 			}
 			f.watch(watcher)
@@ -200,6 +202,11 @@ func (f *Files) load(first time.Time) {
 	}
 	full := changes.Other || !f.Synced()
 	f.done(f.builder.build(f.folder.View, f.config.Translate, batch{first: first, full: full, services: changes.Services}))
+	f.tell()
+}
+
+// tell logs what is wrong with objects and was not before.
+func (f *Files) tell() {
 	if report := f.builder.report(); report != f.report {
 		logReport(f.config.Log, f.report, report)
 		f.report = report

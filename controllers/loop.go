@@ -57,8 +57,8 @@ func (l *loop) run(ctx context.Context) {
 		case e := <-l.events:
 			l.take(e)
 		case <-due:
-			if !l.pace.pending && l.builder.serve(Applied{Lane: LaneRetry}, time.Now()) {
-				l.serving()
+			if !l.pace.pending {
+				l.retry()
 			}
 		}
 	}
@@ -157,6 +157,14 @@ func (l *loop) build() {
 	if l.lookups != nil && l.builder.last != nil {
 		l.lookups.want(l.builder.last.Lookups())
 	}
+}
+
+// retry serves the last good result again, because not everything in it could be bound.
+func (l *loop) retry() {
+	if l.builder.serve(Applied{Lane: LaneRetry}, time.Now()) {
+		l.serving()
+	}
+	l.outbox.put(l.builder.report(), nil)
 }
 
 // serving notes that everything is served as the View says.

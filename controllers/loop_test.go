@@ -428,6 +428,54 @@ func TestNoPodPortLeftIsACondition(t *testing.T) {
 	})
 }
 
+// unbound is an error of Apply.
+type unbound []proxy.ListenerID
+
+func (u unbound) Error() string               { return "bind port 20000: in use" }
+func (u unbound) Unbound() []proxy.ListenerID { return u }
+
+// TestAPortThatIsNotBoundIsACondition: a listener that serves nobody must not say that it does; once its port is free it does.
+func TestAPortThatIsNotBoundIsACondition(t *testing.T) {
+	withLoop(t, func(b *bench) {
+		g := aGateway()
+		g.Spec.Listeners = append(g.Spec.Listeners, gatewayv1.Listener{Name: "other", Port: 81, Protocol: gatewayv1.HTTPProtocolType})
+		object := proxy.ObjectID{Kind: "Gateway", Namespace: "ns", Name: "gw"}
+		failure := errors.Join(errors.New("something else"), unbound{{Object: proxy.ObjectID{Kind: "IngressClass"}}, {Object: object, Section: "http"}})
+		b.failing(func() error { return failure })
+		class := &gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: "breakwater"}}
+		class.Spec.ControllerName = "breakwater-gateway.io/controller"
+		ports := map[infrastructure.Port]uint16{{Number: 80, Protocol: corev1.ProtocolTCP}: 20000, {Number: 81, Protocol: corev1.ProtocolTCP}: 20001}
+		service := infrastructure.Service(g, ports, corev1.ServiceTypeClusterIP)
+		service.Spec.ClusterIPs = []string{"10.0.0.9"}
+		b.set(class, g, service)
+		b.listed()
+
+		check := func(gateway, http, other string) {
+			t.Helper()
+			b.loop.outbox.mu.Lock()
+			defer b.loop.outbox.mu.Unlock()
+			entry := b.loop.outbox.report.Gateways[types.NamespacedName{Namespace: "ns", Name: "gw"}]
+			for i, conditions := range [][]metav1.Condition{entry.Conditions, entry.Listeners[0].Conditions, entry.Listeners[1].Conditions} {
+				c := meta.FindStatusCondition(conditions, string(gatewayv1.GatewayConditionProgrammed))
+				if got, want := strings.TrimSpace(c.Reason+" "+c.Message), []string{gateway, http, other}[i]; got != want {
+					t.Errorf("%d: %s %q, want %q", i, c.Status, got, want)
+				}
+			}
+		}
+		check("NoResources bind port 20000: in use", "PortUnavailable bind port 20000: in use", "Programmed")
+		b.failing(nil)
+		time.Sleep(lastRetry)
+		synctest.Wait()
+		check("Programmed", "Programmed", "Programmed")
+		b.failing(func() error { return failure }) // a later change finds the port taken
+		g = g.DeepCopy()
+		g.Generation++
+		b.set(g)
+		b.rest()
+		check("NoResources bind port 20000: in use", "PortUnavailable bind port 20000: in use", "Programmed")
+	})
+}
+
 func aGateway() *gatewayv1.Gateway {
 	return &gatewayv1.Gateway{ObjectMeta: named("gw"), Spec: gatewayv1.GatewaySpec{
 		GatewayClassName: "breakwater",

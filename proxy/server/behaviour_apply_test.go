@@ -233,6 +233,9 @@ func TestBindErrorNamesPortAndListener(t *testing.T) {
 	if !errors.As(err, &bind) || bind.Port != 81 || !errors.Is(err, cause) || err.Error() != "bind port 81 for listener Gateway/infra/edge:web: no such luck" {
 		t.Fatal(err)
 	}
+	if ids := bind.Unbound(); len(ids) != 1 || ids[0] != l.ID {
+		t.Errorf("not bound: %v", ids) // controllers find the Gateway by this method
+	}
 	if w.Ready() == nil {
 		t.Error("ready although a port is not bound")
 	}

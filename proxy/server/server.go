@@ -145,6 +145,9 @@ type BindError struct {
 	Err       error
 }
 
+// Unbound returns the Listeners that do not serve.
+func (e *BindError) Unbound() []proxy.ListenerID { return e.Listeners }
+
 // Error names the port and the first Listener.
 func (e *BindError) Error() string {
 	return fmt.Sprintf("bind port %s for listener %s: %v", portID{e.Port, e.UDP}, e.Listeners[0], e.Err)
