@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 
@@ -24,6 +25,10 @@ var failures = map[int]proxy.Answer{
 // fail answers an Exchange that could not be served.
 func (s *Server) fail(x *proxy.Exchange, w proxy.Responder, r *route, err *proxy.Error) {
 	x.Failure = err
+	var refusal *http1.Refusal
+	if err.Side == proxy.Downstream && errors.As(err.Err, &refusal) { // of the content; a bad head has not come here
+		s.refused(refusal)
+	}
 	if err.Status == 0 {
 		x.Response.Status = 0
 		w.Abort()
@@ -79,7 +84,7 @@ func prepare(x *proxy.Exchange, a *proxy.Answer) *proxy.Text {
 
 func randomBits() uint64 { return rand.Uint64() }
 
-// refused counts a request that did not reach a Route.
+// refused counts a request that was refused for what the client has sent, or has not sent in time.
 func (s *Server) refused(r *http1.Refusal) { s.metrics.Refused(refusalOf(r)) }
 
 func refusalOf(r *http1.Refusal) telemetry.Refusal {

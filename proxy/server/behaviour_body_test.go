@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
 // noise is size bytes that do not repeat soon, the same for the same seed.
@@ -369,6 +371,40 @@ func TestMalformedRequestBodyIs400(t *testing.T) {
 			c.wantEnd()
 			if err := within(t, "the endpoint's end", ended); err != nil {
 				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestRefusedRequestBodyIsCounted(t *testing.T) {
+	const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for name, c := range map[string]struct {
+		sent   string
+		status int
+		reason string
+	}{
+		"malformed from the beginning": {chunked + "zz\r\n", 400, "malformed_body"},
+		"malformed later":              {chunked + "5\r\nhello\r\nzz\r\n", 400, "malformed_body"},
+		"too slow":                     {request("POST", 5) + "he", 408, "slow_client"},
+		"too slow, chunked":            {chunked + "5\r\nhe", 408, "slow_client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := endpoint(t, func(_ int, c *wire) { _, _ = c.rest() })
+			cfg := Config{Metrics: telemetry.New()}
+			if c.status == 408 {
+				cfg.Timeouts.Body = time.Millisecond
+			}
+			w := dialWire(t, proxyTo(t, cfg, e.addr))
+			w.send("%s", c.sent)
+			w.want("POST", c.status)
+			for _, reason := range []string{"malformed_body", "slow_client", "malformed_head"} {
+				want := 0
+				if reason == c.reason {
+					want = 1
+				}
+				if line := fmt.Sprintf("requests_refused_total{reason=%q} %d\n", reason, want); !strings.Contains(scrape(t, cfg.Metrics), line) {
+					t.Errorf("there is no %s", line)
+				}
 			}
 		})
 	}

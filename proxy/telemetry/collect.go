@@ -48,7 +48,7 @@ func newDescs() descs {
 		stream:   newStreamDescs(),
 		chaos:    newChaosDescs(),
 		held:     desc("toxic_held_bytes", "Memory taken by what toxics hold back."),
-		refused:  desc("requests_refused_total", "Requests refused before they were routed.", "reason"),
+		refused:  desc("requests_refused_total", "Requests and connections refused for what the client has sent, or has not sent in time.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
 
 		idleDownstream: desc("connections_idle", "Connections of clients now waiting for a request."),

@@ -23,7 +23,7 @@ func (l *Listener) Open() {
 // Close records that an accepted connection has ended.
 func (l *Listener) Close() { l.open.Add(-1) }
 
-// Refusal is why a request, or a connection, was refused before it was routed.
+// Refusal is why a request, or a connection, was refused for what the client has sent: before it was routed, or for its body.
 type Refusal uint8
 
 const (

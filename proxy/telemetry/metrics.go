@@ -67,7 +67,7 @@ func (m *Metrics) Retain(k Kept) {
 	m.streams.retain(k.Streams)
 }
 
-// Refused records a request or connection that was refused before it was routed.
+// Refused records a request or connection that was refused for what the client has sent.
 func (m *Metrics) Refused(r Refusal) { m.refused[r].Add(1) }
 
 // NoRoute records a request that no Route selected, answered with 404.
