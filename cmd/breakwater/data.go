@@ -42,7 +42,7 @@ func (o *dataOptions) groups() []group {
 func (o *dataOptions) addServer(f *pflag.FlagSet) {
 	f.StringVar(&o.bindAddress, "bind-address", "", "address whose ports are bound (default every address of the host)")
 	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil,
-		"networks of proxies in front whose X-Forwarded-* and Forwarded fields are believed, e.g. 10.0.0.0/8 (default none)")
+		"networks of proxies in front whose X-Forwarded-For tells the client's address, and whose X-Forwarded-* fields are passed on, e.g. 10.0.0.0/8 (default none)")
 	f.BoolVar(&o.forwarded, "forwarded", false, "also send the Forwarded field (RFC 7239) to endpoints")
 	f.IntVar(&o.attempts, "attempts", 3, "how often one request is tried on endpoints; only what none can have acted on is tried again")
 }

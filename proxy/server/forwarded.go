@@ -12,8 +12,10 @@ import (
 
 // Forwarded says what endpoints are told of the client, and whom to believe.
 type Forwarded struct {
-	// TrustedProxies are the networks whose X-Forwarded-*, Forwarded and X-Real-IP fields are believed and extended. From anybody else
-	// they are removed. Default none.
+	// TrustedProxies are the networks whose X-Forwarded-For is believed: it tells the client's address, and is extended. Their other
+	// X-Forwarded-* fields are passed on as they are. Their Forwarded field is extended if Standard is set, and removed otherwise;
+	// their X-Real-IP is replaced; neither is looked at for the client's address. From anybody else all of these are removed.
+	// Default none.
 	TrustedProxies []netip.Prefix
 	// Standard adds the Forwarded field (RFC 7239) to the X-Forwarded-* ones.
 	Standard bool
