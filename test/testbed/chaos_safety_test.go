@@ -231,6 +231,8 @@ func TestKillSwitches(t *testing.T) {
 	if s := state(t, tb, "x"); s.Phase != proxy.ExperimentOff {
 		t.Errorf("%v", s.Phase)
 	}
+	tb.Write("switch.yaml", killSwitch("disabled"))
+	want("off by another word", "..")
 	tb.Chaos.SetEnabled(false)
 	tb.Write("switch.yaml", killSwitch("on"))
 	want("off by the operator", "..")

@@ -22,7 +22,8 @@ import (
 
 // Options of the translation. They are comparable.
 type Options struct {
-	// Switch names the ConfigMap that is the kill switch; without a namespace any of that name is, without a name none.
+	// Switch names the ConfigMap that is the kill switch; without a namespace any of that name is, without a name none. If there is
+	// one, it is off unless the ConfigMap says on, enabled or true, in any case: under the key chaos, the key enabled, or both.
 	Switch types.NamespacedName
 	// WithoutOptIn: namespaces need not have opted in by their label to be targets; they can still opt out.
 	WithoutOptIn bool
@@ -154,12 +155,9 @@ func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
 	return &x, nil
 }
 
-// Words in the ConfigMap of the kill switch that switch chaos off.
 const (
 	switchKey    = "chaos"
 	enabledKey   = "enabled"
-	switchedOff  = "off"
-	notEnabled   = "false"
 	lookupSecret = "Secret"
 	lookupConfig = "ConfigMap"
 )
@@ -181,14 +179,30 @@ func (b *building) off() bool {
 		if key.Name != name.Name || name.Namespace != "" && key.Namespace != name.Namespace {
 			continue
 		}
-		if word(m.Data[switchKey]) == switchedOff || word(m.Data[enabledKey]) == notEnabled {
+		if !saysOn(m.Data) {
 			return true
 		}
 	}
 	return false
 }
 
-func word(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// saysOn reports whether a ConfigMap says that faults may act. Whoever is in a hurry may use any word for the opposite.
+func saysOn(data map[string]string) bool {
+	said := false
+	for _, key := range [...]string{switchKey, enabledKey} {
+		value, ok := data[key]
+		if !ok {
+			continue
+		}
+		switch strings.ToLower(strings.TrimSpace(value)) {
+		case "on", "enabled", "true":
+			said = true
+		default:
+			return false
+		}
+	}
+	return said
+}
 
 // secret returns the key of the object's tokens, "" if it has none.
 func (b *building) secret(source *v1alpha1.NetworkChaos) (string, *refusal) {

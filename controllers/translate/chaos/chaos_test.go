@@ -55,6 +55,28 @@ func TestTheKillSwitchIsTakenToBeUsedUntilItIsKnown(t *testing.T) {
 	}
 }
 
+// Only what certainly means on leaves faults alone.
+func TestTheKillSwitchUnderstandsAnyWordForOff(t *testing.T) {
+	o := Options{Switch: types.NamespacedName{Name: "switch"}, Files: true}
+	for _, c := range []struct {
+		data map[string]string
+		off  bool
+	}{
+		{nil, true}, {map[string]string{"chao": "on"}, true}, {map[string]string{"chaos": ""}, true},
+		{map[string]string{"chaos": "off"}, true}, {map[string]string{"chaos": "disabled"}, true}, {map[string]string{"chaos": "false"}, true},
+		{map[string]string{"chaos": "no"}, true}, {map[string]string{"chaos": "0"}, true}, {map[string]string{"enabled": "False"}, true},
+		{map[string]string{"chaos": "on", "enabled": "false"}, true}, {map[string]string{"chaos": "off", "enabled": "true"}, true},
+		{map[string]string{"chaos": "on"}, false}, {map[string]string{"chaos": " Enabled\n"}, false}, {map[string]string{"enabled": "true"}, false},
+		{map[string]string{"chaos": "on", "enabled": "true"}, false},
+	} {
+		v := cluster()
+		v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "switch"}, Data: c.data})
+		if s := Build(v, o, nil); s.Off != c.off {
+			t.Errorf("%q: off is %v", c.data, s.Off)
+		}
+	}
+}
+
 // Looking for the times of such a schedule would take the proxy long, in vain.
 func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
 	for schedule, want := range map[string]bool{"0 0 29 2 *": true, "0 0 30 2 *": false, "0 0 31 4,6,9,11 *": false, "0 0 31 4,5 *": true} {
