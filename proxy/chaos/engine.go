@@ -116,6 +116,35 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	e.refresh(fresh)
 }
 
+// Withdraw makes a Snapshot that cannot be served end what it is to end: everything if its kill switch is used, and the Experiments
+// that have left it, that it suspends or halts. Nothing begins, and nothing that acts is changed.
+func (e *Engine) Withdraw(snap *proxy.Snapshot) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.snapshotOff = e.snapshotOff || snap.ChaosOff
+	e.obeySwitches(false)
+	kept := make([]*experiment, 0, len(e.order))
+	for _, x := range e.order {
+		i := slices.IndexFunc(snap.Experiments, func(cfg *proxy.Experiment) bool { return identity{cfg.ID, cfg.UID} == x.key })
+		if i < 0 {
+			e.retire(x)
+			continue
+		}
+		kept = append(kept, x)
+		if cfg := snap.Experiments[i]; cfg.Suspend || cfg.Halted {
+			x.configure(cfg)
+		}
+	}
+	e.order = kept
+	e.refresh(false)
+}
+
 // retire forgets an Experiment that has left the Snapshot, but for what is to be reported of it.
 func (e *Engine) retire(x *experiment) {
 	delete(e.live, x.key)

@@ -322,6 +322,51 @@ func TestExperimentsThatDoNotActTouchNothing(t *testing.T) {
 	}
 }
 
+// Nothing in a Snapshot keeps it from ending faults.
+func TestSnapshotThatCannotBeServedEndsFaults(t *testing.T) {
+	acting := experiment(proxy.Client, fault.Abort{Status: 503})
+	for name, c := range map[string]struct {
+		change func(*proxy.Snapshot)
+		want   int
+	}{
+		"kill switch":           {func(s *proxy.Snapshot) { s.ChaosOff = true }, 200},
+		"deleted":               {func(s *proxy.Snapshot) { s.Experiments = nil }, 200},
+		"suspended":             {func(s *proxy.Snapshot) { s.Experiments = []*proxy.Experiment{suspended(acting)} }, 200},
+		"nothing":               {func(*proxy.Snapshot) {}, 503},
+		"another one that acts": {func(s *proxy.Snapshot) { s.Experiments = []*proxy.Experiment{aborting(acting, 418)} }, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFaulty(t, nil, acting)
+			f.want(503, 0)
+			bad := *routed(backendOf("web", "127.0.0.1:1"), func(r *proxy.Route) {
+				r.Match.Path = proxy.PathMatch{Type: proxy.PathRegex, Value: "("}
+			})
+			bad.Experiments = f.snap.Experiments
+			c.change(&bad)
+			if err := f.Apply(&bad); err == nil {
+				t.Fatal("the Snapshot is served")
+			}
+			if res, _, err := f.ask("/p"); err != nil || res.StatusCode != c.want {
+				t.Errorf("%v %v, want %d", res, err, c.want)
+			}
+			f.change(acting)
+			f.want(503, 0)
+		})
+	}
+}
+
+func suspended(x *proxy.Experiment) *proxy.Experiment {
+	next := *x
+	next.Suspend = true
+	return &next
+}
+
+func aborting(x *proxy.Experiment, status int) *proxy.Experiment {
+	next := *x
+	next.Toxics = []proxy.ExperimentToxic{{Name: "toxic-0", Toxicity: 1, Toxic: fault.Abort{Status: status}}}
+	return &next
+}
+
 func TestFaultsOnStreams(t *testing.T) {
 	echo := endpoint(t, func(_ int, c *wire) { io.Copy(c.TCPConn, c.in) })
 	b := backendOf("echo", echo.addr)

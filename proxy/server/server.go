@@ -157,7 +157,7 @@ func (e *BindError) Error() string {
 func (e *BindError) Unwrap() error { return e.Err }
 
 // Apply makes the Server serve snap instead of what it served before. Requests in flight end as they began. If the Snapshot cannot be
-// compiled nothing changes. If ports cannot be bound, everything else is applied and the error joins one *BindError per port;
+// compiled nothing changes, but that it can end faults. If ports cannot be bound, everything else is applied and the error joins one *BindError per port;
 // they are tried again with each Apply.
 func (s *Server) Apply(snap *proxy.Snapshot) error {
 	s.mu.Lock()
@@ -171,6 +171,7 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 	if err != nil {
 		s.metrics.Rejected()
 		s.forget(snap, prev.snapshot())
+		s.cfg.Chaos.Withdraw(snap)
 		return fmt.Errorf("apply snapshot: %w", err)
 	}
 	s.state.Store(next)
