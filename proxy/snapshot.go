@@ -14,6 +14,8 @@ type Snapshot struct {
 	Experiments []*Experiment
 	// ChaosOff is the kill switch: no Experiment acts, whatever it says.
 	ChaosOff bool
+	// ChaosNamespaces are the namespaces, in order, whose TCPRoutes may be given toxics without an Experiment.
+	ChaosNamespaces []string
 }
 
 // ObjectID names the configuration object something came from. It is provenance, shown by metrics, logs and explain,

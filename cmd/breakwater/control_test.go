@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -323,8 +324,29 @@ func TestToxicsOfTCPRoutes(t *testing.T) {
 	wantEcho("three\n")
 	call("POST", "/reset", "", 204)
 	call("DELETE", "/proxies/shop.db", "", 409)
+	write(t, s.dir, manifests+`---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {breakwater-gateway.io/chaos: disabled}}
+`)
+	s.eventually("a toxic is refused", func() bool {
+		status, answer := post(fmt.Sprintf("http://127.0.0.1:%d/proxies/shop.db/toxics", api), `{"type":"noop"}`)
+		call("POST", "/reset", "", 204)
+		return status == 403 && strings.Contains(answer, "namespace shop is not labelled breakwater-gateway.io/chaos: enabled")
+	})
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
 	s.end()
+}
+
+func post(url, body string) (status int, answer string) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	res, err := client.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		return 0, ""
+	}
+	defer res.Body.Close()
+	data, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(data)
 }

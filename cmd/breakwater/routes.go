@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
@@ -27,13 +29,15 @@ var _ toxiproxy.Routes = (*tcpRoutes)(nil)
 // Routes implements toxiproxy.Routes.
 func (t *tcpRoutes) Routes() []toxiproxy.Route {
 	var all []toxiproxy.Route
-	for _, r := range namedRoutes(t.snapshot()) {
+	served := t.snapshot()
+	for _, r := range namedRoutes(served) {
 		address := t.address
 		if address == "" {
 			address = "::"
 		}
 		all = append(all, toxiproxy.Route{
 			Name: r.name, Listen: net.JoinHostPort(address, strconv.Itoa(int(r.listener.Port))), Upstream: upstreamOf(r.listener.Stream),
+			Refused: refused(served, r),
 		})
 	}
 	return all
@@ -54,6 +58,15 @@ func (t *tcpRoutes) SetToxics(name string, entries []*toxic.Entry) {
 	t.apply()
 }
 
+// refused is why nobody may put toxics on a route, "" if they may: its namespace has to allow it, as for a NetworkChaos.
+func refused(served *proxy.Snapshot, r namedRoute) string {
+	namespace := r.listener.Stream.ID.Namespace
+	if slices.Contains(served.ChaosNamespaces, namespace) {
+		return ""
+	}
+	return fmt.Sprintf("namespace %s is not labelled %s: %s", namespace, v1alpha1.LabelChaos, v1alpha1.ChaosEnabled)
+}
+
 // follow is called when something else is served. Toxics go with the name of a route, so that none ever acts that is not shown.
 func (t *tcpRoutes) follow() {
 	t.mu.Lock()
@@ -66,8 +79,9 @@ func (t *tcpRoutes) follow() {
 // apply makes what is set act on what is served. t.mu is held.
 func (t *tcpRoutes) apply() {
 	targets := map[chaos.ManualTarget][]*toxic.Entry{}
-	for _, r := range namedRoutes(t.snapshot()) {
-		if entries := t.toxics[r.name]; len(entries) > 0 {
+	served := t.snapshot()
+	for _, r := range namedRoutes(served) {
+		if entries := t.toxics[r.name]; len(entries) > 0 && refused(served, r) == "" {
 			targets[chaos.ManualTarget{Route: r.listener.Stream.ID, Listener: r.listener.ID}] = entries
 		}
 	}

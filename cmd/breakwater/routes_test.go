@@ -52,6 +52,7 @@ func TestNamesOfRoutes(t *testing.T) {
 // Toxics go with the name: none acts on a route that is not shown under it any more.
 func TestToxicsFollowTheirRoute(t *testing.T) {
 	var served *proxy.Snapshot
+	allowed := []string{"shop"}
 	var acting map[chaos.ManualTarget][]*toxic.Entry
 	r := &tcpRoutes{address: "127.0.0.1", snapshot: func() *proxy.Snapshot { return served }, set: func(m map[chaos.ManualTarget][]*toxic.Entry) { acting = m }}
 	if got := r.Routes(); got != nil {
@@ -59,7 +60,7 @@ func TestToxicsFollowTheirRoute(t *testing.T) {
 	}
 	a, b := tcpListener("edge", "a", 1, "db"), tcpListener("edge", "b", 2, "db")
 	serve := func(listeners ...*proxy.Listener) {
-		served = &proxy.Snapshot{Listeners: listeners}
+		served = &proxy.Snapshot{Listeners: listeners, ChaosNamespaces: allowed}
 		r.follow()
 	}
 	serve(a)
@@ -79,6 +80,19 @@ func TestToxicsFollowTheirRoute(t *testing.T) {
 	serve(a)
 	if len(acting) != 1 {
 		t.Errorf("back again there act %v", acting)
+	}
+	allowed = nil
+	serve(a)
+	if len(acting) != 0 {
+		t.Errorf("in a namespace that is not labelled any more there act %v", acting)
+	}
+	if got, want := r.Routes()[0].Refused, "namespace shop is not labelled breakwater-gateway.io/chaos: enabled"; got != want {
+		t.Errorf("refused because %q, want %q", got, want)
+	}
+	allowed = []string{"shop"}
+	serve(a)
+	if len(acting) != 1 {
+		t.Errorf("labelled again there act %v", acting)
 	}
 	r.SetToxics("shop.db", nil)
 	if len(acting) != 0 {

@@ -163,7 +163,10 @@ func faults(b *build) { b.next.chaos = chaos.Build(b.view, b.options.Chaos, b.pr
 func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.delta, b.uses) }
 
 func snapshot(b *build) {
-	s := &proxy.Snapshot{Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, ChaosOff: b.next.chaos.Off}
+	s := &proxy.Snapshot{
+		Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, ChaosOff: b.next.chaos.Off,
+		ChaosNamespaces: b.next.chaos.Namespaces,
+	}
 	if l := b.next.ingress.Listener; l != nil {
 		s.Listeners = append(s.Listeners, l)
 	}

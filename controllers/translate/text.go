@@ -27,6 +27,9 @@ func Text(s *proxy.Snapshot) string {
 	if s.ChaosOff {
 		b.WriteString("chaos off\n")
 	}
+	if len(s.ChaosNamespaces) > 0 {
+		fmt.Fprintf(&b, "TCPRoutes that may be broken by hand: namespaces %s\n", strings.Join(s.ChaosNamespaces, ", "))
+	}
 	for _, x := range s.Experiments {
 		writeExperiment(&b, x)
 	}

@@ -84,7 +84,9 @@ func (s *Server) resource(path []string) methods {
 	case len(path) == 3:
 		return methods{"GET": s.onTarget(path[1], s.listToxics), "POST": s.onTarget(path[1], s.createToxic)}
 	case len(path) == 4 && path[3] != "":
-		update := s.onToxic(path, s.updateToxic)
+		update := s.onTarget(path[1], s.unlessRefused(func(t target, w http.ResponseWriter, r *http.Request) {
+			s.updateToxic(t.chain, path[3], w, r)
+		}))
 		return methods{"GET": s.onToxic(path, s.showToxic), "POST": update, "PATCH": update, "DELETE": s.onToxic(path, s.deleteToxic)}
 	default:
 		return nil
@@ -105,6 +107,17 @@ func (s *Server) onTarget(name string, handle func(target, http.ResponseWriter, 
 
 func (s *Server) onToxic(path []string, handle func(c *chain, name string, w http.ResponseWriter, r *http.Request)) http.HandlerFunc {
 	return s.onTarget(path[1], func(t target, w http.ResponseWriter, r *http.Request) { handle(t.chain, path[3], w, r) })
+}
+
+// unlessRefused handles what could break a target, if that may be broken.
+func (s *Server) unlessRefused(handle func(target, http.ResponseWriter, *http.Request)) func(target, http.ResponseWriter, *http.Request) {
+	return func(t target, w http.ResponseWriter, r *http.Request) {
+		if t.refused != "" {
+			s.fail(w, &Error{"this proxy is a route of the configuration that must not be broken: " + t.refused, http.StatusForbidden})
+			return
+		}
+		handle(t, w, r)
+	}
 }
 
 func (s *Server) listProxies(w http.ResponseWriter, _ *http.Request) {

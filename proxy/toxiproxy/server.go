@@ -52,8 +52,8 @@ type PortRange struct{ First, Last uint16 }
 type Routes interface {
 	// Routes returns those that serve now.
 	Routes() []Route
-	// SetToxics makes entries act on all connections of a Route, those that are open included, after what experiments do. It
-	// replaces what was set before. It must not block.
+	// SetToxics makes entries act on all connections of a Route, those that are open included, after what experiments do, unless it
+	// is Refused. It replaces what was set before. It must not block.
 	SetToxics(name string, entries []*toxic.Entry)
 }
 
@@ -62,6 +62,8 @@ type Route struct {
 	Name     string // unique among the Routes, without slashes
 	Listen   string
 	Upstream string
+	// Refused, if not empty, is why it must not be broken: toxics are not taken, or changed, and those there are do not act.
+	Refused string
 }
 
 // Traffic is what one connection has carried in one direction.
@@ -130,6 +132,8 @@ type target struct {
 	view   func() proxyJSON
 	chain  *chain
 	server *proxyServer // nil for a Route
+
+	refused string // why it must not be broken; "" if it may
 }
 
 // find returns the target of a name.
@@ -143,7 +147,7 @@ func (s *Server) find(name string) (target, *Error) {
 	for _, r := range s.routeList() {
 		if r.Name == name {
 			c := s.routeChain(name)
-			return target{view: func() proxyJSON { return routeJSON(r, c) }, chain: c}, nil
+			return target{view: func() proxyJSON { return routeJSON(r, c) }, chain: c, refused: r.Refused}, nil
 		}
 	}
 	return target{}, errProxyNotFound

@@ -183,13 +183,15 @@ type routes struct {
 	mu     sync.Mutex
 	set    map[string]string
 	absent bool
+	route  Route
 }
 
 func (r *routes) Routes() []Route {
 	if r.absent {
 		return nil
 	}
-	return []Route{{"shop.db", "0.0.0.0:15432", "shop/db:5432"}}
+	r.route.Name, r.route.Listen, r.route.Upstream = "shop.db", "0.0.0.0:15432", "shop/db:5432"
+	return []Route{r.route}
 }
 
 func (r *routes) SetToxics(name string, entries []*toxic.Entry) {

@@ -39,6 +39,7 @@ type Options struct {
 type State struct {
 	Experiments []*proxy.Experiment // those accepted, in the order in which they compose
 	Off         bool                // the kill switch
+	Namespaces  []string            // those whose TCPRoutes may be broken without a NetworkChaos, in order
 	Reports     map[types.NamespacedName]*status.NetworkChaos
 	Lookups     []view.Lookup // what has to be looked up, in order
 
@@ -76,6 +77,7 @@ func Build(v *view.View, o Options, prev *State) *State {
 	}
 	slices.SortFunc(next.Experiments, compare)
 	next.Off = b.off()
+	next.Namespaces = b.streamNamespaces()
 	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
 	overlaps := b.overlaps(next.Experiments)
 	for key, n := range next.objects {
@@ -92,7 +94,7 @@ func Build(v *view.View, o Options, prev *State) *State {
 }
 
 func (s *State) same(prev *State) bool {
-	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) &&
+	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) && slices.Equal(s.Namespaces, prev.Namespaces) &&
 		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports)
 }
 

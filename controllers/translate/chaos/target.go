@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -103,6 +104,18 @@ func (b *building) enabled(namespace string) bool {
 		return label == "" || label == v1alpha1.ChaosEnabled
 	}
 	return label == v1alpha1.ChaosEnabled
+}
+
+// streamNamespaces returns the namespaces of TCPRoutes whose traffic may be broken, in order.
+func (b *building) streamNamespaces() []string {
+	may := map[string]bool{}
+	for key := range b.view.TCPRoutes {
+		if _, known := may[key.Namespace]; !known {
+			may[key.Namespace] = b.enabled(key.Namespace)
+		}
+	}
+	maps.DeleteFunc(may, func(_ string, enabled bool) bool { return !enabled })
+	return slices.Sorted(maps.Keys(may))
 }
 
 func (b *building) exists(ref *v1alpha1.TargetRef, key types.NamespacedName) bool {
