@@ -82,7 +82,7 @@ func (s *Server) resource(path []string) methods {
 	case path[2] != "toxics":
 		return nil
 	case len(path) == 3:
-		return methods{"GET": s.onTarget(path[1], s.listToxics), "POST": s.onTarget(path[1], s.createToxic)}
+		return methods{"GET": s.onTarget(path[1], s.listToxics), "POST": s.onTarget(path[1], s.unlessRefused(s.createToxic))}
 	case len(path) == 4 && path[3] != "":
 		update := s.onTarget(path[1], s.unlessRefused(func(t target, w http.ResponseWriter, r *http.Request) {
 			s.updateToxic(t.chain, path[3], w, r)
