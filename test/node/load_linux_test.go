@@ -91,7 +91,7 @@ func startLoad(address, host string) *load {
 	l := &load{
 		stopping: make(chan struct{}), requests: map[string]int{}, failures: map[string][]string{}, pods: map[string]bool{},
 	}
-	for range 4 {
+	for range 2 {
 		l.start("GET, kept connections", &client{address: address, host: host}, "GET", "/api", "")
 		l.start("POST, kept connections", &client{address: address, host: host}, "POST", "/api", "body")
 		l.start("GET, a connection each", &client{address: address, host: host, fresh: true}, "GET", "/api", "")

@@ -38,20 +38,36 @@ func TestRollingWhoami(t *testing.T) {
 	}
 }
 
-// Breakwater itself is replaced, pod by pod, while requests go on.
+// Breakwater itself is replaced, pod by pod, while requests go on: by the installation's Service, and by a Gateway's own, whose
+// endpoints Breakwater itself writes, though the replica that does is among those replaced.
 func TestRollingBreakwater(t *testing.T) {
 	n := onNode(t)
-	n.namespace(t, "self")
-	address := n.clusterIP(t, system, "breakwater")
-	n.awaitRoute(t, address)
-	l := startLoad(address, host)
+	ns := n.namespace(t, "self")
+	addresses := map[string]string{
+		"Ingress": n.clusterIP(t, system, "breakwater"), "Gateway": n.clusterIP(t, ns, n.gatewayService(t, ns, "web")),
+	}
+	loads := map[string]*load{}
+	for name, address := range addresses {
+		n.awaitRoute(t, address)
+		loads[name] = startLoad(address, host)
+	}
 	time.Sleep(2 * time.Second)
 	began := time.Now()
 	n.kubectl(t, "-n", system, "rollout", "restart", "deployment/breakwater")
 	n.settled(t, system, "breakwater", "app.kubernetes.io/name=breakwater")
 	t.Logf("it took %s", time.Since(began).Round(time.Second))
 	time.Sleep(2 * time.Second)
-	l.stop(t)
+	for name, l := range loads {
+		t.Run(name, l.stop)
+	}
+	n.kubectl(t, "-n", ns, "create", "ingress", "late", "--class=breakwater", "--rule=late.example.com/*=whoami:80")
+	after := eventually(t, "somebody who writes statuses", func() error {
+		if got := n.field(t, ".status.loadBalancer.ingress[*].ip", "-n", ns, "ingress/late"); got != loadBalancer {
+			return fmt.Errorf("the address of a new Ingress is %q", got)
+		}
+		return nil
+	})
+	t.Logf("a new Ingress had its address after %s", after.Round(time.Millisecond))
 }
 
 // awaitRoute waits until the samples' host is served.

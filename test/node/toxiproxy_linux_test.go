@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -96,21 +97,32 @@ func TestToxiproxyAPI(t *testing.T) {
 	t.Run("upstreams that lead inward are refused", func(t *testing.T) {
 		for i, upstream := range []string{
 			"127.0.0.1:9901", "localhost:9901", "[::1]:9901", "0.0.0.0:9901", pod.Status.PodIP + ":9901", "169.254.169.254:80",
-			"127.0.0.1:8474", pod.Status.PodIP + ":8474",
+			"127.0.0.1:8474", pod.Status.PodIP + ":8474", nodeIP + ":10250",
 		} {
-			port := 30000 + i
-			status, body := withToken(t, "POST", "/proxies", fmt.Sprintf(`{"name":"in%d","listen":"0.0.0.0:%d","upstream":%q}`, i, port, upstream))
-			t.Logf("%s: %d %s", upstream, status, body)
-			if status != 201 {
-				continue // refused before anything is dialled is as good
-			}
-			address := fmt.Sprintf("%s:%d", pod.Status.PodIP, port)
-			status, answer, err := (&client{address: address, host: "127.0.0.1", fresh: true}).do("GET", "/healthz", "")
-			if err == nil {
-				t.Errorf("%s: %d %s", upstream, status, answer)
-			}
-			t.Logf("%s: %v", upstream, err)
-			withToken(t, "DELETE", fmt.Sprintf("/proxies/in%d", i), "")
+			t.Run(upstream, func(t *testing.T) {
+				name := fmt.Sprintf("in%d", i)
+				status, body := withToken(t, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":"0.0.0.0:%d","upstream":%q}`, name, 30000+i, upstream))
+				if status != 201 {
+					t.Fatalf("%d %s", status, body)
+				}
+				address := fmt.Sprintf("%s:%d", pod.Status.PodIP, 30000+i)
+				status, answer, err := (&client{address: address, host: "127.0.0.1", fresh: true}).do("GET", "/healthz", "")
+				if err == nil {
+					t.Errorf("an answer: %d %s", status, answer)
+				}
+				refusal := ""
+				for line := range strings.Lines(n.kubectl(t, "-n", system, "logs", pod.Metadata.Name, "--since=5s")) {
+					if strings.Contains(line, `"`+name+`"`) && strings.Contains(line, "upstream") {
+						refusal = line
+					}
+				}
+				if !strings.Contains(refusal, "are not allowed") && !strings.Contains(refusal, "is this host itself") &&
+					!strings.Contains(refusal, "is the host that this runs on") {
+					t.Errorf("it is not told that the upstream is refused: %q", refusal)
+				}
+				t.Logf("%v; %s", err, refusal)
+				withToken(t, "DELETE", "/proxies/"+name, "")
+			})
 		}
 	})
 
@@ -138,11 +150,25 @@ func TestToxiproxyAPI(t *testing.T) {
 		if status != 200 {
 			t.Fatalf("%d %s", status, body)
 		}
-		c := &client{address: proxy, host: host, fresh: true}
-		began := time.Now()
-		if status, body, err := c.do("GET", "/api", ""); err != nil || status != 200 || time.Since(began) < 700*time.Millisecond {
-			t.Errorf("%d %s, %v after %s", status, body, err, time.Since(began))
+		slow := func() bool {
+			t.Helper()
+			began := time.Now()
+			if status, body, err := (&client{address: proxy, host: host, fresh: true}).do("GET", "/api", ""); err != nil || status != 200 {
+				t.Errorf("%d %s, %v", status, body, err)
+			}
+			return time.Since(began) >= 700*time.Millisecond
 		}
+		if !slow() {
+			t.Error("the toxic does not act")
+		}
+		n.kubectl(t, "-n", system, "create", "configmap", "breakwater-chaos", "--from-literal=chaos=off")
+		eventually(t, "the kill switch ends it", func() error {
+			if slow() {
+				return errors.New("the toxic acts")
+			}
+			return nil
+		})
+		n.kubectl(t, "-n", system, "delete", "configmap", "breakwater-chaos")
 		if status, body := withToken(t, "DELETE", "/proxies/whoami", ""); status != 204 {
 			t.Errorf("%d %s", status, body)
 		}
