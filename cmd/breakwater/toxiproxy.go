@@ -138,6 +138,12 @@ func (a *toxiproxyAPI) failed() <-chan error {
 	return a.operator.failed()
 }
 
+// The reviews of tokens per second, and at once: with the library's 5 a second, a test that calls the API often would wait for itself.
+const (
+	reviewQPS   = 200
+	reviewBurst = 400
+)
+
 // authorizeToxiproxy returns what asks the API server about every request: reading takes the verb get on
 // toxiproxies.breakwater-gateway.io in this installation's namespace, everything else the verb update. No such objects exist; the
 // name is for roles.
@@ -146,6 +152,7 @@ func (o *clusterOptions) authorizeToxiproxy() (func(*http.Request) *toxiproxy.Er
 	if err != nil {
 		return nil, err
 	}
+	config.QPS, config.Burst = reviewQPS, reviewBurst
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("set up the reviews of tokens: %w", err)

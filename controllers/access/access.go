@@ -25,11 +25,16 @@ var ErrUnknown = errors.New("the token is not valid")
 var ErrForbidden = errors.New("forbidden")
 
 const (
-	// remembered is how long an answer of the API server is believed.
+	// remembered is how long an answer of the API server is believed: so long a token works after it has been revoked.
 	remembered = 10 * time.Second
 	// reviews bounds how many tokens are looked at at once; whoever comes when so many are waits.
 	reviews = 8
-	// maxRemembered bounds the memory of answers.
+	// renewals is how many more may be if they were accepted not long ago, so that nobody keeps their bearers out by sending tokens
+	// that are worth nothing.
+	renewals = 4
+	// acquainted is how long after its last acceptance a token is one that was accepted not long ago.
+	acquainted = 10 * time.Minute
+	// maxRemembered bounds the memory of tokens that were accepted, and that of answers about others.
 	maxRemembered = 1024
 	timeout       = 5 * time.Second
 )
@@ -38,15 +43,26 @@ const (
 type Reviewer struct {
 	client   kubernetes.Interface
 	resource authorizationv1.ResourceAttributes
-	slots    chan struct{}
+	slots    chan struct{} // of tokens that nobody knows
+	renewals chan struct{} // of tokens that were accepted not long ago
 
-	mu    sync.Mutex // guards known
-	known map[question]answer
+	mu      sync.Mutex // guards what follows
+	bearers map[token]*bearer
+	refused map[question]answer // about tokens that are not among the bearers
 }
 
+// token is the hash of one: what is remembered is worth nothing to whoever reads the memory.
+type token [sha256.Size]byte
+
 type question struct {
-	token [sha256.Size]byte
-	verb  string
+	token
+	verb string
+}
+
+// bearer is a token that has been accepted for at least one verb.
+type bearer struct {
+	accepted time.Time // for the last time
+	answers  map[string]answer
 }
 
 type answer struct {
@@ -57,34 +73,38 @@ type answer struct {
 
 // NewReviewer returns a Reviewer for a resource; the verb in it is ignored.
 func NewReviewer(client kubernetes.Interface, resource authorizationv1.ResourceAttributes) *Reviewer {
-	return &Reviewer{client: client, resource: resource, slots: make(chan struct{}, reviews), known: map[question]answer{}}
+	return &Reviewer{
+		client: client, resource: resource, slots: make(chan struct{}, reviews), renewals: make(chan struct{}, renewals),
+		bearers: map[token]*bearer{}, refused: map[question]answer{},
+	}
 }
 
 // Review returns the name of the token's bearer if they may use the verb on the resource, and otherwise an error that is
 // ErrUnknown, ErrForbidden, or says why the API server could not be asked: then nobody may.
-func (r *Reviewer) Review(ctx context.Context, token, verb string) (user string, err error) {
-	q := question{sha256.Sum256([]byte(token)), verb}
-	if a, ok := r.recall(q); ok {
+func (r *Reviewer) Review(ctx context.Context, bearerToken, verb string) (user string, err error) {
+	q := question{sha256.Sum256([]byte(bearerToken)), verb}
+	a, slots := r.recall(q)
+	if slots == nil {
 		return a.user, a.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return "", fmt.Errorf("review the token: %w", ctx.Err())
 	}
-	user, err = r.ask(ctx, token, verb)
+	user, err = r.ask(ctx, bearerToken, verb)
 	if err == nil || errors.Is(err, ErrUnknown) || errors.Is(err, ErrForbidden) {
 		r.remember(q, answer{user, err, time.Now().Add(remembered)})
 	}
 	return user, err
 }
 
-func (r *Reviewer) ask(ctx context.Context, token, verb string) (string, error) {
+func (r *Reviewer) ask(ctx context.Context, bearerToken, verb string) (string, error) {
 	who, err := r.client.AuthenticationV1().TokenReviews().Create(ctx,
-		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: bearerToken}}, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("review the token: %w", err)
 	}
@@ -113,22 +133,57 @@ func (r *Reviewer) ask(ctx context.Context, token, verb string) (string, error) 
 	return user.Username, nil
 }
 
-func (r *Reviewer) recall(q question) (answer, bool) {
+// recall returns what is known, or else the slots of which asking takes one.
+func (r *Reviewer) recall(q question) (answer, chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a, ok := r.known[q]
-	if ok && time.Now().After(a.until) {
-		delete(r.known, q)
-		return answer{}, false
+	now := time.Now()
+	a, slots := r.refused[q], r.slots
+	if b := r.bearers[q.token]; b != nil && now.Sub(b.accepted) < acquainted {
+		a, slots = b.answers[q.verb], r.renewals
 	}
-	return a, ok
+	if now.Before(a.until) {
+		return a, nil
+	}
+	return answer{}, slots
 }
 
 func (r *Reviewer) remember(q question, a answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.known) >= maxRemembered {
-		clear(r.known) // they are asked again
+	b := r.bearers[q.token]
+	switch {
+	case a.err == nil && b == nil:
+		if len(r.bearers) >= maxRemembered {
+			r.forgetOne()
+		}
+		b = &bearer{answers: map[string]answer{}}
+		r.bearers[q.token] = b
+	case errors.Is(a.err, ErrUnknown):
+		delete(r.bearers, q.token) // revoked
+		b = nil
 	}
-	r.known[q] = a
+	if b == nil {
+		if len(r.refused) >= maxRemembered {
+			clear(r.refused) // they are asked again
+		}
+		r.refused[q] = a
+		return
+	}
+	if a.err == nil {
+		b.accepted = time.Now()
+	}
+	b.answers[q.verb] = a
+}
+
+// forgetOne makes room for a bearer: who was accepted the longest ago is asked again. r.mu is held.
+func (r *Reviewer) forgetOne() {
+	var oldest token
+	first := true
+	for t, b := range r.bearers {
+		if first || b.accepted.Before(r.bearers[oldest].accepted) {
+			oldest, first = t, false
+		}
+	}
+	delete(r.bearers, oldest)
 }
