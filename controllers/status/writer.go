@@ -104,8 +104,8 @@ func (w *Writer) Report(r *Report) {
 }
 
 // withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours. What we
-// wrote about a route's parents and an Ingress's addresses goes; a replica that does not lead leaves that to the one
-// that does, and to sweep.
+// wrote about a route's parents, an Ingress's addresses and a Gateway goes; a replica that does not lead leaves that to
+// the one that does, and to sweep.
 func (w *Writer) withdraw(key Key) {
 	last, ok := w.queue.Desired(key)
 	if !ok {
@@ -193,8 +193,14 @@ func (w *Writer) attempt(ctx context.Context, reader client.Reader, key Key, d d
 	if uid != "" && (uid != obj.GetUID() || generation < obj.GetGeneration()) {
 		return nil // the next Report will speak of the object as it is now
 	}
+	m := merge{controller: w.config.Controller, now: metav1.NewTime(w.config.Now()).Rfc3339Copy()}
+	if c, ok := d.(conditional); ok {
+		if applies, err := c.applies(ctx, reader, obj, m); err != nil || !applies {
+			return err
+		}
+	}
 	base := obj.DeepCopyObject().(client.Object)
-	d.merge(obj, merge{controller: w.config.Controller, now: metav1.NewTime(w.config.Now()).Rfc3339Copy()})
+	d.merge(obj, m)
 	if !equality.Semantic.DeepEqual(base, obj) {
 		patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 		if err := w.config.Status.Status().Patch(ctx, obj, patch); err != nil {

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -24,6 +25,11 @@ type desired interface {
 	// what belongs to others.
 	merge(obj client.Object, m merge)
 	events() []Event
+}
+
+// conditional is an entry that is to be written only if more than its object says so.
+type conditional interface {
+	applies(ctx context.Context, reader client.Reader, obj client.Object, m merge) (bool, error)
 }
 
 // transitional is an entry whose Events depend on what its status was before.

@@ -33,6 +33,7 @@ type cluster struct {
 	client.Client
 	mu        sync.Mutex
 	reads     int      // guarded by mu
+	classes   int      // reads of a class; guarded by mu
 	writes    int      // guarded by mu
 	conflicts int      // writes that will fail with a conflict; guarded by mu
 	events    []string // guarded by mu
@@ -53,6 +54,10 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 		interceptor.Funcs{Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			c.mu.Lock()
 			c.reads++
+			switch o.(type) {
+			case *gatewayv1.GatewayClass, *networkingv1.IngressClass:
+				c.classes++
+			}
 			c.mu.Unlock()
 			return inner.Get(ctx, key, o, opts...)
 		}, SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
@@ -111,6 +116,14 @@ func (c *cluster) read() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reads
+}
+
+func (c *cluster) looked(n int) func() bool {
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.classes >= n
+	}
 }
 
 func (c *cluster) wrote(n int) func() bool {
@@ -397,6 +410,74 @@ func TestAnIngressThatIsNoLongerReportedLosesOurAddress(t *testing.T) {
 			})
 			if got := cl.ingressIP(t); got != c.want {
 				t.Errorf("the address is %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func gatewayWith(class string, conditions ...metav1.Condition) *gatewayv1.Gateway {
+	g := &gatewayv1.Gateway{ObjectMeta: objectMeta()}
+	g.Spec.GatewayClassName = gatewayv1.ObjectName(class)
+	g.Status.Conditions = conditions
+	return g
+}
+
+func gatewayClass(name, controller string) *gatewayv1.GatewayClass {
+	return &gatewayv1.GatewayClass{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: gatewayv1.GatewayClassSpec{ControllerName: gatewayv1.GatewayController(controller)},
+	}
+}
+
+// gatewayState returns what a Gateway's status says.
+func (c *cluster) gatewayState(t *testing.T) (state string) {
+	t.Helper()
+	var g gatewayv1.Gateway
+	if err := c.Get(t.Context(), web, &g); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range g.Status.Conditions {
+		state += fmt.Sprintf("%s=%s %s@%d ", k.Type, k.Status, k.Reason, k.ObservedGeneration)
+	}
+	return state + fmt.Sprintf("%d addresses, %d listeners", len(g.Status.Addresses), len(g.Status.Listeners))
+}
+
+const (
+	programmedState = "theirs=True R@3 Accepted=True R@3 Programmed=True R@3 1 addresses, 1 listeners"
+	pendingState    = "theirs=True R@3 Accepted=Unknown Pending@3 Programmed=Unknown Pending@3 0 addresses, 0 listeners"
+)
+
+func gatewayReport() *status.Report {
+	r := status.New()
+	r.Gateways[web] = &status.Gateway{
+		UID: "uid", Generation: 3, Addresses: []gatewayv1.GatewayStatusAddress{{Value: "192.0.2.1"}},
+		Conditions: []metav1.Condition{condition("Accepted", "True", metav1.Time{}), condition("Programmed", "True", metav1.Time{})},
+		Listeners:  []gatewayv1.ListenerStatus{{Name: "http", SupportedKinds: []gatewayv1.RouteGroupKind{}}},
+	}
+	return r
+}
+
+// TestAGatewayThatIsNoLongerReportedIsPending: its class is gone, or it names another one.
+func TestAGatewayThatIsNoLongerReportedIsPending(t *testing.T) {
+	for name, c := range map[string]struct {
+		classes []client.Object
+		want    string
+	}{
+		"there is no such class":    {nil, pendingState},
+		"the class is ours":         {[]client.Object{gatewayClass("class", controller)}, pendingState},
+		"the class is another's":    {[]client.Object{gatewayClass("class", "example.com/other")}, programmedState},
+		"only another class exists": {[]client.Object{gatewayClass("other", "example.com/other")}, pendingState},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(t, append(c.classes, gatewayWith("class", condition("theirs", "True", earlier)))...)
+			w := cl.writer(nil)
+			lead(w, func() {
+				w.Report(gatewayReport())
+				eventually(t, func() bool { return cl.gatewayState(t) == programmedState })
+				w.Report(status.New())
+				eventually(t, cl.looked(2)) // at the class: from the cache, and afresh
+			})
+			if got := cl.gatewayState(t); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
 	}
