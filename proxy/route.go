@@ -38,10 +38,14 @@ type WeightedBackend struct {
 	Invalid string
 }
 
-// Timeouts of a Route; 0 means no limit of the Route's own (the proxy's own idle limits remain).
+// Timeouts of a Route; 0 means no limit of the Route's own. One that is set takes the place of the proxy's own limit on the wait for
+// a response head; those on standing still remain in any case.
 type Timeouts struct {
 	Request time.Duration // from the end of the request head to the end of the response: 504 (GEP-1742)
 	Backend time.Duration // one attempt, from its start to the end of the response: 504 (GEP-1742)
+	// Unlimited says that the Route wants no limit where none is set above: an Endpoint may take as long as it likes to begin its
+	// response.
+	Unlimited bool
 }
 
 // Match selects requests. All conditions that are set must hold; the zero Match selects every request.

@@ -101,6 +101,9 @@ func outcome(r *proxy.Route) string {
 	if r.Timeouts.Backend != 0 {
 		fmt.Fprintf(&b, " backend-timeout=%s", r.Timeouts.Backend)
 	}
+	if r.Timeouts.Unlimited {
+		b.WriteString(" unlimited")
+	}
 	for _, f := range r.Filters {
 		fmt.Fprintf(&b, " %s", filterText(f))
 	}

@@ -45,7 +45,7 @@ type rig struct {
 	client   net.Conn
 	in       *bufio.Reader // from the Server to the client
 	endpoint chan *endpoint
-	limit    time.Duration     // of the Route
+	limit    time.Duration     // of the Route; negative is Unlimited
 	failed   chan *proxy.Error // what RoundTrip and Deliver returned, if not nil
 }
 
@@ -88,7 +88,11 @@ func (g *rig) Serve(x *proxy.Exchange, r proxy.Responder) {
 	near, far := link()
 	g.endpoint <- &endpoint{g.t, far, bufio.NewReader(far)}
 	u := NewConn(near)
-	defer Limit(r, g.limit)()
+	if g.limit < 0 {
+		defer Unlimited(r)()
+	} else {
+		defer Limit(r, g.limit)()
+	}
 	if err := u.RoundTrip(x, r); err != nil {
 		u.Close()
 		g.failed <- err

@@ -161,6 +161,52 @@ func TestUpstreamHeaderTimeout(t *testing.T) {
 	}
 }
 
+// What a Route says of the time that a response may take holds instead of the Server's own limit, also where it is longer.
+func TestRouteTimeoutBeyondUpstreamHeader(t *testing.T) {
+	for name, parts := range map[string][]string{"without body": {plainGet}, "with streamed": {postOf(6) + "abc", "def"}} {
+		begin := func(g *rig) *endpoint {
+			g.send(parts[0])
+			e := g.next()
+			e.head()
+			for _, part := range parts[1:] {
+				e.read(3)
+				g.send(part)
+				e.read(3)
+			}
+			return e
+		}
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, g *rig) {
+				g.limit = 5 * distinct.UpstreamHeader
+				start := time.Now()
+				begin(g)
+				g.wantStatus(504)
+				if got := time.Since(start); got != g.limit {
+					t.Errorf("it took %v, want exactly %v", got, g.limit)
+				}
+			})
+		})
+		t.Run(name+", no limit", func(t *testing.T) {
+			timed(t, func(t *testing.T, g *rig) {
+				g.limit = -1
+				e := begin(g)
+				time.Sleep(time.Hour)
+				e.send(okOf(0))
+				g.wantStatus(200)
+				g.limit = 0
+				g.send(parts[0]) // on the same connection
+				go io.Copy(io.Discard, g.next())
+				for _, part := range parts[1:] {
+					g.send(part)
+				}
+				start := time.Now()
+				g.wantStatus(504)
+				passed(t, start, distinct.UpstreamHeader)
+			})
+		})
+	}
+}
+
 func TestUpstreamHeaderTimeoutIsNotExtendedByBytes(t *testing.T) {
 	timed(t, func(t *testing.T, g *rig) {
 		g.send(plainGet)

@@ -90,7 +90,6 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 	x.RequestBytes = int64(len(body))
 	p := appendRequestHead(c.out.data[:0], x, stream && c.body.chunked, stream && x.Request.Expect)
 	c.out.adopt(p)
-	t := &c.srv.cfg.Timeouts
 	if len(body) > 0 && len(p)+len(body) <= cap(p) {
 		p = append(p, body...)
 		body = nil
@@ -102,11 +101,11 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		}
 	}
 	// The phase lasts until the response head has come, unless a pump still has to send.
-	wait := t.UpstreamHeader
-	if stream {
-		wait = t.UpstreamWrite
+	deadline := c.headDeadline()
+	if stream || deadline == 0 {
+		deadline = c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamWrite)
 	}
-	if why := c.enterUpstream(u.s, c.srv.watch.after(wait), awaitHead|writing); why != causeNone {
+	if why := c.enterUpstream(u.s, deadline, awaitHead|writing); why != causeNone {
 		return u.interrupted("send request", why)
 	}
 	if n, err := u.s.write2(p, body); err != nil {
@@ -127,7 +126,7 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 // without waiting.
 func (u *Conn) ask(x *proxy.Exchange, p []byte) (rest []byte, failure *proxy.Error) {
 	c := u.c
-	if why := c.enterUpstream(u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader), awaitHead); why != causeNone {
+	if why := c.enterUpstream(u.s, c.headDeadline(), awaitHead); why != causeNone {
 		return nil, u.interrupted("send request", why)
 	}
 	in, n, err := u.s.exchange(p)
@@ -287,7 +286,7 @@ func (u *Conn) enterHead(deadline *uint64) *proxy.Error {
 		if sending {
 			*deadline = 0
 		} else if *deadline == 0 {
-			*deadline = c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader)
+			*deadline = c.headDeadline()
 		}
 		if why := c.enterUpstream(u.s, *deadline, awaitHead); why != causeNone {
 			return u.interrupted("read response head", why)

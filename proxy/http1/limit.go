@@ -11,6 +11,8 @@ import (
 // limit is an exact timeout on an Exchange, for the Routes that ask for one. Unlike the coarse timeouts it costs a timer.
 type limit struct {
 	hit atomic.Uint32 // the cause, once the time is up
+	// rules is true while the Route says how long a response head may take, and Timeouts.UpstreamHeader does not hold.
+	rules atomic.Bool
 
 	mu  sync.Mutex
 	seq uint64 // guarded by mu; counts the timers that have been set, and taken back
@@ -36,6 +38,7 @@ func (c *serverConn) arm(d time.Duration, why cause) (disarm func()) {
 	l.seq++
 	seq := l.seq
 	l.mu.Unlock()
+	l.rules.Store(true)
 	t := time.AfterFunc(d, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -50,16 +53,35 @@ func (c *serverConn) arm(d time.Duration, why cause) (disarm func()) {
 		l.seq++
 		l.hit.Store(0)
 		l.mu.Unlock()
+		l.rules.Store(false)
 	}
 }
 
+// headDeadline is until when an endpoint must have begun its response; 0 is no limit but what the Route has set a timer for.
+func (c *serverConn) headDeadline() uint64 {
+	if c.limit.rules.Load() {
+		return 0
+	}
+	return c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamHeader)
+}
+
 // Limit ends d's Exchange with 504 if it still waits for its endpoint when after has passed (Gateway API, GEP-1742); a response that has
-// begun is cut off. 0 is no limit. The returned function takes the limit back; it must be called before another is set and
-// before the Exchange ends.
+// begun is cut off. It takes the place of Timeouts.UpstreamHeader. 0 is no limit. The returned function takes the limit back; it must
+// be called before another is set and before the Exchange ends.
 func Limit(d proxy.Responder, after time.Duration) (disarm func()) {
 	c, ok := d.(*serverConn)
 	if !ok || after <= 0 {
 		return func() {}
 	}
 	return c.arm(after, causeRequest)
+}
+
+// Unlimited is the opposite of Limit: d's endpoint may take as long as it likes to begin its response (GEP-1742: a timeout of 0s).
+func Unlimited(d proxy.Responder) (disarm func()) {
+	c, ok := d.(*serverConn)
+	if !ok {
+		return func() {}
+	}
+	c.limit.rules.Store(true)
+	return func() { c.limit.rules.Store(false) }
 }

@@ -43,7 +43,7 @@ func (p *pump) run(x *proxy.Exchange) {
 		return
 	}
 	// If the endpoint has stopped reading it may have answered. Either way its time begins now.
-	p.c.main.extend(p.c.srv.watch.after(p.c.srv.cfg.Timeouts.UpstreamHeader), awaitHead)
+	p.c.main.extend(p.c.headDeadline(), awaitHead)
 }
 
 // contained is copy, but that a panic ends only this Exchange.

@@ -310,6 +310,29 @@ func TestRouteTimeouts(t *testing.T) {
 	}
 }
 
+// A Route that allows more time than the proxy does by itself has it.
+func TestRouteTimeoutBeyondUpstreamHeader(t *testing.T) {
+	for name, timeouts := range map[string]proxy.Timeouts{
+		"request":   {Request: time.Hour},
+		"backend":   {Backend: time.Hour},
+		"unlimited": {Unlimited: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const limit = 250 * time.Millisecond
+			e := endpoint(t, func(_ int, c *wire) {
+				c.head()
+				time.Sleep(4 * limit) // long enough for the limit to be enforced
+				c.send(okHello)
+			})
+			_, addr := serve(t, Config{Timeouts: http1.Timeouts{UpstreamHeader: limit}}, routed(backendOf("web", e.addr), func(r *proxy.Route) { r.Timeouts = timeouts }))
+			c := dialWire(t, addr)
+			c.send(get("/"))
+			c.want("GET", 200)
+		})
+	}
+}
+
 // A Route whose own time is short says nothing about the endpoint.
 func TestShortRouteTimeoutDoesNotMarkAnEndpointDown(t *testing.T) {
 	reg := upstream.NewRegistry(upstream.Config{})

@@ -235,6 +235,9 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 		left := max(limit-time.Since(began), 1) // opening the connection has taken some of it
 		defer http1.Limit(a.w, left)()
 	}
+	if limit == 0 && a.r.timeouts.Unlimited {
+		defer http1.Unlimited(a.w)()
+	}
 	settled := false
 	defer func() {
 		if !settled { // a Step has panicked

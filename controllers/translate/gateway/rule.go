@@ -151,6 +151,8 @@ func compileTimeouts(source *gatewayv1.HTTPRouteTimeouts) (proxy.Timeouts, strin
 	if result.Request != 0 && result.Backend > result.Request {
 		return proxy.Timeouts{}, "backendRequest: is longer than request"
 	}
+	// GEP-1742: 0s disables a timeout, also one that would hold if nothing were said.
+	result.Unlimited = source.Request != nil && result.Request == 0 || source.BackendRequest != nil && result.Backend == 0
 	return result, ""
 }
 
