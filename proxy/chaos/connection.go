@@ -87,8 +87,8 @@ func (d *decision) again(attempt int) {
 	}
 }
 
-// Dial says what becomes of the dial.
-func (c *Connection) Dial() (h Hold) {
+// Dial says what becomes of the dial. It is held up by one after the other, and then fails if one of them that still holds says so.
+func (c *Connection) Dial() (all []Hold) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.decisions {
@@ -97,10 +97,10 @@ func (c *Connection) Dial() (h Hold) {
 			return slices.ContainsFunc(c.actives, func(a toxic.Active) bool { return a.Entry == t.Entry })
 		}
 		if slices.ContainsFunc(d.toxics, acts) {
-			d.dial(&h)
+			all = d.dial(all)
 		}
 	}
-	return h
+	return all
 }
 
 // Experiments are those whose toxics have been put on the connection. They must not be changed.

@@ -171,12 +171,11 @@ func (f *Faults) Detach() {
 	}
 }
 
-// Hold is what becomes of a new connection to an Endpoint.
+// Hold is what one toxic does to a new connection to an Endpoint.
 type Hold struct {
-	Delay   time.Duration // it is held up for so long
-	Refused bool          // and fails then
-	// Gone is closed once that does not hold any more; nil if nothing is to be waited for.
-	Gone <-chan struct{}
+	Delay   time.Duration   // it is held up for so long
+	Refused bool            // and fails then
+	Gone    <-chan struct{} // is closed once that does not hold any more
 }
 
 // InForce reports whether Gone has not been closed.
@@ -189,39 +188,39 @@ func (h *Hold) InForce() bool {
 	}
 }
 
-// Dial says what becomes of a new connection to the Endpoint.
-func (f *Faults) Dial() (h Hold) {
+// Dial says what becomes of a new connection to the Endpoint. It is held up by one after the other, and then fails if one of them that
+// still holds says so.
+func (f *Faults) Dial() (all []Hold) {
 	if f == nil {
-		return h
+		return nil
 	}
 	for i := range f.toxics {
-		f.toxics[i].dial(&h)
+		all = f.toxics[i].dial(all)
 	}
-	return h
+	return all
 }
 
 // dial adds what the toxics do to the opening of a connection.
-func (d *decision) dial(h *Hold) {
+func (d *decision) dial(all []Hold) []Hold {
 	if d.cfg.At != proxy.AtBackend {
-		return
+		return all
 	}
 	d.each(func(t *armed) {
 		if !t.inForce() {
 			return
 		}
+		h := Hold{Gone: t.gone}
 		switch v := t.Toxic.(type) {
 		case toxic.Down:
 			h.Refused = true
 		case interface {
 			DialDelay(r *rand.Rand, at time.Duration) (time.Duration, bool)
 		}:
-			delay, dead := v.DialDelay(t.Key.Rand(^d.ordinal), time.Since(t.Began))
-			h.Delay, h.Refused = h.Delay+delay, h.Refused || dead
-		default:
-			return
+			h.Delay, h.Refused = v.DialDelay(t.Key.Rand(^d.ordinal), time.Since(t.Began))
 		}
-		if h.Gone == nil {
-			h.Gone = t.gone
+		if h.Refused || h.Delay > 0 {
+			all = append(all, h)
 		}
 	})
+	return all
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 type readerBody struct{ io.Reader }
@@ -62,6 +63,36 @@ func TestCutsEndWithTheExperiment(t *testing.T) {
 					}
 				})
 			})
+		}
+	}
+}
+
+// What each toxic does to a dial ends with that toxic, whichever comes first.
+func TestHoldsOfTwoExperiments(t *testing.T) {
+	lossy := toxic.PacketLoss{RTT: 20}
+	lossy.Loss.Rate.Base = 1
+	atBackend := func(x *proxy.Experiment) { x.At = proxy.AtBackend }
+	down, lost := with(anExperiment("down", toxic.Down{}), atBackend), with(anExperiment("lost", lossy), atBackend)
+	for _, order := range [][]*proxy.Experiment{{down, lost}, {lost, down}} {
+		for i, kept := range order {
+			e := newEngine(t, Config{}, order...)
+			x := request()
+			q := e.Begin(x, backendID)
+			x.Backend, x.Endpoint, x.Attempts = &route.Backends[0], endpointAt(1), 1
+			c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+			both := map[string][]Hold{"request": q.Attempt(x, nil).Dial(), "connection": c.Dial()}
+			e.Apply(snapshot(kept))
+			for where, holds := range both {
+				if len(holds) != 2 || !holds[0].Refused || !holds[1].Refused || (holds[0].Delay > 0) == (holds[1].Delay > 0) {
+					t.Fatalf("%s: %+v", where, holds)
+				}
+				if !holds[i].InForce() || holds[1-i].InForce() {
+					t.Errorf("%s: only %v is left of %v and %v, and in force is %v, %v", where, kept.ID, order[0].ID, order[1].ID,
+						holds[0].InForce(), holds[1].InForce())
+				}
+			}
+			c.Close(Outcome{})
+			q.End(x, time.Now())
 		}
 	}
 }

@@ -377,13 +377,13 @@ type placed struct {
 
 func (c placed) Slot() *toxic.Slot { return c.p.slot }
 
-func (c placed) Dial() stream.Hold {
+func (c placed) Dial() []stream.Hold {
 	if c.p.dialled != nil {
 		c.p.dialled <- struct{}{}
 	}
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	return stream.Hold{Refused: c.p.refuse != nil && c.p.refuse(c.at), Delay: c.p.delay, Gone: c.p.gone}
+	return []stream.Hold{{Refused: c.p.refuse != nil && c.p.refuse(c.at), Delay: c.p.delay, Gone: c.p.gone}}
 }
 
 func (c placed) Experiments() []proxy.ObjectID { return nil }

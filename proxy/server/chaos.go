@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -156,17 +157,22 @@ var errDown = errors.New("connection refused by a fault")
 
 // connectSlotted is connect for an attempt with toxics.
 func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Duration, f *chaos.Faults) (*http1.Conn, *proxy.Error) {
-	hold := f.Dial()
-	if hold.Refused && hold.Delay == 0 {
-		return nil, &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 502, Retry: true, Err: errDown}
-	}
+	holds := f.Dial()
+	refused := slices.ContainsFunc(holds, func(h chaos.Hold) bool { return h.Refused })
 	var c *http1.Conn
-	if !fresh && !hold.Refused && a.told == 0 {
+	if !fresh && !refused && a.told == 0 {
 		c = e.IdleVariant(&a.s.slotted)
 	}
 	if c == nil {
-		var err *proxy.Error
-		if c, err = a.dialSlotted(e, limit, hold); err != nil {
+		began := time.Now()
+		err := a.hold(holds)
+		if err != nil {
+			return nil, err
+		}
+		if limit > 0 {
+			limit = max(limit-time.Since(began), 1)
+		}
+		if c, err = a.dialSlotted(e, limit); err != nil {
 			return nil, err
 		}
 	}
@@ -174,25 +180,38 @@ func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Du
 	return c, nil
 }
 
-// dialSlotted opens a connection, for which hold counts as part of the time that it takes.
-func (a *attempt) dialSlotted(e *upstream.Endpoint, limit time.Duration, hold chaos.Hold) (*http1.Conn, *proxy.Error) {
-	began := time.Now()
+// hold does to the opening of a connection what toxics do. How long they hold it up counts as a part of the time that it takes.
+func (a *attempt) hold(holds []chaos.Hold) *proxy.Error {
 	patience := a.s.cfg.Upstream.DialTimeout
 	if patience <= 0 {
 		patience = upstream.DefaultDialTimeout
 	}
-	if hold.Delay > 0 {
-		if err := http1.PauseUntil(a.w, min(hold.Delay, patience), hold.Gone); err != nil {
-			return nil, err
+	for i := range holds {
+		h := &holds[i]
+		if h.Delay <= 0 || !h.InForce() {
+			continue
 		}
-		if hold.InForce() && (hold.Refused || hold.Delay >= patience) {
-			return nil, &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 504, Retry: true, Err: context.DeadlineExceeded}
+		wait, began := min(h.Delay, patience), time.Now()
+		if err := http1.PauseUntil(a.w, wait, h.Gone); err != nil {
+			return err
 		}
+		if h.InForce() && (h.Refused || wait == patience) {
+			return &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 504, Retry: true, Err: context.DeadlineExceeded}
+		}
+		patience -= time.Since(began)
 	}
+	if slices.ContainsFunc(holds, func(h chaos.Hold) bool { return h.Refused && h.InForce() }) {
+		return &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 502, Retry: true, Err: errDown}
+	}
+	return nil
+}
+
+// dialSlotted opens a connection on which toxics can act.
+func (a *attempt) dialSlotted(e *upstream.Endpoint, limit time.Duration) (*http1.Conn, *proxy.Error) {
 	ctx := a.s.cut
 	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(limit-time.Since(began), 1))
+		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	c, err := e.DialVariant(ctx, a.slotted())

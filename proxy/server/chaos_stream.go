@@ -26,7 +26,12 @@ type faultyStream struct{ c *chaos.Connection }
 func (f faultyStream) Slot() *toxic.Slot { return f.c.Slot }
 
 // Dial implements stream.Connection.
-func (f faultyStream) Dial() stream.Hold { return stream.Hold(f.c.Dial()) }
+func (f faultyStream) Dial() (all []stream.Hold) {
+	for _, h := range f.c.Dial() {
+		all = append(all, stream.Hold(h))
+	}
+	return all
+}
 
 // Experiments implements stream.Connection.
 func (f faultyStream) Experiments() []proxy.ObjectID { return f.c.Experiments() }

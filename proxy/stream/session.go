@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -262,7 +263,7 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 		})
 	}
 	if o.chaos != nil {
-		if o.chaos.Dial().Refused {
+		if slices.ContainsFunc(o.chaos.Dial(), Hold.refuses) {
 			return nil, errRefused
 		}
 	}

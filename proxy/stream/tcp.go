@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -266,21 +267,31 @@ func (d *dial) hold() error {
 	if d.chaos == nil {
 		return nil
 	}
-	h := d.chaos.Dial()
-	if h.Delay > 0 {
-		t := time.NewTimer(h.Delay)
-		defer t.Stop()
-		alarm.Set(time.Now().Add(h.Delay))
-		select {
-		case <-t.C:
-		case <-h.Gone:
-			return nil
-		case <-d.ctx.Done():
-			return d.ctx.Err()
+	holds := d.chaos.Dial()
+	for _, h := range holds {
+		if err := d.wait(h); err != nil {
+			return err
 		}
 	}
-	if h.Refused {
+	if slices.ContainsFunc(holds, Hold.refuses) {
 		return errRefused
+	}
+	return nil
+}
+
+// wait holds the dial up for as long as h does.
+func (d *dial) wait(h Hold) error {
+	if h.Delay <= 0 {
+		return nil
+	}
+	t := time.NewTimer(h.Delay)
+	defer t.Stop()
+	alarm.Set(time.Now().Add(h.Delay))
+	select {
+	case <-t.C:
+	case <-h.Gone:
+	case <-d.ctx.Done():
+		return d.ctx.Err()
 	}
 	return nil
 }
