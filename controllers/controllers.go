@@ -194,8 +194,9 @@ func (c *Controllers) makeWriters(recorder events.EventRecorder) {
 		fresh:  make(chan struct{}, 1),
 	}
 	c.places = infrastructure.NewWriter(infrastructure.Config{
-		Client: c.cluster.GetClient(),
-		Log:    c.config.Log,
+		Controller: gatewayv1.GatewayController(c.config.Translate.Controller),
+		Client:     c.cluster.GetClient(),
+		Log:        c.config.Log,
 		Warn: func(gateway *gatewayv1.Gateway, reason, message string) {
 			recorder.Eventf(gateway, nil, corev1.EventTypeWarning, reason, "Provision", "%s", message)
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,8 +23,9 @@ import (
 
 // Config of a Writer.
 type Config struct {
-	Client client.Client // reads from the cache
-	Log    *slog.Logger
+	Controller gatewayv1.GatewayController // whose classes are ours
+	Client     client.Client               // reads from the cache
+	Log        *slog.Logger
 	// Warn emits an Event about a Gateway.
 	Warn func(gateway *gatewayv1.Gateway, reason, message string)
 }
@@ -34,11 +36,18 @@ const ReasonServiceConflict = "ServiceConflict"
 // Writer creates and updates the Service and the EndpointSlices of every Gateway while Run runs, which is while this
 // replica leads. What belongs to a deleted Gateway goes with it, by its owner reference. A Gateway that is served no more
 // loses its EndpointSlices, for its pod ports may become another's; its Service stays, and with it the address, in case
-// the Gateway comes back. Its methods may be called concurrently.
+// the Gateway comes back. A Gateway that has left while nobody led is found at the beginning of a term. Its methods may be
+// called concurrently.
 type Writer struct {
 	config  Config
 	queue   *queue.Queue[types.NamespacedName, *desired]
 	leading atomic.Bool
+
+	first sync.Once
+	told  chan struct{} // closed when Set has been called
+
+	mu     sync.Mutex
+	ending map[types.NamespacedName]bool // Gateways that are being deleted; guarded by mu
 }
 
 // desired is what one Gateway should have.
@@ -53,7 +62,7 @@ const workers = 4
 
 // NewWriter returns a Writer that has nothing to write.
 func NewWriter(c Config) *Writer {
-	w := &Writer{config: c}
+	w := &Writer{config: c, told: make(chan struct{})}
 	w.queue = queue.New(queue.Config[types.NamespacedName, *desired]{
 		Equal: func(a, b *desired) bool {
 			return a.gateway.UID == b.gateway.UID && equality.Semantic.DeepEqual(a.service, b.service) &&
@@ -74,13 +83,19 @@ func (w *Writer) Set(gateways []*gatewayv1.Gateway, ports Ports, pods Pods, kind
 	wanted, ending := map[types.NamespacedName]bool{}, map[types.NamespacedName]bool{}
 	for _, gateway := range gateways {
 		key := keyOf(gateway)
-		ending[key] = gateway.DeletionTimestamp != nil
-		if len(ports[key]) == 0 || ending[key] {
+		if gateway.DeletionTimestamp != nil {
+			ending[key] = true
+			continue
+		}
+		if len(ports[key]) == 0 {
 			continue
 		}
 		wanted[key] = true
 		w.queue.Set(key, &desired{gateway, Service(gateway, ports[key], kind), EndpointSlices(gateway, ports[key], pods)})
 	}
+	w.mu.Lock()
+	w.ending = ending
+	w.mu.Unlock()
 	for _, key := range w.queue.Keys() {
 		switch last, ok := w.queue.Desired(key); {
 		case !ok || wanted[key]:
@@ -90,6 +105,7 @@ func (w *Writer) Set(gateways []*gatewayv1.Gateway, ports Ports, pods Pods, kind
 			w.queue.Forget(key)
 		}
 	}
+	w.first.Do(func() { close(w.told) })
 }
 
 // Check has the Gateway's Service and EndpointSlices compared with the desired ones again.
@@ -99,7 +115,53 @@ func (w *Writer) Check(gateway types.NamespacedName) { w.queue.Check(gateway) }
 func (w *Writer) Run(ctx context.Context) {
 	w.leading.Store(true)
 	defer w.leading.Store(false)
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
+	sweeping.Go(func() { w.sweep(ctx) })
 	w.queue.Run(ctx)
+}
+
+// sweep finds the EndpointSlices of Gateways that nobody has spoken of: they ceased to be served while nobody led.
+func (w *Writer) sweep(ctx context.Context) {
+	select {
+	case <-w.told:
+	case <-ctx.Done():
+		return
+	}
+	var list discoveryv1.EndpointSliceList
+	if err := w.config.Client.List(ctx, &list, client.MatchingLabels{discoveryv1.LabelManagedBy: SliceManagedBy}); err != nil {
+		if ctx.Err() == nil {
+			w.config.Log.Warn("EndpointSlices are not looked through for those of former Gateways", "error", err)
+		}
+		return
+	}
+	w.mu.Lock()
+	ending := w.ending
+	w.mu.Unlock()
+	for i := range list.Items {
+		slice := &list.Items[i]
+		ref := metav1.GetControllerOf(slice)
+		if ref == nil || ref.Kind != "Gateway" {
+			continue
+		}
+		former := &gatewayv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: slice.Namespace, Name: ref.Name, UID: ref.UID}}
+		if key := keyOf(former); !ending[key] && !w.others(ctx, key) {
+			w.queue.SetIfAbsent(key, &desired{gateway: former})
+		}
+	}
+}
+
+// others reports whether a Gateway is another controller's, perhaps that of another installation, whose objects have the same labels.
+func (w *Writer) others(ctx context.Context, key types.NamespacedName) bool {
+	var gateway gatewayv1.Gateway
+	if err := w.config.Client.Get(ctx, key, &gateway); err != nil {
+		return !apierrors.IsNotFound(err)
+	}
+	var class gatewayv1.GatewayClass
+	if err := w.config.Client.Get(ctx, client.ObjectKey{Name: string(gateway.Spec.GatewayClassName)}, &class); err != nil {
+		return !apierrors.IsNotFound(err)
+	}
+	return class.Spec.ControllerName != w.config.Controller
 }
 
 func (w *Writer) write(ctx context.Context, key types.NamespacedName, d *desired) error {
