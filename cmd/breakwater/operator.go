@@ -25,7 +25,8 @@ type adminOptions struct {
 func (o *adminOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.address, "admin-address", defaultAdminAddress,
 		"address of /healthz /readyz /metrics /snapshot /explain /chaos /report; empty turns them off")
-	f.StringSliceVar(&o.hosts, "admin-hosts", nil, "names, besides localhost, by which clients may call the admin endpoint")
+	f.StringSliceVar(&o.hosts, "admin-hosts", nil,
+		"names, besides localhost, by which clients may call the admin endpoint and, without a cluster, the API for Toxiproxy's clients")
 	f.BoolVar(&o.pprof, "pprof", false, "offer /debug/pprof on the admin endpoint")
 }
 

@@ -136,6 +136,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	if err != nil {
 		return nil, err
 	}
+	o.toxiproxy.hosts = o.admin.hosts
 	p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, p.chaos.Engine, log)
 	return p, err
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -30,6 +32,7 @@ type toxiproxyOptions struct {
 	strict  bool
 	metrics bool
 
+	hosts   []string        // names by which clients may call it
 	cluster *clusterOptions // nil without a cluster
 }
 
@@ -64,7 +67,10 @@ func (o *toxiproxyOptions) start(
 		}
 		return nil, nil
 	}
-	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes, Held: held}
+	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes, Held: held, Hosts: o.hosts}
+	if host, _, err := net.SplitHostPort(o.address); err == nil {
+		c.Hosts = append(slices.Clone(c.Hosts), host)
+	}
 	if o.metrics {
 		m := toxiproxy.NewMetrics()
 		c.Metrics, c.Traffic = m.Handler(), m.Count

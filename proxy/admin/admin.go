@@ -57,7 +57,7 @@ func New(c Config) http.Handler {
 		mux.Handle("/debug/pprof/symbol", e.local(pprof.Symbol))
 		mux.Handle("/debug/pprof/trace", e.local(pprof.Trace))
 	}
-	return guard{next: mux, hosts: names(c.Hosts), controls: controls()}
+	return guard{next: mux, hosts: NewHosts(c.Hosts...), controls: controls()}
 }
 
 // NewServer returns a server for the handler with limits fit for it. Errors of connections go to log.

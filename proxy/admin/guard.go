@@ -11,16 +11,38 @@ import (
 // guard refuses what no operator's tool sends.
 type guard struct {
 	next     http.Handler
-	hosts    map[string]bool
+	hosts    Hosts
 	controls map[string]bool // paths that take POST and nothing else
 }
 
-func names(hosts []string) map[string]bool {
-	set := map[string]bool{"localhost": true}
-	for _, h := range hosts {
-		set[strings.ToLower(h)] = true
+// Hosts are the names by which clients may call an endpoint, in lower case. They keep out pages whose name was made to resolve to the
+// endpoint's address: such a page sends its own name.
+type Hosts map[string]bool
+
+// NewHosts returns Hosts with these names and localhost.
+func NewHosts(names ...string) Hosts {
+	set := Hosts{"localhost": true}
+	for _, n := range names {
+		set[strings.ToLower(n)] = true
 	}
 	return set
+}
+
+// Known reports whether an authority, with or without a port, is an address or one of the names.
+func (h Hosts) Known(authority string) bool {
+	host := hostOf(authority)
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	return h[strings.ToLower(host)]
+}
+
+// hostOf returns an authority without its port.
+func hostOf(authority string) string {
+	if h, _, err := net.SplitHostPort(authority); err == nil {
+		return h
+	}
+	return authority
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,26 +59,13 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusMethodNotAllowed, "only GET and HEAD\n")
 	case r.ContentLength != 0:
 		text(w, http.StatusBadRequest, "no body is expected\n")
-	case !g.known(r.Host):
-		// A page whose name was made to resolve to this address sends its own name.
+	case !g.hosts.Known(r.Host):
 		text(w, http.StatusMisdirectedRequest, "call this endpoint by address, as localhost or by a configured name\n")
 	case foreign(r):
 		text(w, http.StatusForbidden, "not for pages of another origin\n")
 	default:
 		g.next.ServeHTTP(w, r)
 	}
-}
-
-// known reports whether authority is an address or one of the names.
-func (g guard) known(authority string) bool {
-	host := authority
-	if h, _, err := net.SplitHostPort(authority); err == nil {
-		host = h
-	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return true
-	}
-	return g.hosts[strings.ToLower(host)]
 }
 
 // foreign reports whether a browser sent the request on behalf of another origin (Fetch Metadata, RFC 6454).

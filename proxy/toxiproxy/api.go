@@ -33,11 +33,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "User agent not allowed", http.StatusForbidden)
 		return
 	}
-	if s.cfg.Authorize != nil {
-		if err := s.cfg.Authorize(r); err != nil {
-			s.fail(w, err)
-			return
-		}
+	if err := s.admit(r); err != nil {
+		s.fail(w, err)
+		return
 	}
 	methods := s.resource(strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/"))
 	if methods == nil {
@@ -51,6 +49,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	handle(w, r)
+}
+
+// admit says why a request is not served, nil if it is.
+func (s *Server) admit(r *http.Request) *Error {
+	if s.cfg.Authorize != nil {
+		return s.cfg.Authorize(r)
+	}
+	if strings.Contains(r.Host, ".") && !s.hosts.Known(r.Host) {
+		return errHost
+	}
+	return nil
 }
 
 // fromBrowser reports whether a page made a browser send this; API clients send none of it.

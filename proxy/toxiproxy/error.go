@@ -24,6 +24,7 @@ var (
 	errToxicExists   = &Error{"toxic already exists", http.StatusConflict}
 	errToxicType     = &Error{"invalid toxic type", http.StatusBadRequest}
 	errStream        = &Error{"stream was invalid, can be either upstream or downstream", http.StatusBadRequest}
+	errHost          = &Error{"call this API by address, as localhost or by a configured name", http.StatusMisdirectedRequest}
 	errRoute         = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
 )
 

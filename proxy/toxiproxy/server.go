@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/admin"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -28,6 +29,9 @@ type Config struct {
 	Strict bool
 	// Authorize, if not nil, is asked before every request; its error is answered with its status, 401 or 403.
 	Authorize func(*http.Request) *Error
+	// Hosts are names, besides addresses, localhost and those without a dot, by which clients may call the API if there is no
+	// Authorize. A page whose name was made to resolve to the API's address cannot have one of the latter.
+	Hosts []string
 	// Ports bounds the ports that proxies may listen on; the zero value does not. A proxy that asks for port 0 gets a free one of
 	// the range.
 	Ports PortRange
@@ -74,9 +78,10 @@ type Traffic struct {
 
 // Server serves the API and runs the proxies made through it. It must be closed.
 type Server struct {
-	cfg  Config
-	stop context.Context
-	end  context.CancelFunc
+	cfg   Config
+	hosts admin.Hosts
+	stop  context.Context
+	end   context.CancelFunc
 
 	mu      sync.Mutex // guards what follows; never held while anything waits
 	proxies map[string]*proxyServer
@@ -95,7 +100,7 @@ func New(cfg Config) *Server {
 		cfg.Seed = rand.Uint64()
 		cfg.Log.Info("toxiproxy API: the same seed repeats toxicity and jitter", "seed", cfg.Seed)
 	}
-	s := &Server{cfg: cfg, proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
+	s := &Server{cfg: cfg, hosts: admin.NewHosts(cfg.Hosts...), proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
 	s.stop, s.end = context.WithCancel(context.Background())
 	return s
 }

@@ -31,7 +31,9 @@ func serve(t *testing.T, cfg Config) *Server {
 
 func ask(s *Server, method, path, body string) (int, string) {
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Host = "localhost:8474"
+	s.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
 
@@ -165,6 +167,28 @@ func TestNobodyPassesWithoutAuthorization(t *testing.T) {
 	}
 }
 
+// A page may have its name resolve to the API's address, and is then of the same origin.
+func TestHosts(t *testing.T) {
+	open := serve(t, Config{Hosts: []string{"tests.example.com"}})
+	closed := serve(t, Config{Authorize: func(*http.Request) *Error { return nil }})
+	for _, c := range []struct {
+		host   string
+		status int
+	}{
+		{"localhost:8474", 200}, {"LOCALHOST", 200}, {"127.0.0.1:8474", 200}, {"[::1]:8474", 200}, {"192.0.2.1", 200},
+		{"toxiproxy:8474", 200}, // in a network of containers; no public name is without a dot
+		{"Tests.Example.com:8474", 200}, {"page.example.com:8474", 421}, {"page.example.com", 421}, {"localhost.example.com:8474", 421},
+	} {
+		for s, want := range map[*Server]int{open: c.status, closed: 200} {
+			r, w := httptest.NewRequest("GET", "/proxies", nil), httptest.NewRecorder()
+			r.Host = c.host
+			if s.ServeHTTP(w, r); w.Code != want {
+				t.Errorf("%s: %d %s, want %d", c.host, w.Code, w.Body, want)
+			}
+		}
+	}
+}
+
 func TestStrict(t *testing.T) {
 	s := serve(t, Config{Strict: true})
 	ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}`)
@@ -172,7 +196,7 @@ func TestStrict(t *testing.T) {
 		t.Errorf("a toxic: %d", status)
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest("GET", "/proxies/x", nil))
+	s.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/proxies/x", nil))
 	if w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("an error is %s", w.Header().Get("Content-Type"))
 	}
