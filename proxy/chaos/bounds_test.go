@@ -438,9 +438,12 @@ func TestReport(t *testing.T) {
 		e := newEngine(t, Config{}, exp)
 		defer e.Close()
 		for i := range 10 {
-			serve(e, request(), respond([]int{200, 503, 0, 404}[i%4], time.Duration(i+1)*time.Millisecond), func(x *proxy.Exchange) {
-				x.Attempts, x.RequestBytes, x.ResponseBytes = 2, 10, 100
-			})
+			x := request()
+			q := e.Begin(x, backendID)
+			_, _, _ = q.Client(x, nil).Begin(x)
+			respond([]int{200, 503, 0, 404}[i%4], time.Duration(i+1)*time.Millisecond)(x)
+			x.Attempts, x.RequestBytes, x.ResponseBytes = 2, 10, 100
+			q.End(x, time.Now())
 		}
 		e.Apply(snapshot())
 		r := e.Report()

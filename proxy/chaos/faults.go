@@ -26,12 +26,14 @@ type Faults struct {
 // running is a fault.Step in force.
 type running struct {
 	fault.Step
-	armed *armed
+	armed   *armed
+	target  string // as in the log
+	ordinal uint64
 }
 
 // step makes the running form of a fault.
-func (t *armed) step(d *decision, w proxy.Responder) running {
-	return running{armed: t, Step: t.fault.New(fault.Site{
+func (t *armed) step(d *decision, w proxy.Responder, target string) running {
+	return running{armed: t, target: target, ordinal: d.ordinal, Step: t.fault.New(fault.Site{
 		At: d.cfg.At, Rand: t.Key.Rand(d.ordinal), Began: time.Since(t.Began), InForce: t.inForce,
 		Pause: func(wait time.Duration) *proxy.Error {
 			if err := http1.PauseUntil(w, wait, t.gone); err != nil {
@@ -61,7 +63,7 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 		}
 		s.armed.stats.applied.Add(1)
 		if s.Delay > 0 {
-			if err := http1.PauseUntil(f.w, s.Delay, s.armed.gone); err != nil {
+			if err := f.delay(s); err != nil {
 				return nil, fault.None, err
 			}
 			if !s.armed.inForce() {
@@ -76,6 +78,18 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 		}
 	}
 	return nil, fault.None, nil
+}
+
+// delay waits for as long as a step wants, or until it is not in force any more, and notes how long that was.
+func (f *Faults) delay(s *running) *proxy.Error {
+	began := time.Now()
+	err := http1.PauseUntil(f.w, s.Delay, s.armed.gone)
+	took := min(time.Since(began), s.Delay)
+	s.armed.stats.delay.observe(took)
+	if took < s.Delay {
+		s.armed.logged(s.target, s.ordinal, decidedEnd, 0, took)
+	}
+	return err
 }
 
 // Respond lets the faults see the response head and wrap its body, the last one first: it is nearest to the Endpoint. b is what
@@ -156,6 +170,9 @@ func (f *Faults) Attach(slot *toxic.Slot) {
 	e.conns.open(f.conn)
 	f.request.conns = append(f.request.conns, f.conn)
 }
+
+// Refused is called in place of Attach if there is no connection because of Dial: that is what the toxics have done.
+func (f *Faults) Refused() { f.Attach(toxic.NewSlot()) }
 
 // Keep has what has been attached act on after the request has ended, for what is still to come of a connection that ends with it.
 // Release of what is returned ends that.

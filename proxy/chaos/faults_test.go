@@ -96,3 +96,24 @@ func TestHoldsOfTwoExperiments(t *testing.T) {
 		}
 	}
 }
+
+// The report and the log tell how long a request was delayed, not how long it was to be.
+func TestDelayThatEndsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, anExperiment("x", delay(3_600_000)))
+		defer e.Close()
+		x := request()
+		q := e.Begin(x, backendID)
+		defer func() { q.End(x, time.Now()) }()
+		time.AfterFunc(time.Second, func() { e.SetEnabled(false) })
+		_, _, _ = q.Client(x, nil).Begin(x)
+		if d := e.Report().Experiments[0].Toxics[0].Delay; d.Count != 1 || d.Max != 1 {
+			t.Errorf("%+v", d)
+		}
+		log := e.Faults()
+		if len(log) != 2 || log[0].Decision != decidedInject || log[0].Delay != 3600 || log[1].Decision != decidedEnd || log[1].Delay != 1 ||
+			log[1].Target != log[0].Target || log[1].Ordinal != log[0].Ordinal {
+			t.Errorf("%+v", log)
+		}
+	})
+}

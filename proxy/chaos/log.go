@@ -19,10 +19,10 @@ type Fault struct {
 	Ordinal uint64    `json:"ordinal"`           // of the request or connection
 	Attempt int       `json:"attempt,omitempty"` // from 2
 	// Decision is "inject"; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a connection is
-	// over, which tells bytes and delay.
+	// over, which tells bytes and delay, or when the delay of a request has ended early.
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`
-	Delay    float64 `json:"delay"` // seconds
+	Delay    float64 `json:"delay"` // seconds; with "inject", how long a request is to be delayed
 }
 
 const (

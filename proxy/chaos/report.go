@@ -45,7 +45,7 @@ type ToxicReport struct {
 	Decided uint64    `json:"decided"` // requests or connections that were to get it
 	Applied uint64    `json:"applied"` // that got it: an earlier fault may have ended them
 	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams
-	Delay   Quantiles `json:"delay"`
+	Delay   Quantiles `json:"delay"`   // that there has been
 }
 
 // TrafficReport is what clients saw.

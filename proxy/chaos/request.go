@@ -157,9 +157,11 @@ func (r *Request) collect(x *proxy.Exchange, f *Faults, d *decision, w proxy.Res
 			onBytes = true
 		default:
 			t.stats.decided.Add(1)
-			f.steps = append(f.steps, t.step(d, w))
+			f.steps = append(f.steps, t.step(d, w, name))
 			delay := f.steps[len(f.steps)-1].Delay
-			t.stats.delay.observe(delay)
+			if delay == 0 {
+				t.stats.delay.observe(0)
+			}
 			t.logged(name, d.ordinal, decidedInject, 0, delay)
 		}
 	})

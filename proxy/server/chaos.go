@@ -167,6 +167,7 @@ func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Du
 		began := time.Now()
 		err := a.hold(holds)
 		if err != nil {
+			f.Refused()
 			return nil, err
 		}
 		if limit > 0 {

@@ -183,6 +183,17 @@ func TestFaultsAtBackendAreTriedAgain(t *testing.T) {
 	}
 }
 
+// What ends a connection before there is one is a fault as any other.
+func TestDownAtBackendIsLogged(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.AtBackend, toxic.Down{}))
+	f.want(502, 0)
+	until(t, "the report has it", func() bool { return f.engine.Report().Experiments[0].InjectedTraffic.Requests == 1 })
+	log, row := f.engine.Faults(), f.engine.Report().Experiments[0].Toxics[0]
+	if len(log) != 1 || log[0].Toxic != "toxic-0" || log[0].Decision != "inject" || row.Decided != 1 || row.Applied != 1 {
+		t.Errorf("%+v, %+v", log, row)
+	}
+}
+
 func TestDelayUnderATimeout(t *testing.T) {
 	late := fault.Delay{Latency: shape.Const(65_000)}
 	f := newFaulty(t, func(r *proxy.Route) { r.Timeouts.Backend = 200 * time.Millisecond }, experiment(proxy.AtBackend, late))
