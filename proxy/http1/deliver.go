@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"os"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -204,7 +205,7 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 			return c.relay(x, u, nil, withLength)
 		case side == proxy.Downstream: // the source of the bytes
 			u.broken = true
-			return upstreamError("read response body", err)
+			return bodyFailed(err)
 		}
 		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: err}
 	}
@@ -274,10 +275,7 @@ var errWrongLength = errors.New("body and declared length differ")
 // relayFailed describes why content could not be read. The head may not have gone out yet; it does now, so that what the client
 // sees is a response that breaks off.
 func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Error {
-	if err == errClientGone {
-		return &proxy.Error{Side: proxy.Downstream, Op: "read response body", Err: err}
-	}
-	if head != nil {
+	if head != nil && err != errClientGone {
 		_ = c.write(head, nil)
 	}
 	switch err := err.(type) {
@@ -289,7 +287,19 @@ func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Er
 		}
 		return c.damage(err, how)
 	}
-	return upstreamError("read response body", err)
+	return bodyFailed(err)
+}
+
+// bodyFailed describes why content could not be read from an endpoint.
+func bodyFailed(err error) *proxy.Error {
+	e := upstreamError("read response body", err)
+	switch {
+	case err == errClientGone:
+		e.Side, e.Status = proxy.Downstream, 0
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.Status = 504
+	}
+	return e
 }
 
 // writeWithHead sends the head, if it has not gone out yet, and content in one write.

@@ -3,6 +3,8 @@ package http1
 import (
 	"errors"
 	"io"
+	"os"
+	"sync"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -35,57 +37,70 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 	} else {
 		late = c.in.unread()
 	}
-	toEndpoint := tunnelHalf{c: c, mine: &c.pumping, other: &c.main, dst: u.s, src: c.down, moved: &x.RequestBytes}
-	toClient := tunnelHalf{c: c, mine: &c.main, other: &c.pumping, dst: c.down, src: u.s, moved: &x.ResponseBytes}
-	up := make(chan error, 1)
-	go func() { up <- toEndpoint.copy(late) }()
-	downErr := toClient.copy(nil)
-	upErr := <-up
-	for _, err := range []error{downErr, upErr} {
-		if err != nil {
-			return upstreamError("tunnel", err)
-		}
-	}
-	return nil
+	var end tunnelEnd
+	toEndpoint := tunnelHalf{c: c, end: &end, mine: &c.pumping, other: &c.main, dst: u.s, src: c.down, moved: &x.RequestBytes}
+	toClient := tunnelHalf{c: c, end: &end, mine: &c.main, other: &c.pumping, dst: c.down, src: u.s, moved: &x.ResponseBytes}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		toEndpoint.copy(late)
+	}()
+	toClient.copy(nil)
+	<-done
+	return end.err
+}
+
+// tunnelEnd is why a tunnel has ended before both directions had: what the half that ended it has met. The other half only sees that
+// it is interrupted.
+type tunnelEnd struct {
+	once sync.Once
+	err  *proxy.Error
 }
 
 // tunnelHalf moves the bytes of one direction of a tunnel. Each half keeps the other alive: a tunnel is idle when neither
 // moves.
 type tunnelHalf struct {
 	c           *serverConn
+	end         *tunnelEnd // of both halves
 	mine, other *slot
 	dst, src    *sock
 	moved       *int64
 }
 
-// copy moves first, and then bytes from src to dst until src ends, and then ends dst's direction. On error it ends the other
-// half too.
-func (t *tunnelHalf) copy(first []byte) (err error) {
+// copy moves first, and then bytes from src to dst until src ends, and then ends dst's direction. If that is not possible it ends
+// the other half too.
+func (t *tunnelHalf) copy(first []byte) {
+	var err *proxy.Error
 	defer func() {
 		if v := recover(); v != nil {
 			t.c.srv.panicked(v)
-			err = errPanicked
+			err = &proxy.Error{Side: proxy.Internal, Op: "tunnel", Err: errPanicked}
 		}
 		if err != nil || t.dst.closeWrite() != nil { // no half-close there: the tunnel ends
+			t.end.once.Do(func() { t.end.err = err })
 			t.dst.interrupt()
 			t.src.interrupt()
 		}
 	}()
-	if err := t.write(first); err != nil {
-		return err
+	if err = t.write(first); err == nil {
+		err = t.run()
 	}
-	return t.run()
 }
 
 // run moves bytes until src ends.
-func (t *tunnelHalf) run() error {
+func (t *tunnelHalf) run() *proxy.Error {
 	watch, limit := t.c.srv.watch, t.c.srv.cfg.Timeouts.Tunnel
 	if t.dst.tcp != nil && t.src.tcp != nil && spliceMin < 1<<30 {
 		n, side, err := spliceN(t.dst, t.src, -1, spliceSlots{slot: t.mine, other: t.other, watch: watch, read: limit, write: limit})
 		*t.moved += n
-		if err == nil || side != proxy.Internal { // otherwise no pipe is to be had
-			return err
-		}
+		switch {
+		case err == nil:
+			return nil
+		case side == proxy.Downstream: // the source
+			return t.readFailed(err)
+		case side == proxy.Upstream:
+			return t.failed(t.dst, err)
+		} // otherwise no pipe is to be had
 	}
 	buf := getLargeBuffer()
 	defer buf.free()
@@ -95,7 +110,7 @@ func (t *tunnelHalf) run() error {
 		t.other.extend(deadline, inPhase)
 		n, err := t.src.nc.Read(buf.data)
 		if why := t.mine.leave(); why != causeNone {
-			return causeError(why)
+			return t.readFailed(causeError(why))
 		}
 		if err := t.write(buf.data[:n]); err != nil {
 			return err
@@ -104,23 +119,46 @@ func (t *tunnelHalf) run() error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return t.readFailed(err)
 		}
 	}
 }
 
 // write sends p and counts it.
-func (t *tunnelHalf) write(p []byte) error {
+func (t *tunnelHalf) write(p []byte) *proxy.Error {
 	if len(p) == 0 {
 		return nil
 	}
 	t.mine.enter(t.dst, t.c.srv.watch.after(t.c.srv.cfg.Timeouts.Tunnel), writing)
 	err := t.dst.write(p)
 	if why := t.mine.leave(); why != causeNone {
-		return causeError(why)
+		err = causeError(why)
 	}
-	if err == nil {
-		*t.moved += int64(len(p))
+	if err != nil {
+		return t.failed(t.dst, err)
 	}
-	return err
+	*t.moved += int64(len(p))
+	return nil
+}
+
+// readFailed describes why nothing more can be read from src. If it took too long neither half has moved anything: that is nobody's
+// fault more than the endpoint's.
+func (t *tunnelHalf) readFailed(err error) *proxy.Error {
+	e := t.failed(t.src, err)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		e.Side = proxy.Upstream
+	}
+	return e
+}
+
+// failed describes what has happened to the connection s.
+func (t *tunnelHalf) failed(s *sock, err error) *proxy.Error {
+	e := upstreamError("tunnel", err)
+	if s == t.c.down {
+		e.Side = proxy.Downstream
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		e.Status = 504
+	}
+	return e
 }
