@@ -21,6 +21,9 @@ type Faults struct {
 	toxics  []decision // that want toxics on the connection
 	place   Place
 	conn    *Connection // once they have been attached
+
+	changed bool          // the request's fields
+	fields  []proxy.Field // as they were before
 }
 
 // running is a fault.Step in force.
@@ -71,6 +74,9 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 			}
 		}
 		if s.Request != nil {
+			if !f.changed {
+				f.changed, f.fields = true, slices.Clone(x.Request.Header.Fields)
+			}
 			s.Request(x)
 		}
 		if s.End != fault.None || s.Reply != nil {
@@ -78,6 +84,14 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 		}
 	}
 	return nil, fault.None, nil
+}
+
+// Undo takes changes of the request's fields back: those at Backend are one attempt's.
+func (f *Faults) Undo(x *proxy.Exchange) {
+	if f != nil && f.changed {
+		x.Request.Header.Fields = append(x.Request.Header.Fields[:0], f.fields...)
+		f.changed = false
+	}
 }
 
 // delay waits for as long as a step wants, or until it is not in force any more, and notes how long that was.

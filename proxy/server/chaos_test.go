@@ -183,6 +183,34 @@ func TestFaultsAtBackendAreTriedAgain(t *testing.T) {
 	}
 }
 
+// Changes of a request's fields at Backend are one attempt's.
+func TestRequestFieldsOfOneAttempt(t *testing.T) {
+	heads := make(chan string, 1)
+	echo := endpoint(t, func(_ int, c *wire) {
+		for head := c.head(); head != ""; head = c.head() {
+			heads <- head
+			c.send("%s", okHello)
+		}
+	})
+	change := fault.HeaderChange{Remove: fault.Names("").With("Authorization"), Add: fault.Fields("").With("X-Sick", "1")}
+	exp := experiment(proxy.AtBackend, fault.Headers{Request: change}, fault.Abort{End: fault.RST}, fault.Headers{Request: change})
+	exp.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{"toxic-0", "toxic-1"}}, {Count: 1}, {Count: 1, Toxics: []string{"toxic-2"}}}
+	f := newFaulty(t, nil)
+	snap := *f.snap
+	b := backendOf("web", echo.addr)
+	snap.Backends = map[proxy.BackendID]*proxy.Backend{b.ID: b}
+	f.snap = &snap
+	f.change(exp)
+	for i, changed := range []bool{false, true} { // the first request is tried twice
+		if res, _, err := f.ask("/p", "Authorization: secret"); err != nil || res.StatusCode != 200 {
+			t.Fatal(res, err)
+		}
+		if head := <-heads; strings.Contains(head, "X-Sick") != changed || strings.Contains(head, "Authorization") == changed {
+			t.Errorf("request %d: changed is to be %v:\n%s", i, changed, head)
+		}
+	}
+}
+
 // What ends a connection before there is one is a fault as any other.
 func TestDownAtBackendIsLogged(t *testing.T) {
 	f := newFaulty(t, nil, experiment(proxy.AtBackend, toxic.Down{}))

@@ -211,6 +211,7 @@ func (a *attempt) try(e *upstream.Endpoint, fresh bool) *proxy.Error {
 	}
 	f := a.chaos.Attempt(a.x, a.w)
 	if f != nil {
+		defer f.Undo(a.x)
 		defer http1.Limit(a.w, limit)()
 		ended, err := a.inject(f, began)
 		if ended || err != nil {
