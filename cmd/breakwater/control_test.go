@@ -137,6 +137,19 @@ func TestChaosFlag(t *testing.T) {
 	s.end()
 }
 
+// What is given to an instance as its address is good for asking it too.
+func TestInstanceOnEveryAddress(t *testing.T) {
+	s := serveFolder(t, ingress("a.example.com"))
+	s.eventually("it is ready", s.ready)
+	for _, host := range []string{"", "0.0.0.0", "[::]", "localhost"} {
+		var stdout, stderr output
+		if code := run(context.Background(), []string{"chaos", "status", "--admin-address", fmt.Sprintf("%s:%d", host, s.admin)}, &stdout, &stderr); code != 0 {
+			t.Errorf("%q: exit code %d, %s", host, code, stderr.String())
+		}
+	}
+	s.end()
+}
+
 func TestFaultFilesThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	bad, good := filepath.Join(dir, "bad"), filepath.Join(dir, "good")

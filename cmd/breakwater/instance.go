@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -30,6 +32,18 @@ func (i *instance) add(f *pflag.FlagSet) {
 	f.DurationVar(&i.timeout, "timeout", 10*time.Second, "how long to wait for it")
 }
 
+// target is the address to call. An instance that listens on every address of this machine is reached by the one of loopback.
+func (i *instance) target() string {
+	host, port, err := net.SplitHostPort(i.address)
+	if err != nil {
+		return i.address
+	}
+	if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return i.address
+}
+
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 16 << 20
 
@@ -37,7 +51,7 @@ const maxAnswer = 16 << 20
 func (i *instance) call(ctx context.Context, method, path string, query url.Values, w io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, i.timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+i.address+path+"?"+query.Encode(), nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+i.target()+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return wrong("--admin-address %q: %w", i.address, err)
 	}
