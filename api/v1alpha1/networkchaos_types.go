@@ -178,7 +178,7 @@ type NetworkChaosSpec struct {
 	Seed *int64 `json:"seed,omitempty"`
 
 	// decideBy makes decisions depend on a value that a request bears in place of the order in which requests arrive, for
-	// instance a test's case number in a header.
+	// instance a test's case number in a header. The order decides for requests without the value, or with an empty one.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.type != 'Global'",message="must name something that a request bears: ClientIP, Header or Cookie"
 	DecideBy *Key `json:"decideBy,omitempty"`

@@ -1,9 +1,6 @@
 package chaos
 
-import (
-	"github.com/breakwater-gateway/breakwater/proxy"
-	"github.com/breakwater-gateway/breakwater/proxy/chance"
-)
+import "github.com/breakwater-gateway/breakwater/proxy/chance"
 
 // kind tells apart what toxics may act on.
 type kind uint8
@@ -26,11 +23,12 @@ type decision struct {
 	kind    kind
 }
 
-// number decides what depends on the place in the order, for something that has been matched.
+// number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in it:
+// without a value the place counts, so that those without are not all one.
 func (a *action) number(key string) (ordinal uint64) {
 	a.matched.Add(1)
 	n := a.ordinals.Add(1) - 1
-	if a.cfg.OrdinalKey.Type != proxy.NoKey {
+	if key != "" {
 		return hashed(a.ordinal, key)
 	}
 	return n

@@ -331,3 +331,30 @@ func TestKindsOfToxics(t *testing.T) {
 		t.Error("a fault for requests counts as injected into a stream")
 	}
 }
+
+// What lacks the value that decides is not all one: percent holds for it too.
+func TestOrdinalKeyThatIsMissing(t *testing.T) {
+	const n = 1000
+	for name, one := range map[string]func(e *Engine) bool{
+		"request": func(e *Engine) bool { return serve(e, request()) != "" },
+		"empty":   func(e *Engine) bool { return serve(e, request("X-Case", "")) != "" },
+		"connection": func(e *Engine) bool {
+			c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+			defer c.Close(Outcome{})
+			return !c.Slot.Empty()
+		},
+	} {
+		e := newEngine(t, Config{}, with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
+			x.Percent, x.OrdinalKey = 5, proxy.Key{Type: proxy.HeaderKey, Name: "X-Case"}
+		}))
+		hit := 0
+		for range n {
+			if one(e) {
+				hit++
+			}
+		}
+		if hit < n*3/100 || hit > n*7/100 {
+			t.Errorf("%s: %d of %d with 5 %%", name, hit, n)
+		}
+	}
+}

@@ -11,7 +11,7 @@
 // # Decisions
 //
 // Each request that concerns an Experiment's targets is looked at once. A Token and the Matches select it or not; those
-// selected are numbered from 0 (the ordinal; OrdinalKey puts the hash of a value in its place). Percent and each toxic's
+// selected are numbered from 0 (the ordinal; OrdinalKey puts the hash of a value in its place, if there is one). Percent and each toxic's
 // Toxicity are pure functions of the Experiment's seed, its name, the toxic's name and the ordinal, so that no toxic changes
 // what another decides. At Backend every attempt counts as a request: the second attempt of a request decides anew, with an
 // ordinal derived from the request's, and takes the next place in a Sequence. MaxPercent is exact, by counting, not by
