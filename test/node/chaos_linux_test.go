@@ -118,7 +118,8 @@ func TestNetworkChaos(t *testing.T) {
 	t.Run("nothing is broken without the label", func(t *testing.T) {
 		n.feed(t, experiment("unlabelled", "10m"), "-n", ns, "apply", "-f", "-")
 		show(t, "unlabelled", "NotAccepted")
-		if reason := n.field(t, `.status.conditions[?(@.type=="Accepted")].reason`, "-n", ns, "nchaos", "unlabelled"); reason != "NamespaceNotEnabled" {
+		reason := n.field(t, `.status.conditions[?(@.type=="Accepted")].reason`, "-n", ns, "nchaos", "unlabelled")
+		if reason != "NamespaceNotEnabled" {
 			t.Errorf("the reason is %q", reason)
 		}
 		if w.fault.Load() != 0 {

@@ -43,7 +43,8 @@ func (c *client) do(method, path, body string) (status int, answer string, err e
 		return 0, "", err
 	}
 	c.used++
-	if _, err := fmt.Fprintf(c.conn, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", method, path, c.host, len(body), body); err != nil {
+	request := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", method, path, c.host, len(body), body)
+	if _, err := io.WriteString(c.conn, request); err != nil {
 		return 0, "", fmt.Errorf("request %s of a connection: %w", nth(c.used), err)
 	}
 	res, err := http.ReadResponse(c.reader, nil)

@@ -101,7 +101,8 @@ func TestToxiproxyAPI(t *testing.T) {
 		} {
 			t.Run(upstream, func(t *testing.T) {
 				name := fmt.Sprintf("in%d", i)
-				status, body := withToken(t, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":"0.0.0.0:%d","upstream":%q}`, name, 30000+i, upstream))
+				status, body := withToken(t, "POST", "/proxies",
+					fmt.Sprintf(`{"name":%q,"listen":"0.0.0.0:%d","upstream":%q}`, name, 30000+i, upstream))
 				if status != 201 {
 					t.Fatalf("%d %s", status, body)
 				}
@@ -143,7 +144,8 @@ func TestToxiproxyAPI(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 		proxy := pod.Status.PodIP + ":30042"
-		if status, body := n.callFrom(t, ns, "stranger", "GET", "http://"+proxy+"/api"); status != 200 || !strings.HasPrefix(hostname(body), "whoami-") {
+		status, body = n.callFrom(t, ns, "stranger", "GET", "http://"+proxy+"/api")
+		if status != 200 || !strings.HasPrefix(hostname(body), "whoami-") {
 			t.Errorf("%d %s", status, body)
 		}
 		status, body = withToken(t, "POST", "/proxies/whoami/toxics", `{"type":"latency","attributes":{"latency":700}}`)

@@ -22,10 +22,10 @@ func TestTraffic(t *testing.T) {
 		{"HTTPRoute, by the load balancer's address", gatewayAddress + ":80"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c := &client{address: c.address, host: host, fresh: true}
+			samples := &client{address: c.address, host: host, fresh: true}
 			pods := map[string]bool{}
 			eventually(t, "both pods answer", func() error {
-				status, answer, err := c.do("GET", "/", "")
+				status, answer, err := samples.do("GET", "/", "")
 				if err != nil {
 					return err
 				}
@@ -42,7 +42,8 @@ func TestTraffic(t *testing.T) {
 					t.Errorf("%q answers", pod)
 				}
 			}
-			if status, answer, err := (&client{address: c.address, host: "other.example.com", fresh: true}).do("GET", "/", ""); err != nil || status != 404 {
+			other := &client{address: c.address, host: "other.example.com", fresh: true}
+			if status, answer, err := other.do("GET", "/", ""); err != nil || status != 404 {
 				t.Errorf("another host: %d %q, %v", status, answer, err)
 			}
 		})
