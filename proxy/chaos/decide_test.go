@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -237,6 +238,27 @@ func TestSequenceKeysAreBounded(t *testing.T) {
 	}
 	if s.take("first") != 0 {
 		t.Error("the oldest key was kept")
+	}
+}
+
+// What clients send is not kept: a value may be as long as a request's head.
+func TestSequenceKeysAreNotKept(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var s sequences
+	before, long := heap(), strings.Repeat("k", 60<<10)
+	for i := range 1000 {
+		s.take(fmt.Sprint(long, i))
+	}
+	if after := heap(); after > before+5<<20 {
+		t.Errorf("%d bytes are kept for 1000 keys", after-before)
+	}
+	if s.take(long+"0") != 1 || s.take(long+"x") != 0 {
+		t.Error("keys are mixed up")
 	}
 }
 

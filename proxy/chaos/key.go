@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"container/list"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 
@@ -59,15 +60,20 @@ func cookie(r *proxy.Request, name string) (value []byte) {
 // begins its sequence anew.
 const maxSequences = 10_000
 
-// sequences counts, for each key, how many places of a Sequence have been taken. The zero value is ready.
+// sequences counts, for each key, how many places of a Sequence have been taken. It keeps keys' digests, not what clients send. The
+// zero value is ready.
 type sequences struct {
 	mu     sync.Mutex
-	places map[string]*list.Element // guarded by mu
+	seeds  [2]maphash.Seed          // guarded by mu
+	places map[digest]*list.Element // guarded by mu
 	recent list.List                // guarded by mu; of *place, the latest in front
 }
 
+// digest tells keys apart: two hashes of 64 bits with seeds that nobody knows.
+type digest [2]uint64
+
 type place struct {
-	key  string
+	key  digest
 	next uint64
 }
 
@@ -75,16 +81,17 @@ type place struct {
 func (s *sequences) take(key string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := s.places[key]; at != nil {
+	if s.places == nil {
+		s.places, s.seeds = map[digest]*list.Element{}, [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	}
+	d := digest{maphash.String(s.seeds[0], key), maphash.String(s.seeds[1], key)}
+	if at := s.places[d]; at != nil {
 		s.recent.MoveToFront(at)
 		p := at.Value.(*place)
 		p.next++
 		return p.next - 1
 	}
-	if s.places == nil {
-		s.places = map[string]*list.Element{}
-	}
-	s.places[key] = s.recent.PushFront(&place{key, 1})
+	s.places[d] = s.recent.PushFront(&place{d, 1})
 	if s.recent.Len() > maxSequences {
 		oldest := s.recent.Back()
 		s.recent.Remove(oldest)
