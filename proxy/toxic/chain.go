@@ -211,7 +211,7 @@ func (c *chain) set(list []decided, now time.Duration) {
 	var fresh []*stage
 	c.stages = nil
 	for _, d := range list {
-		if _, isStream := d.Toxic.(Stream); !isStream || !d.applied || d.Direction != c.direction {
+		if _, isStream := d.Toxic.(Stream); !isStream {
 			continue
 		}
 		st, at := c.stageFor(d, old)

@@ -43,7 +43,7 @@ const closingTime = time.Minute
 func NewConn(nc net.Conn, slot *Slot, side Side, o Options) *Conn {
 	c := &Conn{below: nc, slot: slot, side: side, options: o}
 	c.unwatch = slot.watch(c.changed)
-	c.changed()
+	c.changed(bothDirections)
 	return c
 }
 
@@ -51,7 +51,7 @@ func NewConn(nc net.Conn, slot *Slot, side Side, o Options) *Conn {
 func (c *Conn) NetConn() net.Conn { return c.below }
 
 // changed starts a link when there is something for it to do.
-func (c *Conn) changed() {
+func (c *Conn) changed(directions) {
 	if c.near.Load() != nil || c.slot.Empty() {
 		return
 	}

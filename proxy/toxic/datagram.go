@@ -98,10 +98,11 @@ func (l *DatagramLink) Close() DatagramResult {
 }
 
 // changed lets the flows follow the Slot in a while: it may be called where deliver must not.
-func (l *DatagramLink) changed() {
+func (l *DatagramLink) changed(which directions) {
 	for i := range l.flows {
-		f := &l.flows[i]
-		time.AfterFunc(0, f.wake)
+		if which[i] {
+			time.AfterFunc(0, l.flows[i].wake)
+		}
 	}
 }
 
@@ -158,7 +159,7 @@ func (f *flow) run(do func()) {
 		}
 	}()
 	f.now = time.Since(f.link.began)
-	if list := f.link.slot.current.Load(); list != f.seen {
+	if list := f.link.slot.of[f.direction].Load(); list != f.seen {
 		f.set(list)
 	}
 	do()
@@ -198,7 +199,7 @@ func (f *flow) set(list *[]decided) {
 	f.stages = nil
 	for _, d := range *list {
 		toxic, isDatagram := d.Toxic.(Datagram)
-		if !isDatagram || !d.applied || d.Direction != f.direction {
+		if !isDatagram {
 			continue
 		}
 		if at := slices.IndexFunc(old, func(st *packetStage) bool { return st.Active == d.Active }); at >= 0 {

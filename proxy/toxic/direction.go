@@ -111,7 +111,7 @@ func (d *direction) step() bool {
 
 // advance moves what is due, through the toxics of this moment.
 func (d *direction) advance() {
-	list := d.link.slot.current.Load()
+	list := d.link.slot.of[d.which].Load()
 	if list == d.seen || d.isGone {
 		d.seen = list
 		if len(d.chain.stages) > 0 {
@@ -127,7 +127,7 @@ func (d *direction) advance() {
 // isStale reports whether the toxics have changed, or the link has ended. It is asked after a deadline has been set and before
 // waiting, so that no kick is missed.
 func (d *direction) isStale() bool {
-	return d.link.slot.current.Load() != d.seen || d.link.state.Load() != carrying
+	return d.link.slot.of[d.which].Load() != d.seen || d.link.state.Load() != carrying
 }
 
 // write sends what is ready.

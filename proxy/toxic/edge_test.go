@@ -241,3 +241,28 @@ func TestStallBeginsWithTheLastByte(t *testing.T) {
 		}
 	}
 }
+
+// TestSlotWakesWhomItConcerns: only those directions on which others act than before.
+func TestSlotWakesWhomItConcerns(t *testing.T) {
+	never := &Entry{Name: "never", Direction: proxy.Downstreamward, Toxicity: 0, Toxic: Noop{}}
+	d, u := down("d", Noop{}), act("u", proxy.Upstreamward, Noop{})
+	s := NewSlot()
+	var told directions
+	s.watch(func(which directions) { told = which })
+	for i, c := range []struct {
+		set  []Active
+		want directions
+	}{
+		{nil, directions{}},
+		{[]Active{d}, directions{proxy.Downstreamward: true}},
+		{[]Active{d}, directions{}},
+		{[]Active{{Entry: never}, d}, directions{}},
+		{[]Active{u, d}, directions{proxy.Upstreamward: true}},
+		{[]Active{down("d", Noop{}), u}, directions{proxy.Downstreamward: true}},
+		{nil, bothDirections},
+	} {
+		if s.Set(c.set...); told != c.want {
+			t.Errorf("change %d: %v are told, want %v", i, told, c.want)
+		}
+	}
+}

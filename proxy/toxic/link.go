@@ -117,7 +117,7 @@ func (l *link) run(client, endpoint net.Conn) Result {
 	if l.rest.endSent {
 		l.directions[l.rest.to].hasSentEnd.Store(true)
 	}
-	stop := l.slot.watch(l.kick)
+	stop := l.slot.watch(l.kickSome)
 	isOff := l.carry()
 	stop()
 	up.chain.close()
@@ -174,14 +174,18 @@ func (l *link) now() time.Duration { return time.Since(l.began) }
 
 func (l *link) isClosing() bool { return l.state.Load() == closing }
 
-func (l *link) kick() {
+func (l *link) kick() { l.kickSome(bothDirections) }
+
+func (l *link) kickSome(which directions) {
 	l.rest.mu.Lock()
 	defer l.rest.mu.Unlock()
 	if l.rest.isOff {
 		return
 	}
 	for _, d := range l.directions {
-		d.kick()
+		if which[d.which] {
+			d.kick()
+		}
 	}
 }
 

@@ -164,7 +164,7 @@ func (c *Conn) Unwrap() bool {
 	if isClosed { // meanwhile
 		stop()
 	}
-	c.changed()
+	c.changed(bothDirections)
 	return false
 }
 

@@ -4,12 +4,15 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
 // Slot holds the toxics that act on one connection, or one session of datagrams, in both directions. All methods may be called
 // concurrently; none ever waits for a peer.
 type Slot struct {
-	current atomic.Pointer[[]decided] // never nil once made by NewSlot; immutable
+	current atomic.Pointer[[]decided]    // never nil once made by NewSlot; immutable
+	of      [2]atomic.Pointer[[]decided] // by proxy.Direction: those that act on it; likewise
 
 	mu       sync.Mutex // guards changes of current, and what follows
 	watchers []*watcher
@@ -22,12 +25,20 @@ type decided struct {
 }
 
 // watcher is told of changes. Its function must not block.
-type watcher struct{ changed func() }
+type watcher struct{ changed func(directions) }
+
+// directions are some of the two.
+type directions [2]bool
+
+var bothDirections = directions{true, true}
 
 // NewSlot returns a Slot in which the toxics act, in their order.
 func NewSlot(as ...Active) *Slot {
 	s := &Slot{}
 	s.current.Store(&[]decided{})
+	for d := range s.of {
+		s.of[d].Store(&[]decided{})
+	}
 	if len(as) > 0 {
 		s.Set(as...)
 	}
@@ -51,9 +62,29 @@ func (s *Slot) Set(as ...Active) {
 		a.observe(Observation{Applied: now[i].applied})
 	}
 	s.current.Store(&now)
-	for _, w := range s.watchers {
-		w.changed()
+	var changed directions
+	for d := range s.of {
+		changed[d] = s.setOf(proxy.Direction(d), now)
 	}
+	for _, w := range s.watchers {
+		w.changed(changed)
+	}
+}
+
+// setOf keeps those of all toxics that act on a direction, and reports whether they are others than before: with thousands of
+// connections it counts that only the directions which have something to do are woken.
+func (s *Slot) setOf(d proxy.Direction, all []decided) bool {
+	var list []decided
+	for _, one := range all {
+		if one.applied && one.Direction == d {
+			list = append(list, one)
+		}
+	}
+	if slices.Equal(*s.of[d].Load(), list) {
+		return false
+	}
+	s.of[d].Store(&list)
+	return true
 }
 
 // Empty reports whether nothing acts.
@@ -61,8 +92,9 @@ func (s *Slot) Empty() bool {
 	return !slices.ContainsFunc(*s.current.Load(), func(d decided) bool { return d.applied })
 }
 
-// watch calls changed after every Set, until the function that it returns is called. The former must not block.
-func (s *Slot) watch(changed func()) (stop func()) {
+// watch calls changed after every Set, with the directions on which others act now, until the function that it returns is called. The
+// former must not block.
+func (s *Slot) watch(changed func(directions)) (stop func()) {
 	w := &watcher{changed}
 	s.mu.Lock()
 	s.watchers = append(s.watchers, w)
