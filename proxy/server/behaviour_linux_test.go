@@ -2,10 +2,12 @@ package server
 
 import (
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
@@ -18,13 +20,14 @@ func shrinkBacklog(raw syscall.RawConn) (err error) {
 	return err
 }
 
-func TestConnectTimeoutIs504(t *testing.T) {
-	// A listener whose queue is full answers no SYN.
+// unreachable is the address of a listener whose queue is full: it answers no SYN.
+func unreachable(t *testing.T) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close() })
 	raw, err := ln.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +40,37 @@ func TestConnectTimeoutIs504(t *testing.T) {
 		if err != nil {
 			break
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 	}
-	c := dialWire(t, proxyTo(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}}, ln.Addr().String()))
+	return ln.Addr().String()
+}
+
+func TestConnectTimeoutIs504(t *testing.T) {
+	c := dialWire(t, proxyTo(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}}, unreachable(t)))
 	c.send(get("/"))
 	c.want("GET", 504)
+}
+
+// A client that leaves while its request's connection is being opened ends that; nobody gets the request afterwards.
+func TestClientThatGoesAwayEndsTheDial(t *testing.T) {
+	for name, reset := range map[string]bool{"closes": false, "resets": true} {
+		t.Run(name, func(t *testing.T) {
+			m := telemetry.New()
+			w := newWorld(t, Config{Metrics: m, Upstream: upstream.Config{DialTimeout: time.Hour}})
+			if err := w.Apply(snapshotOf(backendOf("web", unreachable(t)))); err != nil {
+				t.Fatal(err)
+			}
+			c := dialWire(t, w.addr(testPort))
+			c.send(request("POST", 3) + "buy")
+			until(t, "an attempt is made", func() bool { return strings.Contains(scrape(t, m), `attempts_in_flight{backend="default/web:80"} 1`) })
+			if reset {
+				_ = c.SetLinger(0)
+			}
+			c.Close()
+			until(t, "the connection has ended", func() bool { open, _ := w.http1.Count(); return open == 0 })
+			if shown := scrape(t, m); !strings.Contains(shown, `attempts_total{backend="default/web:80",outcome="canceled"} 1`) {
+				t.Errorf("not charged to the client:\n%s", shown)
+			}
+		})
+	}
 }

@@ -313,7 +313,18 @@ func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration,
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	c, err := a.dial(ctx, e)
+	return a.open(ctx, e)
+}
+
+// open opens a connection, unless the client leaves meanwhile.
+func (a *attempt) open(ctx context.Context, e *upstream.Endpoint) (c *http1.Conn, err *proxy.Error) {
+	stopped := http1.While(ctx, a.w, opConnect, func(ctx context.Context) { c, err = a.dial(ctx, e) })
+	if stopped != nil {
+		if c != nil {
+			c.Close()
+		}
+		return nil, stopped
+	}
 	if err == nil {
 		a.share.backend.metrics.Connect()
 	}
