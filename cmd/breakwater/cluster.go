@@ -53,7 +53,7 @@ func (o *clusterOptions) add(f *pflag.FlagSet) {
 
 // config returns the configuration of the controllers, without what the process adds.
 func (o *clusterOptions) config(objects *objectOptions) (controllers.Config, error) {
-	ports, err := parseRange("--gateway-ports", o.gatewayPorts)
+	ports, err := o.ports()
 	if err != nil {
 		return controllers.Config{}, err
 	}
@@ -130,19 +130,28 @@ func (o *clusterOptions) rest() (*rest.Config, error) {
 	return c, nil
 }
 
-// parseRange parses the value of a flag such as "20000-29999".
-func parseRange(flag, s string) (infrastructure.Range, error) {
-	first, last, ok := strings.Cut(s, "-")
-	a, errA := strconv.ParseUint(first, 10, 16)
-	b, errB := strconv.ParseUint(last, 10, 16)
-	r := infrastructure.Range{First: uint16(a), Last: uint16(b)}
-	if !ok || errA != nil || errB != nil {
-		return r, wrong("%s %q: want two ports like 20000-29999", flag, s)
+// ports are the pod ports that Gateways' listeners get.
+func (o *clusterOptions) ports() (infrastructure.Range, error) {
+	first, last, err := parsePorts("--gateway-ports", o.gatewayPorts)
+	if err != nil {
+		return infrastructure.Range{}, err
 	}
+	r := infrastructure.Range{First: first, Last: last}
 	if err := r.Validate(); err != nil {
-		return r, wrong("%s: %w", flag, err)
+		return r, wrong("--gateway-ports: %w", err)
 	}
 	return r, nil
+}
+
+// parsePorts parses the value of a flag such as "20000-29999".
+func parsePorts(flag, s string) (first, last uint16, err error) {
+	from, to, ok := strings.Cut(s, "-")
+	a, errA := strconv.ParseUint(from, 10, 16)
+	b, errB := strconv.ParseUint(to, 10, 16)
+	if !ok || errA != nil || errB != nil {
+		return 0, 0, wrong("%s %q: want two ports like 20000-29999", flag, s)
+	}
+	return uint16(a), uint16(b), nil
 }
 
 // firstOf returns the first value that is not empty.

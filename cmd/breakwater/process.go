@@ -96,6 +96,9 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	if err != nil {
 		return nil, err
 	}
+	if err := o.toxiproxy.validate(o.objects.ingressPort); err != nil {
+		return nil, err
+	}
 	limitMemory(log)
 	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep}
 	config, err := o.data.config(p.metrics, nil, log)

@@ -25,12 +25,13 @@ import (
 
 // toxiproxyOptions are the flags of the API for Toxiproxy's clients.
 type toxiproxyOptions struct {
-	address string
-	config  string
-	ports   string
-	seed    uint64
-	strict  bool
-	metrics bool
+	address        string
+	config         string
+	ports          string
+	seed           uint64
+	strict         bool
+	metrics        bool
+	runtimeMetrics bool
 
 	hosts   []string        // names by which clients may call it
 	cluster *clusterOptions // nil without a cluster
@@ -43,12 +44,64 @@ func (o *toxiproxyOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.ports, "toxiproxy-ports", "", "ports that proxies made through the API may listen on (default any; in a cluster 30000-30099)")
 	f.Uint64Var(&o.seed, "toxiproxy-seed", 0, "makes toxicity and jitter repeatable (default drawn at each start)")
 	f.BoolVar(&o.metrics, "toxiproxy-metrics", false, "offer /metrics with Toxiproxy's own counters on this API")
+	f.BoolVar(&o.runtimeMetrics, "toxiproxy-runtime-metrics", false, "offer /metrics with those of the Go runtime and the process on this API")
 	f.BoolVar(&o.strict, "toxiproxy-strict", false,
 		"reset connections whose upstream cannot be reached, keep those of a removed timeout, answer 201 to a new toxic, send errors as JSON")
 }
 
 // clusterToxiproxyPorts is where proxies may listen in a cluster if nothing is said.
 const clusterToxiproxyPorts = "30000-30099"
+
+// validate reports flags that cannot be used, or not together. ingress is the port for Ingresses.
+func (o *toxiproxyOptions) validate(ingress uint16) error {
+	if o.address == "" {
+		for _, f := range []struct {
+			name  string
+			given bool
+		}{
+			{"config", o.config != ""}, {"ports", o.ports != ""}, {"seed", o.seed != 0}, {"metrics", o.metrics},
+			{"runtime-metrics", o.runtimeMetrics}, {"strict", o.strict},
+		} {
+			if f.given {
+				return wrong("--toxiproxy-%s needs --toxiproxy-address", f.name)
+			}
+		}
+		return nil
+	}
+	r, err := o.portRange()
+	if err != nil || o.cluster == nil {
+		return err
+	}
+	gateways, err := o.cluster.ports()
+	switch {
+	case err != nil:
+		return err
+	case r.First < 1024:
+		return wrong("--toxiproxy-ports %s: a pod may only bind 1024 and more", o.ports)
+	case r.First <= ingress && ingress <= r.Last:
+		return wrong("--ingress-http-port %d lies in --toxiproxy-ports %d-%d: a proxy could take the port", ingress, r.First, r.Last)
+	case r.First <= gateways.Last && gateways.First <= r.Last:
+		return wrong("--toxiproxy-ports %d-%d and --gateway-ports %s overlap: a proxy could take the port of a Gateway",
+			r.First, r.Last, o.cluster.gatewayPorts)
+	}
+	return nil
+}
+
+// portRange is where proxies may listen; the zero value is everywhere.
+func (o *toxiproxyOptions) portRange() (toxiproxy.PortRange, error) {
+	ports := o.ports
+	if o.cluster != nil {
+		ports = cmp.Or(ports, clusterToxiproxyPorts)
+	}
+	if ports == "" {
+		return toxiproxy.PortRange{}, nil
+	}
+	first, last, err := parsePorts("--toxiproxy-ports", ports)
+	if err == nil && (first == 0 || last < first) {
+		err = wrong("--toxiproxy-ports %s: want two ports in ascending order, 1 or more", ports)
+	}
+	return toxiproxy.PortRange{First: first, Last: last}, err
+}
 
 // toxiproxyAPI is the running API.
 type toxiproxyAPI struct {
@@ -62,22 +115,26 @@ func (o *toxiproxyOptions) start(
 	routes toxiproxy.Routes, held toxic.Options, switches *chaos.Engine, log *slog.Logger,
 ) (_ *toxiproxyAPI, err error) {
 	if o.address == "" {
-		if o.config != "" {
-			return nil, wrong("--toxiproxy-config needs --toxiproxy-address")
-		}
 		return nil, nil
 	}
 	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes, Held: held, Hosts: o.hosts}
 	if host, _, err := net.SplitHostPort(o.address); err == nil {
 		c.Hosts = append(slices.Clone(c.Hosts), host)
 	}
-	if o.metrics {
+	if o.metrics || o.runtimeMetrics {
 		m := toxiproxy.NewMetrics()
-		c.Metrics, c.Traffic = m.Handler(), m.Count
+		c.Metrics = m.Handler()
+		if o.metrics {
+			c.Traffic = m.Count
+		}
+		if o.runtimeMetrics {
+			m.AddRuntime()
+		}
 	}
-	ports := o.ports
+	if c.Ports, err = o.portRange(); err != nil {
+		return nil, err
+	}
 	if o.cluster != nil {
-		ports = cmp.Or(ports, clusterToxiproxyPorts)
 		hosts, err := o.cluster.hostAddresses()
 		if err != nil {
 			return nil, err
@@ -88,13 +145,6 @@ func (o *toxiproxyOptions) start(
 		}
 	} else if at, err := netip.ParseAddrPort(o.address); err != nil || !at.Addr().IsLoopback() {
 		log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", o.address)
-	}
-	if ports != "" {
-		r, err := parseRange("--toxiproxy-ports", ports)
-		if err != nil {
-			return nil, err
-		}
-		c.Ports = toxiproxy.PortRange{First: r.First, Last: r.Last}
 	}
 	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
 	switches.FollowSwitches(api.proxies.SetEnabled)

@@ -22,13 +22,13 @@ func TestProxiesOfAConfigFile(t *testing.T) {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", somePort(t))
 	p := begin(t, "serve", "--manifests", t.TempDir(), "--ingress-http-port", "0", "--admin-address", "",
-		"--toxiproxy-address", address, "--toxiproxy-config", file, "--toxiproxy-metrics")
+		"--toxiproxy-address", address, "--toxiproxy-config", file, "--toxiproxy-runtime-metrics")
 	p.eventually("the API answers", func() bool {
 		status, body := get("http://"+address+"/proxies", "localhost")
 		return status == 200 && strings.Contains(body, `"db":{"name":"db","listen":"`+listen+`"`) && strings.Contains(body, `"off":{`)
 	})
-	if status, _ := get("http://"+address+"/metrics", "localhost"); status != 200 {
-		t.Errorf("/metrics: %d", status)
+	if status, text := get("http://"+address+"/metrics", "localhost"); status != 200 || !strings.Contains(text, "go_goroutines") {
+		t.Errorf("/metrics: %d %s", status, text)
 	}
 	p.end()
 }
@@ -41,9 +41,15 @@ func TestToxiproxyFlagsThatCannotBeUsed(t *testing.T) {
 	}
 	for _, c := range []struct{ args, want string }{
 		{"--toxiproxy-config x.json", "--toxiproxy-config needs --toxiproxy-address"},
+		{"--toxiproxy-ports 1-2", "--toxiproxy-ports needs --toxiproxy-address"},
+		{"--toxiproxy-seed 1", "--toxiproxy-seed needs --toxiproxy-address"},
+		{"--toxiproxy-strict", "--toxiproxy-strict needs --toxiproxy-address"},
+		{"--toxiproxy-metrics", "--toxiproxy-metrics needs --toxiproxy-address"},
+		{"--toxiproxy-runtime-metrics", "--toxiproxy-runtime-metrics needs --toxiproxy-address"},
+		{"--toxiproxy-address 127.0.0.1:0 --toxiproxy-ports 0-1", "--toxiproxy-ports 0-1: want two ports in ascending order"},
 		{"--toxiproxy-address 127.0.0.1:0 --toxiproxy-config " + dir + "/none.json", "none.json: no such file"},
 		{"--toxiproxy-address 127.0.0.1:0 --toxiproxy-config " + bad, "missing required field: upstream at proxy 1"},
-		{"--toxiproxy-address 127.0.0.1:0 --toxiproxy-ports 9-1", "--toxiproxy-ports"},
+		{"--toxiproxy-address 127.0.0.1:0 --toxiproxy-ports 9-1", "--toxiproxy-ports 9-1: want two ports in ascending order"},
 		{"--toxiproxy-address nonsense", "API for Toxiproxy's clients (--toxiproxy-address nonsense)"},
 	} {
 		var stdout, stderr strings.Builder
@@ -147,4 +153,34 @@ data: {chaos: "off"}
 	s = begin("--chaos=false")
 	want("--chaos=false", "ping")
 	s.end()
+}
+
+func TestPortsOfProxies(t *testing.T) {
+	for _, c := range []struct {
+		ports   string
+		cluster *clusterOptions
+		want    string
+	}{
+		{"", nil, "{0 0}"},
+		{"80-90", nil, "{80 90}"},
+		{"", &clusterOptions{gatewayPorts: "20000-29999"}, "{30000 30099}"},
+		{"8090-9000", &clusterOptions{gatewayPorts: "20000-29999"}, "{8090 9000}"},
+		{"80-90", &clusterOptions{gatewayPorts: "20000-29999"}, "--toxiproxy-ports 80-90: a pod may only bind 1024 and more"},
+		{"8000-9000", &clusterOptions{gatewayPorts: "20000-29999"}, "--ingress-http-port 8080 lies in --toxiproxy-ports 8000-9000"},
+		{"", &clusterOptions{gatewayPorts: "20000-30000"}, "--toxiproxy-ports 30000-30099 and --gateway-ports 20000-30000 overlap"},
+		{"10000-20000", &clusterOptions{gatewayPorts: "20000-29999"}, "overlap"},
+	} {
+		o := toxiproxyOptions{address: "127.0.0.1:0", ports: c.ports, cluster: c.cluster}
+		r, err := o.portRange()
+		if bad := o.validate(8080); bad != nil {
+			err = bad
+		}
+		got := fmt.Sprint(r)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%q: %s, want %s", c.ports, got, c.want)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -27,6 +28,13 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(m.received, m.sent)
 	return m
+}
+
+// AddRuntime adds the metrics of the Go runtime, the process and the build, under their usual names. It is called once.
+func (m *Metrics) AddRuntime() {
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector(),
+	)
 }
 
 // Count is a Config.Traffic.

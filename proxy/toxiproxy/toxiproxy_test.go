@@ -445,3 +445,14 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+func TestRuntimeMetrics(t *testing.T) {
+	m := NewMetrics()
+	m.AddRuntime()
+	_, text := ask(serve(t, Config{Metrics: m.Handler()}), "GET", "/metrics", "")
+	for _, want := range []string{"\ngo_goroutines ", "\nprocess_open_fds ", "\ngo_build_info{"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
