@@ -183,6 +183,8 @@ func (c *Controllers) makeWriters(recorder events.EventRecorder) {
 		Log:        c.config.Log,
 		Now:        time.Now,
 		Workers:    statusWorkers,
+
+		Provisioned: map[string]string{infrastructure.LabelManagedBy: infrastructure.ManagedBy},
 	})
 	c.chaos = &chaosReporter{
 		chaos:  c.config.Chaos,

@@ -16,7 +16,9 @@ import (
 // found them. Successive Reports share what has not changed: the same pointer means the same content; a different one
 // says nothing.
 type Report struct {
-	Ingresses      map[types.NamespacedName]*Ingress
+	Ingresses    map[types.NamespacedName]*Ingress
+	LoadBalancer []networkingv1.IngressLoadBalancerIngress // what every Ingress of ours has in its status
+
 	GatewayClasses map[string]*GatewayClass
 	Gateways       map[types.NamespacedName]*Gateway
 	NetworkChaos   map[types.NamespacedName]*NetworkChaos

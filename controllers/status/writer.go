@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -44,6 +43,8 @@ type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Workers    int // objects written at once
+	// Provisioned are labels of the Services that this controller makes for its Gateways.
+	Provisioned client.MatchingLabels
 }
 
 // Writer carries Reports to the API server: one write for each object and settled state. An object that has the desired
@@ -58,8 +59,9 @@ type Writer struct {
 	first    sync.Once
 	reported chan struct{} // closed when there has been a Report
 
-	mu      sync.Mutex
-	emitted map[Key]map[Event]bool // the Events each object's latest entry had; guarded by mu
+	mu        sync.Mutex
+	emitted   map[Key]map[Event]bool                    // the Events each object's latest entry had; guarded by mu
+	addresses []networkingv1.IngressLoadBalancerIngress // those of the latest Report; guarded by mu
 }
 
 // NewWriter returns a Writer that has nothing to write.
@@ -100,6 +102,9 @@ func (w *Writer) Report(r *Report) {
 			w.withdraw(key)
 		}
 	}
+	w.mu.Lock()
+	w.addresses = r.LoadBalancer
+	w.mu.Unlock()
 	w.first.Do(func() { close(w.reported) })
 }
 
@@ -118,31 +123,6 @@ func (w *Writer) withdraw(key Key) {
 	w.forget(key, last)
 }
 
-// sweep finds the routes whose status has entries of ours though the Report does not speak of them: they ceased to be
-// ours while nobody led.
-func (w *Writer) sweep(ctx context.Context) {
-	select {
-	case <-w.reported:
-	case <-ctx.Done():
-		return
-	}
-	for kind, list := range map[string]client.ObjectList{
-		HTTPRoute: &gatewayv1.HTTPRouteList{}, TCPRoute: &gatewayv1.TCPRouteList{}, UDPRoute: &gatewayv1.UDPRouteList{},
-	} {
-		if err := w.config.Cached.List(ctx, list); err != nil {
-			w.config.Log.Debug("routes are not looked through for old entries", "kind", kind, "error", err) // not installed, perhaps
-			continue
-		}
-		_ = meta.EachListItem(list, func(item runtime.Object) error {
-			route := item.(client.Object)
-			if slices.ContainsFunc(statusOf(route).Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
-				w.queue.SetIfAbsent(Key{kind, client.ObjectKeyFromObject(route)}, &formerRoute{Route{Kind: kind}})
-			}
-			return nil
-		})
-	}
-}
-
 // Check has the object's status compared with the latest Report again, because someone may have changed it.
 func (w *Writer) Check(key Key) { w.queue.Check(key) }
 
@@ -152,7 +132,13 @@ func (w *Writer) Run(ctx context.Context) {
 	defer w.leading.Store(false)
 	var sweeping sync.WaitGroup
 	defer sweeping.Wait()
-	sweeping.Go(func() { w.sweep(ctx) })
+	sweeping.Go(func() {
+		select {
+		case <-w.reported:
+			w.sweep(ctx)
+		case <-ctx.Done():
+		}
+	})
 	w.queue.Run(ctx)
 }
 

@@ -90,6 +90,7 @@ func (c *cluster) writer(stale client.Reader) *status.Writer {
 	return status.NewWriter(status.Config{
 		Controller: controller, Cached: stale, Fresh: c, Status: c, Events: c,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return later.Time }, Workers: 2,
+		Provisioned: client.MatchingLabels{"managed-by": "us"},
 	})
 }
 

@@ -177,6 +177,7 @@ func snapshot(b *build) {
 func report(b *build) {
 	b.next.Report = &status.Report{
 		Ingresses:      b.next.ingress.Reports,
+		LoadBalancer:   b.next.ingress.LoadBalancer,
 		GatewayClasses: b.next.gateway.Reports.Classes,
 		Gateways:       b.next.gateway.Reports.Gateways,
 		NetworkChaos:   b.next.chaos.Reports,

@@ -51,6 +51,8 @@ type Options struct {
 type State struct {
 	Listener *proxy.Listener // nil without a port
 	Reports  map[types.NamespacedName]*status.Ingress
+	// LoadBalancer is what all Reports say of it.
+	LoadBalancer []networkingv1.IngressLoadBalancerIngress
 
 	objects  map[types.NamespacedName]*object
 	hosts    *host.Table
@@ -70,7 +72,7 @@ func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend
 	if len(changes) == 0 && prev.objects != nil {
 		return prev
 	}
-	next := &State{objects: cloneOrMake(prev.objects, len(changes)), Reports: cloneOrMake(prev.Reports, len(changes))}
+	next := &State{objects: cloneOrMake(prev.objects, len(changes)), Reports: cloneOrMake(prev.Reports, len(changes)), LoadBalancer: loadBalancer(o.Addresses)}
 	var gained, lost []*host.Part
 	for key, c := range changes {
 		if c.Old != nil {
@@ -92,7 +94,7 @@ func Build(v *view.View, delta *view.Delta, o Options, prev *State, uses backend
 		next.fallback = oldestFallback(next.objects)
 	}
 	next.Listener = next.listener(o)
-	next.report(o, prev, changes, touched)
+	next.report(prev, changes, touched)
 	return next
 }
 

@@ -15,11 +15,10 @@ import (
 )
 
 // report makes the entries of all objects that have changed themselves or whose Hosts were touched.
-func (s *State) report(o Options, prev *State, changes change.Map[object], touched []*host.Part) {
-	addresses := loadBalancer(o.Addresses)
+func (s *State) report(prev *State, changes change.Map[object], touched []*host.Part) {
 	for key, c := range changes {
 		if c.New != nil {
-			s.Reports[key] = s.entry(c.New, addresses)
+			s.Reports[key] = s.entry(c.New)
 		}
 	}
 	again := make(map[types.NamespacedName]bool)
@@ -37,14 +36,14 @@ func (s *State) report(o Options, prev *State, changes change.Map[object], touch
 		if _, done := changes[key]; done {
 			continue
 		}
-		entry := s.entry(s.objects[key], addresses)
+		entry := s.entry(s.objects[key])
 		if !slices.Equal(entry.Events, s.Reports[key].Events) {
 			s.Reports[key] = entry
 		}
 	}
 }
 
-func (s *State) entry(b *object, addresses []networkingv1.IngressLoadBalancerIngress) *status.Ingress {
+func (s *State) entry(b *object) *status.Ingress {
 	events := b.events
 	for _, part := range b.parts {
 		if owner, others := s.hosts.Owner(part); others {
@@ -58,7 +57,7 @@ func (s *State) entry(b *object, addresses []networkingv1.IngressLoadBalancerIng
 		events = append(slices.Clip(events), status.Warning(status.ReasonDefaultBackendConflict, fmt.Sprintf(
 			"spec.defaultBackend: Ingress %s is older and provides the default backend of all hosts", keyOf(s.fallback.source))))
 	}
-	return &status.Ingress{UID: b.source.UID, Generation: b.source.Generation, LoadBalancer: addresses, Events: events}
+	return &status.Ingress{UID: b.source.UID, Generation: b.source.Generation, LoadBalancer: s.LoadBalancer, Events: events}
 }
 
 // ownerEvent says no more of the other namespace than its name.
