@@ -5,7 +5,9 @@
 //   - ImplementationSpecific paths are treated as Prefix.
 //   - A rule without http sends all requests of its host to the Ingress's default backend; without one, to the default
 //     backend of all hosts, else they are answered with 404.
-//   - The default backend of an Ingress without rules is that of all hosts; of an Ingress with rules, that of its hosts.
+//   - The default backend of an Ingress without rules is that of all hosts; of an Ingress with rules, that of the hosts which its
+//     rules name. The API says "requests that don't match any rule" and leaves open for which hosts; that one Ingress of many
+//     serves what none of the others does would be a surprise, and ingress-nginx does it so as well.
 //   - A host belongs to the namespace of the oldest Ingress that names it: what Ingresses of other namespaces say of it is left
 //     out, unless Options.ShareHosts. Hosts are compared as they are written, so "*.example.com" and "a.example.com" are two.
 //     Rules without a host, and the default backend of all hosts, are shared by all namespaces.
