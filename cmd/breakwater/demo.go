@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -74,6 +75,7 @@ func (o *demoOptions) run(ctx context.Context, stdout, stderr io.Writer) (err er
 	}
 	p.serving = func() {
 		guide := demo.Guide{
+			Program:     os.Args[0],
 			Dir:         d.Dir,
 			IngressPort: o.process.objects.ingressPort,
 			GatewayPort: demoGatewayPort + o.offset,
@@ -96,6 +98,9 @@ const (
 	demoDBPort      = 5432
 )
 
+// maxDemoOffset is the largest --port-offset at which the ports of the sample Gateways' listeners are ports.
+const maxDemoOffset = 65535 - demoDBPort
+
 // choosePorts replaces ports that are taken by free ones and says which.
 func (o *demoOptions) choosePorts() (notes []string, err error) {
 	replace := func(port uint16) (uint16, error) {
@@ -108,6 +113,9 @@ func (o *demoOptions) choosePorts() (notes []string, err error) {
 	objects := &o.process.objects
 	if objects.ingressPort, err = replace(objects.ingressPort); err != nil {
 		return nil, err
+	}
+	if o.offset > maxDemoOffset {
+		return nil, wrong("--port-offset %d: want at most %d, for the listener at port %d", o.offset, maxDemoOffset, demoDBPort)
 	}
 	offset, err := freeOffset(o.offset)
 	if err != nil {
@@ -143,6 +151,9 @@ func freeOffset(offset uint16) (uint16, error) {
 	for range portsTried {
 		next := offset
 		for _, port := range []uint16{demoGatewayPort, demoDBPort} {
+			if next > maxDemoOffset {
+				return 0, fmt.Errorf("no free ports for the Gateways with --port-offset %d and above", next)
+			}
 			free, err := freePort(port + next)
 			if err != nil {
 				return 0, err

@@ -170,6 +170,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --gateway-ports 8000-8999", exitUsage, "--ingress-http-port 8080"},
 		{"serve --gateway-service-type None", exitUsage, "--gateway-service-type"},
 		{"serve --kubeconfig " + dir + "/missing", exitFailure, dir + "/missing"},
+		{"demo --port-offset 65500", exitUsage, "--port-offset 65500: want at most 60103"},
 		{"demo --admin-address nowhere", exitUsage, "--admin-address"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

@@ -134,7 +134,7 @@ func TestStartSaysWhatFailed(t *testing.T) {
 }
 
 func TestGuide(t *testing.T) {
-	g := demo.Guide{Dir: "/tmp/d", IngressPort: 8080, GatewayPort: 10080, DBPort: 15432, Admin: "127.0.0.1:9901", Toxiproxy: "127.0.0.1:8475", Notes: []string{"port 8081 is taken"}}
+	g := demo.Guide{Program: "bin/breakwater", Dir: "/tmp/d", IngressPort: 8080, GatewayPort: 10080, DBPort: 15432, Admin: "127.0.0.1:9901", Toxiproxy: "127.0.0.1:8475", Notes: []string{"port 8081 is taken"}}
 	var plain, colored strings.Builder
 	if err := g.Write(&plain); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestGuide(t *testing.T) {
 	}
 	text := plain.String()
 	for _, want := range []string{"http://hello.localhost:8080", "http://shop.localhost:10080", "http://127.0.0.1:9901", "/tmp/d", "port 8081 is taken", "nc localhost 15432",
-		"TOXIPROXY_URL=http://127.0.0.1:8475"} {
+		"TOXIPROXY_URL=http://127.0.0.1:8475", " bin/breakwater report "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 // Guide is what a user is told about a running demo.
 type Guide struct {
+	Program     string // how breakwater was called; "" is by its name
 	Dir         string
 	IngressPort uint16
 	GatewayPort uint16
@@ -51,7 +53,7 @@ func (g Guide) Write(w io.Writer) error {
 	p.steps("Break it", []step{
 		{"curl -i " + shop, "again and again: some are slow, some get 503"},
 		{fmt.Sprintf("nc localhost %d", g.DBPort), "type lines: each comes back after 0.4 s"},
-		{"breakwater report" + g.adminFlag(), "what was injected, what clients saw"},
+		{cmp.Or(g.Program, "breakwater") + " report" + g.adminFlag(), "what was injected, what clients saw"},
 	})
 	p.line("  The faults are in 40-chaos.yaml: save another percent, it acts at once.")
 	p.steps("With the tools of Toxiproxy", append(g.toxiproxyURL(),
