@@ -137,7 +137,8 @@ type NetworkChaosSpec struct {
 	// +optional
 	Preset *Preset `json:"preset,omitempty"`
 
-	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass.
+	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass. With a
+	// schedule each run has it from its beginning.
 	// +optional
 	Sequence *Sequence `json:"sequence,omitempty"`
 

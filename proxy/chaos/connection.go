@@ -83,7 +83,7 @@ func (e *Engine) Open(p Place) *Connection {
 func (d *decision) again(attempt int) {
 	if d.cfg.At == proxy.AtBackend {
 		d.attempt, d.ordinal = attempt, attemptOrdinal(d.ordinal&^attemptBits, attempt)
-		d.choose()
+		d.settled, d.chosen = false, false
 	}
 }
 
@@ -223,6 +223,9 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 			return actives
 		}
 	}
+	if !d.settled { // only now: what faults pass by takes no place in a Sequence
+		d.choose()
+	}
 	if !d.any() || !d.admit(c.concern.shares, &c.admission, c.place.target()) {
 		return actives
 	}
@@ -252,7 +255,6 @@ func (c *Connection) decision(i *interest) *decision {
 		d.kind = datagrams
 	}
 	d.client = streamKey(a.cfg.SequenceKey, c.place.Client.Addr())
-	d.choose()
 	c.decisions = append(c.decisions, d)
 	return &c.decisions[len(c.decisions)-1]
 }

@@ -17,6 +17,7 @@ type decision struct {
 	ordinal uint64
 	attempt int    // 1 for the first, and for what has no attempts
 	place   uint64 // in the Sequence
+	settled bool   // it has been chosen or not
 	chosen  bool   // by Percent or Sequence; then the toxics decide, each for itself
 	counted bool   // as injected, skipped or dry-run
 	client  string // what SequenceKey has found
@@ -53,6 +54,7 @@ func attemptOrdinal(ordinal uint64, attempt int) uint64 {
 // choose decides by Percent or Sequence.
 func (d *decision) choose() {
 	a := d.action
+	d.settled = true
 	if a.engine.cfg.Replay.knows(a.name) {
 		d.chosen = true // each toxic has its own lines
 		return

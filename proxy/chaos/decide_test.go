@@ -3,10 +3,12 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -379,4 +381,72 @@ func TestOrdinalKeyThatIsMissing(t *testing.T) {
 			t.Errorf("%s: %d of %d with 5 %%", name, hit, n)
 		}
 	}
+}
+
+// A connection that goes to an endpoint without faults takes no place in the sequence, as no request does.
+func TestSequenceAtOneEndpoint(t *testing.T) {
+	toxics := map[string]proxy.Toxic{"requests": abort(503), "connections": toxic.Noop{}, "second attempts": toxic.Noop{}}
+	for name, acts := range map[string]func(e *Engine, at proxy.Endpoint) bool{
+		"requests": func(e *Engine, at proxy.Endpoint) bool { return attempts(e, request(), at)[0] != "" },
+		"connections": func(e *Engine, at proxy.Endpoint) bool {
+			c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: at})
+			defer c.Close(Outcome{})
+			return !c.Slot.Empty()
+		},
+		"second attempts": func(e *Engine, at proxy.Endpoint) bool {
+			p := Place{Route: routeID, Listener: listenerID, Backend: backendID, Client: netip.MustParseAddrPort("192.0.2.1:1"), Attempt: 1}
+			p.Endpoint = endpointAt(99) // nobody knows it any more
+			e.Open(p).Close(Outcome{Retried: true})
+			p.Endpoint, p.Attempt = at, 2
+			c := e.Open(p)
+			defer c.Close(Outcome{})
+			return !c.Slot.Empty()
+		},
+	} {
+		e := newEngine(t, Config{}, with(anExperiment("x", toxics[name]), func(x *proxy.Experiment) {
+			x.At, x.Endpoints = proxy.AtBackend, proxy.EndpointSelector{Count: 1}
+			x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}
+		}))
+		b := (*e.backends.Load())[backendID]
+		sick, well := proxy.Endpoint{}, proxy.Endpoint{}
+		for _, at := range b.Endpoints {
+			if e.order[0].act.endpoints.has(b, at.ID()) {
+				sick = at
+			} else {
+				well = at
+			}
+		}
+		var got []bool
+		for _, at := range []proxy.Endpoint{well, sick, well, well, sick, sick} {
+			got = append(got, acts(e, at))
+		}
+		if want := []bool{false, true, false, false, true, false}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestSequenceOfEachWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+			x.Created = time.Now()
+			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 10 * time.Minute}
+			x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}
+		})
+		e := newEngine(t, Config{}, exp)
+		defer e.Close()
+		for hour := range 3 {
+			time.Sleep(time.Until(exp.Created.Add(time.Duration(hour)*time.Hour + time.Second)))
+			got := ""
+			for i := range 4 {
+				if i == 1 {
+					e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ }))) // changes nothing
+				}
+				got += serve(e, request()) + "."
+			}
+			if got != "a.a..." {
+				t.Errorf("hour %d: %q", hour, got)
+			}
+		}
+	})
 }

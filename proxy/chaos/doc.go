@@ -14,8 +14,9 @@
 // selected are numbered from 0 (the ordinal; OrdinalKey puts the hash of a value in its place, if there is one). Percent and each toxic's
 // Toxicity are pure functions of the Experiment's seed, its name, the toxic's name and the ordinal, so that no toxic changes
 // what another decides. At Backend every attempt counts as a request: the second attempt of a request decides anew, with an
-// ordinal derived from the request's, and takes the next place in a Sequence. MaxPercent is exact, by counting, not by
-// chance, and is applied once per request.
+// ordinal derived from the request's, and takes the next place in a Sequence; what passes by the faults' endpoints takes
+// none. Each window of a Schedule has the Sequence from its beginning. MaxPercent is exact, by counting, not by chance, and is
+// applied once per request.
 //
 // # Safety
 //

@@ -154,7 +154,11 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 		x.acting = false
 		return -1
 	}
+	tick := x.window.tick
 	wake := x.window.advance(x.cfg, now, wall)
+	if !x.window.tick.Equal(tick) { // each run of a Schedule has the Sequence from its beginning
+		x.sequences.reset()
+	}
 	x.acting = x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off()
 	if x.acting {
 		x.act = x.act.begin(x.window.start)

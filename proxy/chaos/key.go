@@ -77,6 +77,14 @@ type place struct {
 	next uint64
 }
 
+// reset has every key begin anew.
+func (s *sequences) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.places)
+	s.recent.Init()
+}
+
 // take returns the next place for a key, from 0.
 func (s *sequences) take(key string) uint64 {
 	s.mu.Lock()
