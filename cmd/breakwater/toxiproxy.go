@@ -46,7 +46,8 @@ func (o *toxiproxyOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.metrics, "toxiproxy-metrics", false, "offer /metrics with Toxiproxy's own counters on this API")
 	f.BoolVar(&o.runtimeMetrics, "toxiproxy-runtime-metrics", false, "offer /metrics with those of the Go runtime and the process on this API")
 	f.BoolVar(&o.strict, "toxiproxy-strict", false,
-		"reset connections whose upstream cannot be reached, keep those of a removed timeout, answer 201 to a new toxic, send errors as JSON")
+		"on proxies made through the API, reset connections whose upstream cannot be reached and keep those of a removed timeout, as TCP "+
+			"routes always do; answer 201 to a new toxic, send errors as JSON")
 }
 
 // clusterToxiproxyPorts is where proxies may listen in a cluster if nothing is said.
