@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/authority"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -57,7 +58,7 @@ func New(c Config) http.Handler {
 		mux.Handle("/debug/pprof/symbol", e.local(pprof.Symbol))
 		mux.Handle("/debug/pprof/trace", e.local(pprof.Trace))
 	}
-	return guard{next: mux, hosts: NewHosts(c.Hosts...), controls: controls()}
+	return guard{next: mux, hosts: authority.NewNames(c.Hosts...), controls: controls()}
 }
 
 // NewServer returns a server for the handler with limits fit for it. Errors of connections go to log.

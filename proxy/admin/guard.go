@@ -1,48 +1,19 @@
 package admin
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/breakwater-gateway/breakwater/proxy/authority"
 )
 
 // guard refuses what no operator's tool sends.
 type guard struct {
 	next     http.Handler
-	hosts    Hosts
+	hosts    authority.Names
 	controls map[string]bool // paths that take POST and nothing else
-}
-
-// Hosts are the names by which clients may call an endpoint, in lower case. They keep out pages whose name was made to resolve to the
-// endpoint's address: such a page sends its own name.
-type Hosts map[string]bool
-
-// NewHosts returns Hosts with these names and localhost.
-func NewHosts(names ...string) Hosts {
-	set := Hosts{"localhost": true}
-	for _, n := range names {
-		set[strings.ToLower(n)] = true
-	}
-	return set
-}
-
-// Known reports whether an authority, with or without a port, is an address or one of the names.
-func (h Hosts) Known(authority string) bool {
-	host := hostOf(authority)
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return true
-	}
-	return h[strings.ToLower(host)]
-}
-
-// hostOf returns an authority without its port.
-func hostOf(authority string) string {
-	if h, _, err := net.SplitHostPort(authority); err == nil {
-		return h
-	}
-	return authority
 }
 
 func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/authority"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -81,7 +81,7 @@ type Traffic struct {
 // Server serves the API and runs the proxies made through it. It must be closed.
 type Server struct {
 	cfg   Config
-	hosts admin.Hosts
+	hosts authority.Names
 	stop  context.Context
 	end   context.CancelFunc
 
@@ -102,7 +102,7 @@ func New(cfg Config) *Server {
 		cfg.Seed = rand.Uint64()
 		cfg.Log.Info("toxiproxy API: the same seed repeats toxicity and jitter", "seed", cfg.Seed)
 	}
-	s := &Server{cfg: cfg, hosts: admin.NewHosts(cfg.Hosts...), proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
+	s := &Server{cfg: cfg, hosts: authority.NewNames(cfg.Hosts...), proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
 	s.stop, s.end = context.WithCancel(context.Background())
 	return s
 }
