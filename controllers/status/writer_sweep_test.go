@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -83,7 +84,7 @@ func TestANewLeaderTakesBackWhatGatewaysSayThatNobodyServes(t *testing.T) {
 		if provisioned {
 			s.Labels["managed-by"] = "us"
 		}
-		s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(g, gatewayv1.SchemeGroupVersion.WithKind("Gateway"))}
+		s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(g, schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "Gateway"})}
 		objects = append(objects, g, s)
 	}
 	add("class-is-gone", "gone", true)
