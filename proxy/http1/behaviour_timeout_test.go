@@ -321,6 +321,22 @@ func TestUpstreamWriteTimeoutIsExtendedByProgress(t *testing.T) {
 	})
 }
 
+func TestUpstreamWriteTimeoutOfASlowEndpoint(t *testing.T) {
+	timed(t, func(t *testing.T, g *rig) {
+		const size, step = 60_000, 2000 // one write that takes half a minute
+		g.send(postOf(size))
+		e := g.next()
+		e.head()
+		go io.WriteString(g.client, strings.Repeat("x", size))
+		for range size / step {
+			e.read(step)
+			time.Sleep(time.Second)
+		}
+		e.send(okOf(0))
+		g.wantStatus(200)
+	})
+}
+
 func TestWriteTimeoutClosesTheConnection(t *testing.T) {
 	timed(t, func(t *testing.T, g *rig) {
 		g.send(plainGet)
@@ -358,6 +374,37 @@ func TestWriteTimeoutIsExtendedByProgress(t *testing.T) {
 			n += m
 		}
 	})
+}
+
+// A client that takes little at a time is not cut off as long as it takes something.
+func TestWriteTimeoutOfASlowReader(t *testing.T) {
+	for name, head := range map[string]string{
+		"length":  okOf(60_000),
+		"close":   "HTTP/1.1 200 OK\r\n\r\n",
+		"in head": "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\nA: " + strings.Repeat("a", 8_000) + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			timed(t, func(t *testing.T, g *rig) {
+				g.send(plainGet)
+				e := g.next()
+				e.head()
+				go func() {
+					e.send(head + strings.Repeat("x", 60_000))
+					e.Close()
+				}()
+				p := make([]byte, 2000)
+				for n := 0; n < 60_000; {
+					m, err := g.client.Read(p)
+					if err != nil {
+						t.Fatalf("cut off after %d bytes: %v", n, err)
+					}
+					n += m
+					time.Sleep(time.Second)
+				}
+				_, _ = io.Copy(io.Discard, g.client)
+			})
+		})
+	}
 }
 
 const upgradeGet = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"

@@ -28,14 +28,8 @@ func (c *serverConn) Inform(status int, h *proxy.Header) error {
 
 // write sends p and q to the client.
 func (c *serverConn) write(p, q []byte) error {
-	why := c.main.enter(c.down, c.srv.watch.after(c.srv.cfg.Timeouts.Write), writing)
-	if why == causeNone {
-		_, err := c.down.write2(p, q)
-		if why = c.main.leave(); why == causeNone {
-			return err
-		}
-	}
-	return causeError(why)
+	_, err := c.srv.watch.send(&c.main, c.down, c.srv.cfg.Timeouts.Write, p, q)
+	return err
 }
 
 // Abort implements proxy.Responder.

@@ -149,11 +149,7 @@ func (p *pump) write(out []byte) *proxy.Error {
 		c.pumping.leave()
 		return sendFailed(errStopped)
 	}
-	err := p.u.s.write(out)
-	if why := c.pumping.leave(); why != causeNone {
-		err = causeError(why)
-	}
-	if err != nil {
+	if _, err := c.srv.watch.send(&c.pumping, p.u.s, c.srv.cfg.Timeouts.UpstreamWrite, out, nil); err != nil {
 		return sendFailed(err)
 	}
 	return nil

@@ -38,10 +38,11 @@ type sock struct {
 	out  []byte // what is to be sent; nil once that has been tried
 	sent int
 
-	// The same for writeAll; they belong to who writes.
-	put     func(fd uintptr) bool
-	pending []byte
-	putErr  error
+	// The same for writeSome; they belong to who writes.
+	tryWrite        func(fd uintptr) bool
+	pending, behind []byte
+	put             int
+	putErr          error
 }
 
 func newSock(nc net.Conn) *sock {
@@ -49,7 +50,7 @@ func newSock(nc net.Conn) *sock {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			s.tcp, s.raw = tcp, raw
-			s.tryRead, s.peek, s.ask, s.put = s.readLazily, s.peekOnce, s.writeThenRead, s.writePending
+			s.tryRead, s.peek, s.ask, s.tryWrite = s.readLazily, s.peekOnce, s.writeThenRead, s.writeOnce
 		}
 	} else if w, ok := nc.(wrapper); ok {
 		s.inside = newSock(w.NetConn())
@@ -159,50 +160,70 @@ func (s *sock) quiet() bool {
 
 // write sends all of p.
 func (s *sock) write(p []byte) error {
-	_, err := s.writeAll(p)
+	_, err := s.write2(p, nil)
 	return err
 }
 
-// writeAll sends all of p and returns how many bytes it has sent. Like nonblock.Write it does not tell the scheduler of the
-// system call, which cannot block.
-func (s *sock) writeAll(p []byte) (n int64, err error) {
-	if s.raw == nil {
-		n, err := s.nc.Write(p)
-		return int64(n), err
+// write2 sends all of p, then all of q. It returns how many bytes it has sent.
+func (s *sock) write2(p, q []byte) (sent int64, err error) {
+	for err == nil && len(p)+len(q) > 0 {
+		var n int
+		n, err = s.writeSome(p, q)
+		p, q = advance(p, q, n)
+		sent += int64(n)
 	}
-	s.pending, s.putErr = p, nil
-	err = s.raw.Write(s.put)
-	n = int64(len(p) - len(s.pending))
-	s.pending = nil
-	if err == nil {
-		err = s.putErr
+	return sent, err
+}
+
+// advance takes n bytes away from p and what follows it, q.
+func advance(p, q []byte, n int) ([]byte, []byte) {
+	if n < len(p) {
+		return p[n:], q
+	}
+	return nil, q[n-len(p):]
+}
+
+// somePiece is how much writeSome sends at once on a connection that does not tell how much of it has gone out.
+const somePiece = 16 << 10
+
+// writeSome sends p, then q, in one system call where that saves copying, but returns as soon as some of it has gone out: usually that
+// is all. Like nonblock.Write it does not tell the scheduler of a system call that cannot block. At least one of p and q must not be
+// empty; the error is not nil if n is 0.
+func (s *sock) writeSome(p, q []byte) (n int, err error) {
+	if len(p) == 0 {
+		p, q = q, nil
+	}
+	if s.raw == nil {
+		n, err = s.nc.Write(p[:min(len(p), somePiece)])
+	} else {
+		s.pending, s.behind, s.put, s.putErr = p, q, 0, nil
+		err = s.raw.Write(s.tryWrite)
+		n, s.pending, s.behind = s.put, nil, nil
+		if err == nil {
+			err = s.putErr
+		}
+	}
+	if n == 0 && err == nil {
+		err = io.ErrShortWrite
 	}
 	return n, err
 }
 
-// writePending is called by the runtime's poller: at once, and again each time the descriptor may have become writable.
-func (s *sock) writePending(fd uintptr) bool {
-	for len(s.pending) > 0 {
-		n, err := nonblock.Write(int(fd), s.pending)
-		s.pending = s.pending[n:]
-		if err == syscall.EAGAIN {
-			return false
-		}
-		if err != nil {
-			s.putErr = os.NewSyscallError("write", err)
-			return true
-		}
+// writeOnce is called by the runtime's poller: at once, and again each time the descriptor may have become writable.
+func (s *sock) writeOnce(fd uintptr) bool {
+	var err error
+	if len(s.behind) > 0 {
+		s.put, err = writev(int(fd), s.pending, s.behind)
+	} else {
+		s.put, err = nonblock.Write(int(fd), s.pending)
+	}
+	if err == syscall.EAGAIN {
+		return false
+	}
+	if err != nil {
+		s.putErr = os.NewSyscallError("write", err)
 	}
 	return true
-}
-
-// write2 sends all of p, then all of q, in one system call where that saves copying. It returns how many bytes it has sent.
-func (s *sock) write2(p, q []byte) (int64, error) {
-	if len(q) == 0 {
-		return s.writeAll(p)
-	}
-	bufs := net.Buffers{p, q}
-	return bufs.WriteTo(s.nc)
 }
 
 // past is a deadline that has always passed.

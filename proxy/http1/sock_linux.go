@@ -43,3 +43,13 @@ func (s *sock) unsent() int {
 	}
 	return n
 }
+
+// writev writes p and q to a non-blocking descriptor. n is never negative; the error is EAGAIN if nothing can be written yet.
+func writev(fd int, p, q []byte) (n int, err error) {
+	for {
+		n, err := unix.Writev(fd, [][]byte{p, q})
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

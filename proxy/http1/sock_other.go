@@ -4,6 +4,8 @@ package http1
 
 import (
 	"syscall"
+
+	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
 )
 
 // peekOnce looks whether something has arrived, without taking it.
@@ -29,3 +31,6 @@ func (s *sock) gone() bool {
 
 // unsent is not known here.
 func (s *sock) unsent() int { return 0 }
+
+// writev writes p, and leaves q for later, to a non-blocking descriptor.
+func writev(fd int, p, _ []byte) (n int, err error) { return nonblock.Write(fd, p) }

@@ -129,15 +129,11 @@ func (t *tunnelHalf) write(p []byte) *proxy.Error {
 	if len(p) == 0 {
 		return nil
 	}
-	t.mine.enter(t.dst, t.c.srv.watch.after(t.c.srv.cfg.Timeouts.Tunnel), writing)
-	err := t.dst.write(p)
-	if why := t.mine.leave(); why != causeNone {
-		err = causeError(why)
-	}
+	n, err := t.c.srv.watch.send(t.mine, t.dst, t.c.srv.cfg.Timeouts.Tunnel, p, nil)
+	*t.moved += n
 	if err != nil {
 		return t.failed(t.dst, err)
 	}
-	*t.moved += int64(len(p))
 	return nil
 }
 

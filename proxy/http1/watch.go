@@ -153,6 +153,24 @@ func (w *Watch) after(d time.Duration) uint64 {
 	return w.now.Load() + uint64(d/time.Millisecond) + 1
 }
 
+// send sends p, then q, on s in phases of t: it fails when nothing has moved for d. It returns how many bytes it has sent.
+func (w *Watch) send(t *slot, s *sock, d time.Duration, p, q []byte) (sent int64, err error) {
+	for len(p)+len(q) > 0 {
+		if why := t.enter(s, w.after(d), writing); why != causeNone {
+			return sent, causeError(why)
+		}
+		n, err := s.writeSome(p, q)
+		sent += int64(n)
+		if p, q = advance(p, q, n); err != nil || len(p)+len(q) == 0 {
+			if why := t.leave(); why != causeNone {
+				err = causeError(why)
+			}
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
 // setDate renews the value of the Date field (RFC 9110 section 6.6.1).
 func (w *Watch) setDate(t time.Time) {
 	date := t.UTC().AppendFormat(make([]byte, 0, len(http.TimeFormat)), http.TimeFormat)
