@@ -167,10 +167,8 @@ func TestProxyHeaderTellsTheClientOfRequests(t *testing.T) {
 			t.Errorf("%s", head)
 		}
 	}
+	until(t, "both are logged", func() bool { return strings.Count(log.String(), `"clientIP":"192.0.2.7"`) == 2 })
 	access.Close()
-	if got := log.String(); strings.Count(got, `"clientIP":"192.0.2.7"`) != 2 {
-		t.Errorf("%s", got)
-	}
 }
 
 func TestProxyHeaderThatIsMissingDoesNotHoldUpShutdown(t *testing.T) {
