@@ -43,6 +43,7 @@ type session struct {
 	// of the session's goroutine
 	set    Endpoints
 	target *upstream.Endpoint
+	failed Connection // what has acted on the last attempt if it has failed; nil otherwise
 
 	mu      sync.Mutex
 	pending [][]byte           // guarded by mu; what waits for out
@@ -234,13 +235,25 @@ func (s *session) dial() (*outlet, error) {
 			return o, nil
 		}
 		tried = append(tried, s.target)
-		if len(tried) >= s.p.srv.cfg.Attempts || ctx.Err() != nil {
+		if len(tried) < s.p.srv.cfg.Attempts && ctx.Err() == nil {
+			s.set, s.target = s.pick(tried...)
+		} else {
+			s.target = nil
+		}
+		if s.target == nil {
+			s.leave(Ending{Failed: ctx.Err() == nil, Attempts: s.entry.Attempts})
 			return nil, err
 		}
 		s.backend.Metrics().Retry()
-		if s.set, s.target = s.pick(tried...); s.target == nil {
-			return nil, err
-		}
+	}
+}
+
+// leave ends what has acted on a failed attempt.
+func (s *session) leave(e Ending) {
+	if s.failed != nil {
+		s.entry.AddExperiments(s.failed.Experiments())
+		s.failed.Close(e)
+		s.failed = nil
 	}
 }
 
@@ -253,9 +266,11 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 	o.put = o.write
 	defer func() {
 		if err != nil {
+			s.failed, o.chaos = o.chaos, nil
 			o.close(telemetry.ConnectFailure)
 		}
 	}()
+	s.leave(Ending{Retried: true})
 	if c := s.p.srv.cfg.Chaos; c != nil {
 		o.chaos = c.Open(Place{
 			Listener: s.entry.Listener, Route: s.route.cfg.ID, Backend: s.entry.Backend, Endpoint: e.Endpoint(),

@@ -405,6 +405,21 @@ func TestUDPTruncateAndCorrupt(t *testing.T) {
 	c.Took("0123456789")
 }
 
+// A session that has reached no endpoint has failed, once, however many have been tried.
+func TestUDPDownIsAFailure(t *testing.T) {
+	const n = 5
+	tb := testbed.New(t, streams("", oneDB))
+	tb.UDPBackend("dns")
+	tb.Write("chaos.yaml", experiment("x", "duration: 1h", "at: Backend", "targetRefs: [{kind: UDPRoute, name: dns}]", "toxics: [{type: Down}]"))
+	for range n {
+		tb.DialUDP(tb.GatewayPort("edge", 53)).Send("hello")
+	}
+	tb.Eventually("the report has them", func() bool { return tb.Chaos.Report().Experiments[0].InjectedTraffic.Connections == n })
+	if x := tb.Chaos.Report().Experiments[0]; x.InjectedTraffic.Failed != n || x.Injected != n || x.UninjectedTraffic.Connections != 0 {
+		t.Errorf("%d injected: %+v", x.Injected, x.InjectedTraffic)
+	}
+}
+
 func TestPresetOnStreams(t *testing.T) {
 	tb, _ := dbBed(t, onDB("preset: GEOSatellite"))
 	began := time.Now()
