@@ -81,5 +81,13 @@ func (s *Server) addOrReplace(in proxyInput) (*proxyServer, *Error) {
 	if now := old.json(); now.Listen == address.String() && now.Upstream == in.Upstream {
 		return old, nil
 	}
-	return old, old.replace(in)
+	return s.replace(old, in)
+}
+
+// replace makes a proxy in the place of another, which somebody may delete meanwhile.
+func (s *Server) replace(old *proxyServer, in proxyInput) (*proxyServer, *Error) {
+	if err := old.replace(in); err != errProxyNotFound {
+		return old, err
+	}
+	return s.add(in)
 }

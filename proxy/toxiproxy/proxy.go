@@ -172,7 +172,7 @@ func (p *proxyServer) become(in proxyInput, between func()) *Error {
 	p.mu.Unlock()
 	switch {
 	case differs && in.Enabled:
-		return p.moveChanged(in, between)
+		return p.moveChanged(in, address.Port, between)
 	case in.Enabled:
 		return p.startChanged()
 	}
@@ -186,13 +186,13 @@ func (p *proxyServer) become(in proxyInput, between func()) *Error {
 	return nil
 }
 
-// moveChanged opens the new listener before anything is given up for it.
-func (p *proxyServer) moveChanged(in proxyInput, between func()) *Error {
+// moveChanged opens the new listener, at a port or at any if that is 0, before anything is given up for it.
+func (p *proxyServer) moveChanged(in proxyInput, port int, between func()) *Error {
 	p.mu.Lock()
 	old, listen := p.ln, p.listen
 	p.mu.Unlock()
 	ln, err := p.server.listen(in.Listen)
-	if err != nil && old != nil { // perhaps because of the proxy itself
+	if err != nil && old != nil && (port == 0 || port == old.Addr().(*net.TCPAddr).Port) { // perhaps because of the proxy itself
 		_ = old.Close()
 		if ln, err = p.server.listen(in.Listen); err != nil {
 			p.reopenChanged(listen)

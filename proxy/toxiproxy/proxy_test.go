@@ -250,3 +250,18 @@ func TestKillSwitch(t *testing.T) {
 	limited(port)
 	limited(later)
 }
+
+// Somebody may delete a proxy that a list is about to replace.
+func TestReplacementOfADeletedProxy(t *testing.T) {
+	s := serve(t, Config{})
+	create(t, s, "db", "127.0.0.1:0")
+	old := s.proxies["db"]
+	ask(s, "DELETE", "/proxies/db", "")
+	p, err := s.replace(old, proxyInput{Name: "db", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1", Enabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p == old || s.proxies["db"] != p {
+		t.Error("there is not a new one")
+	}
+}
