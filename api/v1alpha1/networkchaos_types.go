@@ -472,7 +472,8 @@ type Guard struct {
 	// +kubebuilder:validation:Maximum=100
 	// +kubebuilder:validation:ExclusiveMaximum=true
 	MaxErrorPercent *float64 `json:"maxErrorPercent,omitempty"`
-	// maxLatency bounds the latency at the percentile.
+	// maxLatency bounds the latency at the percentile: the time to the end of the response or, if its length is not known
+	// beforehand, to its head. So it says nothing about how long tunnels and streams of events last.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0"
 	MaxLatency *Duration `json:"maxLatency,omitempty"`

@@ -263,6 +263,44 @@ func TestGuardSeesRequestsInFlight(t *testing.T) {
 	})
 }
 
+// How long a response of unknown length lasts is no latency, but how long it takes to begin is.
+func TestGuardJudgesEndlessResponsesByTheirHeads(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		length int64
+		head   time.Duration // when it comes
+		halts  bool
+	}{
+		{"tunnel", 101, 0, 100 * time.Millisecond, false},
+		{"events", 200, -1, 100 * time.Millisecond, false},
+		{"late tunnel", 101, 0, 1100 * time.Millisecond, true},
+		{"late events", 200, -1, 1100 * time.Millisecond, true},
+		{"whole response", 200, 10, 100 * time.Millisecond, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exp := with(anExperiment("x", delay(0)), func(x *proxy.Experiment) {
+					x.Guard = &proxy.Guard{Window: time.Minute, MinRequests: 1, MaxLatency: time.Second}
+				})
+				e := newEngine(t, Config{}, exp)
+				defer e.Close()
+				x := request()
+				q := e.Begin(x, backendID)
+				time.Sleep(c.head)
+				x.Response.Status, x.Response.ContentLength = c.status, c.length
+				q.Head(x)
+				time.Sleep(10 * time.Second)
+				during := status(t, e, "x").Phase == proxy.ExperimentHalted
+				q.End(x, time.Now())
+				if after := status(t, e, "x").Phase == proxy.ExperimentHalted; during != c.halts || after != c.halts {
+					t.Errorf("halted is %v, and %v at the end", during, after)
+				}
+			})
+		})
+	}
+}
+
 func TestGuardOfWhatIsNotTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {

@@ -34,8 +34,9 @@ type guardCount struct{ total, failed, slow int }
 type flight struct {
 	next, prev *flight
 	start      time.Time
-	in         bool // in the list
-	late       bool // has been counted as slow
+	in         bool          // in the list
+	late       bool          // has been counted as slow
+	head       time.Duration // how long the response head took, if that is what counts; 0 otherwise
 	touched    bool
 }
 
@@ -150,14 +151,30 @@ func (g *guard) touch(f *flight) {
 	g.mu.Unlock()
 }
 
+// answered notes that the head of a response has come, after a time that is what counts of the request.
+func (g *guard) answered(f *flight, took time.Duration) {
+	if f.start.IsZero() {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f.in {
+		g.unlink(f)
+	}
+	f.head = max(took, 1)
+}
+
 // end counts a request. f may be nil.
 func (g *guard) end(f *flight, o *outcome, touched bool) {
 	if !g.on.Load() && (f == nil || f.start.IsZero()) {
 		return
 	}
 	g.mu.Lock()
-	late := false
+	late, latency := false, o.latency
 	if f != nil {
+		if f.head > 0 {
+			latency = f.head
+		}
 		if f.in {
 			g.unlink(f)
 		}
@@ -168,7 +185,7 @@ func (g *guard) end(f *flight, o *outcome, touched bool) {
 		one := guardCount{total: 1}
 		if late {
 			one.total = 0
-		} else if g.cfg.MaxLatency > 0 && o.latency > g.cfg.MaxLatency {
+		} else if g.cfg.MaxLatency > 0 && latency > g.cfg.MaxLatency {
 			one.slow = 1
 		}
 		if o.failed {

@@ -317,6 +317,44 @@ func TestResetPeerAtClient(t *testing.T) {
 	}
 }
 
+// A tunnel is not slow because it lasts.
+func TestGuardLooksAtTheHeadsOfTunnels(t *testing.T) {
+	const bound = time.Second
+	tunnel := endpoint(t, func(_ int, c *wire) {
+		if c.head() != "" {
+			c.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		}
+		for c.take(1) != "" {
+			c.send("y")
+		}
+	})
+	exp := experiment(proxy.Client, fault.Delay{})
+	exp.Guard = &proxy.Guard{Window: time.Minute, MinRequests: 1, MaxLatency: bound}
+	f := newFaulty(t, nil)
+	snap := *f.snap
+	b := backendOf("web", tunnel.addr)
+	snap.Backends = map[proxy.BackendID]*proxy.Backend{b.ID: b}
+	f.snap = &snap
+	f.change(exp)
+	c := dialWire(t, f.addr)
+	began := time.Now()
+	c.send("GET /p HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	if h := c.head(); !strings.Contains(h, "101") {
+		t.Fatal(h)
+	}
+	if time.Since(began) > bound/2 {
+		t.Skip("this machine is too slow today")
+	}
+	for time.Since(began) < bound+bound/10 {
+		c.send("x")
+		c.take(1)
+	}
+	if s := f.engine.Status()[0]; s.Phase != proxy.ExperimentActive || s.Injected != 1 {
+		t.Errorf("%+v", s)
+	}
+	_ = c.Close()
+}
+
 func TestTokensDoNotReachTheEndpoint(t *testing.T) {
 	exp := experiment(proxy.AtBackend, fault.Delay{})
 	exp.Token = &proxy.Token{Header: "X-Chaos", Secret: "s"}

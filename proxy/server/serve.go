@@ -274,6 +274,7 @@ func (a *attempt) deliver(body proxy.Body, began time.Time) *proxy.Error {
 	a.share.backend.metrics.Head(a.x.UpstreamTime)
 	runResponse(a.share.steps, a.x)
 	runResponse(a.r.steps, a.x)
+	a.chaos.Head(a.x)
 	err := a.to.Deliver(a.x, body)
 	if err != nil {
 		a.x.Failure = err
