@@ -159,6 +159,22 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// A connection that lives when a dry run becomes real is counted as what it is then.
+func TestDryRunThatBecomesReal(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.DryRun = true })
+	e := newEngine(t, Config{}, exp)
+	c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+	defer c.Close(Outcome{})
+	real := with(exp, func(x *proxy.Experiment) { x.DryRun = false })
+	for range 3 {
+		e.Apply(snapshot(real))
+		e.Apply(snapshot(exp))
+	}
+	if s := status(t, e, "x"); s.Matched != 1 || s.DryRun != 1 || s.Injected != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A dry run takes nothing of what others may touch.
 func TestDryRunTakesNoBudget(t *testing.T) {
 	real := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.MaxPercent = 50 })

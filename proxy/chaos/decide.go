@@ -14,14 +14,15 @@ const (
 // decision is what one Experiment has decided for one request, attempt or connection.
 type decision struct {
 	*interest
-	ordinal uint64
-	attempt int    // 1 for the first, and for what has no attempts
-	place   uint64 // in the Sequence
-	settled bool   // it has been chosen or not
-	chosen  bool   // by Percent or Sequence; then the toxics decide, each for itself
-	counted bool   // as injected, skipped or dry-run
-	client  string // what SequenceKey has found
-	kind    kind
+	ordinal   uint64
+	attempt   int    // 1 for the first, and for what has no attempts
+	place     uint64 // in the Sequence
+	settled   bool   // it has been chosen or not
+	chosen    bool   // by Percent or Sequence; then the toxics decide, each for itself
+	counted   bool   // as injected or skipped
+	rehearsed bool   // counted by a dry run
+	client    string // what SequenceKey has found
+	kind      kind
 }
 
 // number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in it:
@@ -138,8 +139,8 @@ const (
 func (d *decision) admit(all []share, state *admission, target string) bool {
 	a := d.action
 	if a.cfg.DryRun {
-		if !d.counted {
-			d.counted = true
+		if !d.rehearsed {
+			d.rehearsed = true
 			if !takeAll(d.dry) {
 				a.skipped.Add(1)
 				d.log(decidedCap, target)

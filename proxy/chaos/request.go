@@ -129,7 +129,7 @@ func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
 		one.attempt, one.ordinal = x.Attempts, attemptOrdinal(d.ordinal, x.Attempts)
 		one.choose()
 		f = r.collect(x, f, &one, w, x.Endpoint.String)
-		d.counted = one.counted
+		d.counted, d.rehearsed = one.counted, one.rehearsed
 	}
 	return r.settle(x, f)
 }
