@@ -33,7 +33,11 @@ func (e *Engine) Begin(x *proxy.Exchange, b proxy.BackendID) *Request {
 		return nil
 	}
 	c := p.concernOf(x.Route, &x.Listener, b)
-	if c == nil || bytes.HasPrefix(x.Request.Path, acmePath) {
+	if c == nil {
+		return nil
+	}
+	if bytes.HasPrefix(x.Request.Path, acmePath) {
+		c.stripTokens(x)
 		return nil
 	}
 	return e.begin(x, c)
@@ -60,10 +64,15 @@ func (e *Engine) begin(x *proxy.Exchange, c *concern) *Request {
 			}
 		}
 	}
+	c.stripTokens(x)
+	return r
+}
+
+// stripTokens removes tokens from a request.
+func (c *concern) stripTokens(x *proxy.Exchange) {
 	for _, t := range c.strip {
 		strip(&x.Request, t)
 	}
-	return r
 }
 
 // look decides what one Experiment does.

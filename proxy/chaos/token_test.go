@@ -277,3 +277,20 @@ func BenchmarkBegin(b *testing.B) {
 		})
 	}
 }
+
+// A token is for the gateway: no endpoint gets it, not even where no fault acts.
+func TestTokensAreRemovedOnEveryPath(t *testing.T) {
+	e := newEngine(t, Config{}, with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+		x.Token = &proxy.Token{Header: "X-Chaos", Secret: "s"}
+	}))
+	for _, path := range []string{"/p", "/.well-known/acme-challenge/t"} {
+		x := request("X-Chaos", "v1.secret", "X-Other", "1")
+		x.Request.Path = []byte(path)
+		if q := e.Begin(x, backendID); q != nil {
+			q.End(x, time.Now())
+		}
+		if x.Request.Header.Has("X-Chaos") || !x.Request.Header.Has("X-Other") {
+			t.Errorf("%s: %q", path, x.Request.Header.Fields)
+		}
+	}
+}

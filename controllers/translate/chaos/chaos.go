@@ -224,10 +224,12 @@ func (b *building) secret(source *v1alpha1.NetworkChaos) (string, *refusal) {
 			"spec.token.secretRef: Secret %s could not be read yet: a Role in this namespace must let the controller watch it", lookup.Name)
 	case secret == nil:
 		return "", refuse(v1alpha1.ReasonSecretNotFound, "spec.token.secretRef: Secret %s not found", lookup.Name)
-	case len(secret.Data[key]) == 0:
+	}
+	value := strings.TrimSuffix(string(secret.Data[key]), "\n") // as the command that makes tokens reads it from a file
+	if value == "" {
 		return "", refuse(v1alpha1.ReasonSecretNotFound, "spec.token.secretRef: Secret %s has nothing under the key %q", lookup.Name, key)
 	}
-	return string(secret.Data[key]), nil
+	return value, nil
 }
 
 // pods returns the pods that the object selects, nil if it does not select by pods.

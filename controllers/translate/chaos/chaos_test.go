@@ -90,6 +90,23 @@ func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
 	}
 }
 
+// A Secret made from a file ends as the file does, and the command that makes tokens reads files without their last line feed.
+func TestSecretWithLineFeed(t *testing.T) {
+	for data, want := range map[string]string{"secret": "secret", "secret\n": "secret", "secret\n\n": "secret\n", "\n": "", "": ""} {
+		v, c, header := cluster(), latency(), "X-Chaos"
+		c.Spec.Token = &v1alpha1.Token{Header: &header, SecretRef: v1alpha1.SecretKeyRef{Name: "s"}}
+		v.Set(c)
+		v.Set(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"key": []byte(data)}})
+		got := ""
+		for _, x := range Build(v, Options{Files: true}, nil).Experiments {
+			got = x.Token.Secret
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", data, got, want)
+		}
+	}
+}
+
 func TestPodsAreLookedUpWhileSomebodyAsks(t *testing.T) {
 	v, c := cluster(), latency()
 	c.Spec.At = v1alpha1.PointBackend
