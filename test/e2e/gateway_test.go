@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -218,4 +219,55 @@ func TestWhatOthersWroteIntoAStatusStays(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestWhatIsNobodysAnyMoreSaysSo: a Gateway and an Ingress name a class that does not exist, once while this replica leads and once
+// while nobody does.
+func TestWhatIsNobodysAnyMoreSaysSo(t *testing.T) {
+	api.installGatewayAPI(t)
+	for name, away := range map[string]bool{"led": false, "unled": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			b := start(t)
+			w.gatewayClass()
+			w.service("web", w.backend("web"))
+			g, i := w.gateway("web"), w.ingress("web", "nobody.test", "web")
+			w.create(g)
+			w.create(i)
+			eventually(t, "both have addresses", func() error {
+				w.get("web", g)
+				w.get("web", i)
+				if len(i.Status.LoadBalancer.Ingress) == 0 {
+					return fmt.Errorf("the Ingress has no address")
+				}
+				return want(g.Status.Conditions, "Programmed", metav1.ConditionTrue, "Programmed", g.Generation)
+			})
+			if away {
+				b.stop()
+			}
+			update(w, g, func(g *gatewayv1.Gateway) { g.Spec.GatewayClassName = "nobodys" })
+			update(w, i, func(i *networkingv1.Ingress) { i.Spec.IngressClassName = new("nobodys") })
+			if away {
+				start(t)
+			}
+			eventually(t, "nobody serves them", func() error {
+				w.get("web", g)
+				w.get("web", i)
+				if len(i.Status.LoadBalancer.Ingress)+len(g.Status.Addresses)+len(g.Status.Listeners) > 0 {
+					return fmt.Errorf("the Ingress says %v, the Gateway %v", i.Status, g.Status)
+				}
+				var slices discoveryv1.EndpointSliceList
+				label := client.MatchingLabels{discoveryv1.LabelServiceName: infrastructure.ServiceName("web")}
+				if err := api.List(t.Context(), &slices, client.InNamespace(w.ns), label); err != nil {
+					return err
+				}
+				if len(slices.Items) > 0 {
+					return fmt.Errorf("there are %d EndpointSlices", len(slices.Items))
+				}
+				return want(g.Status.Conditions, "Programmed", metav1.ConditionUnknown, "Pending", g.Generation)
+			})
+			var service corev1.Service
+			w.get(infrastructure.ServiceName("web"), &service) // the address is not lost
+		})
+	}
 }
