@@ -64,6 +64,24 @@ func (b *buffer) grow(n int) *buffer {
 	return g
 }
 
+// shrink returns a buffer, no larger than need be, with the same unread bytes, nil if there are none, and frees b if it is not b: it
+// is for what may wait long. b may be nil.
+func (b *buffer) shrink() *buffer {
+	switch {
+	case b == nil:
+		return nil
+	case b.r == b.w:
+		b.free()
+		return nil
+	case len(b.data) <= smallBuffer || len(b.unread()) >= smallBuffer:
+		return b
+	}
+	s := getBuffer()
+	s.w = copy(s.data, b.unread())
+	b.free()
+	return s
+}
+
 // adopt takes over p, which was appended to data[:0] and may have outgrown it.
 func (b *buffer) adopt(p []byte) {
 	if cap(p) > cap(b.data) {

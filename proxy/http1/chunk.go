@@ -97,6 +97,16 @@ func (d *chunkDecoder) next(p []byte) (data []byte, used int, err error) {
 	}
 }
 
+// skip uses up what stands before content in p and returns how many bytes that is. found is true if content, or the end of the
+// message, follows.
+func (d *chunkDecoder) skip(p []byte) (used int, found bool, err error) {
+	data, used, err := d.next(p)
+	if len(data) > 0 {
+		d.unread(len(data))
+	}
+	return used - len(data), len(data) > 0 || d.done(), err
+}
+
 func (d *chunkDecoder) done() bool { return d.state == chunkDone }
 
 // parseSize parses chunk-size [ chunk-ext ].

@@ -115,6 +115,7 @@ func (u *Conn) send(x *proxy.Exchange) *proxy.Error {
 		return u.sendFailed(x, n, err)
 	}
 	if stream {
+		c.releaseOut()
 		c.startPump(x, u)
 	} else {
 		u.sent = true
@@ -397,15 +398,56 @@ func (u *Conn) readRaw(p []byte) (int, error) {
 	return u.fromConn(p)
 }
 
-// fromConn reads from the connection under the body timeout.
+// await waits until Read has something to return. Meanwhile no large buffer is held, where the connection can tell: an endpoint may
+// take as long as it likes for what comes next.
+func (u *Conn) await() error {
+	for !u.done {
+		if u.in != nil && len(u.in.unread()) > 0 {
+			if !u.f.chunked {
+				return nil
+			}
+			used, found, err := u.dec.skip(u.in.unread())
+			u.in.r += used
+			if err != nil {
+				u.broken = true
+				return err
+			}
+			if found {
+				return nil
+			}
+		}
+		u.in = u.in.shrink()
+		if _, err := u.fromConn(nil); err != nil || !u.f.chunked {
+			return err
+		}
+		if err := u.more(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// more reads more of a chunked body behind u.in's unread bytes.
+func (u *Conn) more() error {
+	if u.in == nil {
+		u.in = getLargeBuffer()
+	} else if u.in = u.in.grow(largeBuffer); u.in.w == len(u.in.data) {
+		return errChunk
+	}
+	n, err := u.fromConn(u.in.data[u.in.w:])
+	u.in.w += n
+	return err
+}
+
+// fromConn reads from the connection under the body timeout. With an empty p it only waits until there is something to read.
 func (u *Conn) fromConn(p []byte) (int, error) {
 	c := u.c
 	if why := c.enterUpstream(u.s, c.srv.watch.after(c.srv.cfg.Timeouts.UpstreamBody), 0); why != causeNone {
 		u.broken = true
 		return 0, causeError(why)
 	}
-	n, err := u.s.nc.Read(p)
-	if n > 0 {
+	n, err := u.s.readOrAwait(p)
+	if n > 0 || len(p) == 0 && err == nil {
 		return n, nil
 	}
 	if why := c.main.leave(); why != causeNone {
@@ -449,15 +491,7 @@ func (u *Conn) readChunked(p []byte) (n int, err error) {
 		case n > 0:
 			return n, nil
 		}
-		if u.in = u.in.grow(largeBuffer); u.in.w == len(u.in.data) {
-			u.in = u.in.grow(len(u.in.data))
-			if u.in.w == len(u.in.data) {
-				return 0, errChunk
-			}
-		}
-		m, err := u.fromConn(u.in.data[u.in.w:])
-		u.in.w += m
-		if err != nil {
+		if err := u.more(); err != nil {
 			return 0, err
 		}
 	}

@@ -185,6 +185,8 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 		return err
 	}
 	if u.left >= spliceMin && u.s.tcp != nil && c.down.tcp != nil {
+		c.releaseOut()
+		u.in = u.in.shrink()
 		n, side, err := spliceN(c.down, u.s, u.left, spliceSlots{
 			slot: &c.main, watch: c.srv.watch, limit: &c.limit, flags: watchClient,
 			read: c.srv.cfg.Timeouts.UpstreamBody, write: c.srv.cfg.Timeouts.Write,
@@ -208,9 +210,6 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 
 // relay passes on content through a buffer. head, if any, goes before the first bytes.
 func (c *serverConn) relay(x *proxy.Exchange, body proxy.Body, head []byte, how delivery) *proxy.Error {
-	buf := getLargeBuffer()
-	defer buf.free()
-	room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len("0\r\n\r\n")]
 	if len(head) > 0 && !contentReady(body) {
 		// The endpoint may take its time for the first byte of the content: the client should not wait for the head.
 		if err := c.writeOut(head, nil); err != nil {
@@ -220,32 +219,55 @@ func (c *serverConn) relay(x *proxy.Exchange, body proxy.Body, head []byte, how 
 	}
 	u, _ := body.(*Conn)
 	for {
-		n, err := body.Read(room)
-		if err != nil && err != io.EOF {
-			return c.relayFailed(head, err, how)
+		if len(head) == 0 {
+			c.releaseOut()
 		}
-		x.ResponseBytes += int64(n)
-		if how == withLength && (x.ResponseBytes > x.Response.ContentLength || err == io.EOF && x.ResponseBytes < x.Response.ContentLength) {
-			return &proxy.Error{Side: proxy.Internal, Op: "send response", Err: errWrongLength}
-		}
-		out := room[:n]
-		last := err == io.EOF || u != nil && u.done // often the end is known with the last bytes: one write for both
-		if how == chunked {
-			if out = out[:0]; n > 0 {
-				out = frameChunk(buf.data, n)
-			}
-			if last {
-				out = appendLastChunk(out, body.Trailer())
+		if u != nil {
+			if err := u.await(); err != nil {
+				return c.relayFailed(head, err, how)
 			}
 		}
-		if err := c.writeWithHead(head, out); err != nil {
+		last, err := c.relaySome(x, body, head, how)
+		if last || err != nil {
 			return err
-		}
-		if last {
-			return nil
 		}
 		head = nil
 	}
+}
+
+// releaseOut gives the buffer back that what has been written stood in: what follows may take long.
+func (c *serverConn) releaseOut() {
+	if c.out != nil {
+		c.out.free()
+		c.out = nil
+	}
+}
+
+// relaySome passes on what one read of body brings. last is true if that is the end.
+func (c *serverConn) relaySome(x *proxy.Exchange, body proxy.Body, head []byte, how delivery) (last bool, failed *proxy.Error) {
+	buf := getLargeBuffer()
+	defer buf.free()
+	room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len("0\r\n\r\n")]
+	n, err := body.Read(room)
+	if err != nil && err != io.EOF {
+		return false, c.relayFailed(head, err, how)
+	}
+	x.ResponseBytes += int64(n)
+	if how == withLength && (x.ResponseBytes > x.Response.ContentLength || err == io.EOF && x.ResponseBytes < x.Response.ContentLength) {
+		return false, &proxy.Error{Side: proxy.Internal, Op: "send response", Err: errWrongLength}
+	}
+	u, _ := body.(*Conn)
+	out := room[:n]
+	last = err == io.EOF || u != nil && u.done // often the end is known with the last bytes: one write for both
+	if how == chunked {
+		if out = out[:0]; n > 0 {
+			out = frameChunk(buf.data, n)
+		}
+		if last {
+			out = appendLastChunk(out, body.Trailer())
+		}
+	}
+	return last, c.writeWithHead(head, out)
 }
 
 // contentReady reports whether some content can be read without waiting.

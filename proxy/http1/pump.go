@@ -60,12 +60,6 @@ func (p *pump) contained(x *proxy.Exchange) (err *proxy.Error) {
 func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
 	b := &p.c.body
 	canSplice := !b.chunked && p.c.down.tcp != nil && p.u.s.tcp != nil
-	var buf *buffer
-	defer func() {
-		if buf != nil {
-			buf.free()
-		}
-	}()
 	for {
 		if canSplice && b.left >= spliceMin && !b.awaited.Load() {
 			if done, err := p.splice(x); done {
@@ -73,31 +67,39 @@ func (p *pump) copy(x *proxy.Exchange) *proxy.Error {
 			}
 			canSplice = false
 		}
-		if buf == nil {
-			buf = getLargeBuffer()
-		}
-		room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len(lastChunk)]
-		n, err := b.Read(room)
-		if n > 0 {
-			x.RequestBytes += int64(n)
-			out := room[:n]
-			if b.chunked {
-				out = frameChunk(buf.data, n)
-			}
-			if err := p.write(out); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			if b.chunked {
-				return p.write(appendLastChunk(buf.data[:0], &b.dec.trailer))
-			}
-			return nil
-		}
-		if err != nil {
-			return downstreamError("read request body", err)
+		b.await()
+		if last, err := p.copySome(x); last || err != nil {
+			return err
 		}
 	}
+}
+
+// copySome passes on what one read of the body brings. last is true if that is the end.
+func (p *pump) copySome(x *proxy.Exchange) (last bool, failed *proxy.Error) {
+	b := &p.c.body
+	buf := getLargeBuffer()
+	defer buf.free()
+	room := buf.data[chunkRoom : len(buf.data)-len(crlf)-len(lastChunk)]
+	n, err := b.Read(room)
+	if n > 0 {
+		x.RequestBytes += int64(n)
+		out := room[:n]
+		if b.chunked {
+			out = frameChunk(buf.data, n)
+		}
+		if err := p.write(out); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case err == nil:
+		return false, nil
+	case err != io.EOF:
+		return false, downstreamError("read request body", err)
+	case b.chunked:
+		return true, p.write(appendLastChunk(buf.data[:0], &b.dec.trailer))
+	}
+	return true, nil
 }
 
 // splice moves the body without bringing it into user space. It reports false if that cannot be done.

@@ -107,13 +107,7 @@ func (b *requestBody) readLength(p []byte) (n int, err error) {
 
 func (b *requestBody) readChunked(p []byte) (n int, err error) {
 	for {
-		in := b.c.in
-		if len(in.unread()) == 0 || b.next != nil {
-			if b.next == nil {
-				b.next = getLargeBuffer()
-			}
-			in = b.next
-		}
+		in := b.source()
 		data, used, err := b.dec.next(in.unread())
 		if err != nil {
 			return n, err
@@ -133,20 +127,60 @@ func (b *requestBody) readChunked(p []byte) (n int, err error) {
 		case n > 0:
 			return n, nil
 		}
-		if err := b.more(in); err != nil {
+		if err := b.more(); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// more reads more of a chunked body behind in's unread bytes.
-func (b *requestBody) more(in *buffer) error {
-	if in != b.next { // the head's buffer must keep what it holds
-		next := getLargeBuffer()
-		next.w = copy(next.data, in.unread())
-		in.r = in.w
-		b.next = next
-	} else if b.next = in.grow(len(in.data)); b.next.w == len(b.next.data) {
+// await waits until Read has something to return. Meanwhile no large buffer is held, where the connection can tell: a client may take
+// as long as it likes for what comes next.
+func (b *requestBody) await() {
+	for b.err == nil {
+		if in := b.source(); len(in.unread()) > 0 {
+			if !b.chunked {
+				return
+			}
+			used, found, err := b.dec.skip(in.unread())
+			in.r += used
+			if b.err = err; found || err != nil {
+				return
+			}
+		}
+		b.leaveHead()
+		b.next = b.next.shrink()
+		if _, b.err = b.fromConn(nil); b.err != nil || !b.chunked {
+			return
+		}
+		b.err = b.more()
+	}
+}
+
+// source is the buffer with what has been read and not been used yet.
+func (b *requestBody) source() *buffer {
+	if b.next != nil {
+		return b.next
+	}
+	return b.c.in
+}
+
+// leaveHead moves what is left of a chunked body out of the head's buffer, which must keep what it holds.
+func (b *requestBody) leaveHead() {
+	in := b.c.in
+	if b.next != nil || len(in.unread()) == 0 {
+		return
+	}
+	b.next = getLargeBuffer()
+	b.next.w = copy(b.next.data, in.unread())
+	in.r = in.w
+}
+
+// more reads more of a chunked body behind what has not been used yet.
+func (b *requestBody) more() error {
+	b.leaveHead()
+	if b.next == nil {
+		b.next = getLargeBuffer()
+	} else if b.next = b.next.grow(largeBuffer); b.next.w == len(b.next.data) {
 		return errChunk
 	}
 	n, err := b.fromConn(b.next.data[b.next.w:])
@@ -154,7 +188,7 @@ func (b *requestBody) more(in *buffer) error {
 	return err
 }
 
-// fromConn reads from the connection under the body timeout.
+// fromConn reads from the connection under the body timeout. With an empty p it only waits until there is something to read.
 func (b *requestBody) fromConn(p []byte) (int, error) {
 	c := b.c
 	b.enterRead()
@@ -162,7 +196,7 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 		c.pumping.leave()
 		return 0, errStopped
 	}
-	n, err := c.down.nc.Read(p)
+	n, err := c.down.readOrAwait(p)
 	b.taken = b.taken || n > 0
 	if n > 0 && b.awaited.CompareAndSwap(true, false) {
 		c.main.extend(0, awaitHead) // the client sends without having been told to
@@ -173,7 +207,7 @@ func (b *requestBody) fromConn(p []byte) (int, error) {
 		return 0, errBodyTimeout
 	case why != causeNone:
 		return 0, errStopped
-	case n > 0:
+	case n > 0, len(p) == 0 && err == nil:
 		return n, nil
 	case err == io.EOF:
 		return 0, errTruncated

@@ -67,10 +67,7 @@ func (c *serverConn) release() {
 		c.in.free()
 		c.in = nil
 	}
-	if c.out != nil {
-		c.out.free()
-		c.out = nil
-	}
+	c.releaseOut()
 }
 
 // serve serves requests until the connection ends or is parked.

@@ -29,8 +29,9 @@ type sock struct {
 	n       int
 	err     error
 
-	// The same for quiet.
+	// The same for quiet and await.
 	peek    func(fd uintptr)
+	look    func(fd uintptr) bool // nil before the first await
 	isQuiet bool
 
 	// The same for exchange.
@@ -156,6 +157,31 @@ func (s *sock) quiet() bool {
 		return (!ok || w.Quiet()) && s.inside.quiet()
 	}
 	return s.raw.Control(s.peek) == nil && s.isQuiet
+}
+
+// await waits until there is something to read, be it an end or an error, where the connection can tell. It needs no buffer.
+func (s *sock) await() error {
+	if s.raw == nil {
+		return nil
+	}
+	if s.look == nil {
+		s.look = s.lookOnce
+	}
+	return s.raw.Read(s.look)
+}
+
+// readOrAwait is nc.Read, and await if p is empty.
+func (s *sock) readOrAwait(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, s.await()
+	}
+	return s.nc.Read(p)
+}
+
+// lookOnce is called by the runtime's poller like readLazily.
+func (s *sock) lookOnce(fd uintptr) bool {
+	s.peekOnce(fd)
+	return !s.isQuiet
 }
 
 // write sends all of p.

@@ -31,6 +31,11 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 		return err
 	}
 	x.ResponseBytes += int64(len(early))
+	c.releaseOut()
+	if u.in != nil {
+		u.in.free()
+		u.in = nil
+	}
 	var late []byte
 	if next := c.body.next; next != nil {
 		late = next.unread()
