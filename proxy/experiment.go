@@ -14,6 +14,8 @@ type Experiment struct {
 	Created  time.Time
 
 	Targets []ExperimentTarget // the traffic; any one suffices
+	// Spared are namespaces, in order, whose Routes are left alone although a Listener or Backend among the Targets serves them.
+	Spared []string
 	At      Point
 	// Matches narrows HTTP traffic to the requests that one of them selects; empty is all. Streams ignore it.
 	Matches []Match

@@ -83,7 +83,8 @@ type Bytes struct {
 type NetworkChaosSpec struct {
 	// targetRefs name the traffic that is broken; any one suffices. Objects in other namespaces need a ReferenceGrant there,
 	// from NetworkChaos in this namespace, and every target's namespace must have opted in by the label
-	// breakwater-gateway.io/chaos: enabled, unless the controller does not ask for it.
+	// breakwater-gateway.io/chaos: enabled, unless the controller does not ask for it. A Gateway or Service may serve routes of
+	// other namespaces too: those that have not opted in are left alone.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

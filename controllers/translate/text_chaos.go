@@ -30,6 +30,9 @@ func writeExperiment(w io.Writer, x *proxy.Experiment) {
 	for _, t := range x.Targets {
 		line("  target %s\n", proxy.ListenerID(t))
 	}
+	if len(x.Spared) > 0 {
+		line("  spared %s\n", strings.Join(x.Spared, ", "))
+	}
 	for i := range x.Matches {
 		line("  match %s\n", matchText(&x.Matches[i]))
 	}

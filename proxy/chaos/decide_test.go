@@ -69,6 +69,32 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+// Behind a target that is shared, Routes of other namespaces may not be meant.
+func TestSparedNamespaces(t *testing.T) {
+	for _, target := range []proxy.ObjectID{routeID, listenerID.Object, {Kind: "Service", Namespace: "shop", Name: "cart"}} {
+		exp := with(anExperiment("x", abort(503), toxic.Noop{}), func(x *proxy.Experiment) {
+			x.Targets = []proxy.ExperimentTarget{{Object: target}}
+			x.Token = &proxy.Token{Header: "X-Chaos", Secret: "s"}
+		})
+		plain := with(exp, func(x *proxy.Experiment) { x.ID.Name, x.UID, x.Token = "y", "uid-y", nil })
+		e := newEngine(t, Config{}, exp, plain)
+		c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
+		for _, spared := range [][]string{nil, {"other", "some"}, {"other", "shop", "some"}} {
+			change := func(x *proxy.Experiment) { x.Spared = spared }
+			e.Apply(snapshot(with(exp, change), with(plain, change)))
+			want := len(spared) < 3 || target == routeID
+			x := request("X-Chaos", "wrong")
+			if got := serve(e, x) != ""; got != want || x.Request.Header.Has("X-Chaos") == want {
+				t.Errorf("%s, spared %v: acts is %v, fields %q", target, spared, got, x.Request.Header.Fields)
+			}
+			if got := !c.Slot.Empty(); got != want {
+				t.Errorf("%s, spared %v: acts on a live connection is %v", target, spared, got)
+			}
+		}
+		c.Close(Outcome{})
+	}
+}
+
 func TestACMEChallengesAreNeverTouched(t *testing.T) {
 	e := newEngine(t, Config{}, anExperiment("x", abort(503)))
 	x := request()

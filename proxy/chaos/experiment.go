@@ -288,7 +288,7 @@ func (t *armed) taken(sameTraffic bool) *armed {
 
 // sameTraffic reports whether two versions of an Experiment touch the same requests.
 func sameTraffic(a, b *proxy.Experiment) bool {
-	return a.At == b.At && a.DryRun == b.DryRun && slices.Equal(a.Targets, b.Targets) &&
+	return a.At == b.At && a.DryRun == b.DryRun && slices.Equal(a.Targets, b.Targets) && slices.Equal(a.Spared, b.Spared) &&
 		slices.EqualFunc(a.Matches, b.Matches, func(m, n proxy.Match) bool {
 			return m.Path == n.Path && m.Method == n.Method && slices.Equal(m.Headers, n.Headers) && slices.Equal(m.Query, n.Query)
 		})

@@ -19,8 +19,8 @@ type plan struct {
 
 // tokenRule says where tokens are removed.
 type tokenRule struct {
-	targets []proxy.ExperimentTarget
-	token   *proxy.Token
+	of    *proxy.Experiment // its Targets and Spared
+	token *proxy.Token
 }
 
 // variants are the concerns of one Route, by what else tells them apart.
@@ -90,7 +90,7 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 		i := interest{action: a}
 		found := false
 		for n, t := range a.cfg.Targets {
-			if !covers(t, route, l, b) {
+			if !covers(a.cfg, t, route, l, b) {
 				continue
 			}
 			found = true
@@ -110,7 +110,7 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 		}
 	}
 	for _, r := range p.tokens {
-		if slices.ContainsFunc(r.targets, func(t proxy.ExperimentTarget) bool { return covers(t, route, l, b) }) {
+		if slices.ContainsFunc(r.of.Targets, func(t proxy.ExperimentTarget) bool { return covers(r.of, t, route, l, b) }) {
 			c.strip = append(c.strip, r.token)
 		}
 	}
@@ -120,15 +120,19 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 	return c
 }
 
-// covers reports whether t is the Route, the Listener or the Backend.
-func covers(t proxy.ExperimentTarget, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
+// covers reports whether t, a target of x, is the Route, or the Listener or Backend that serve it unless its namespace is spared.
+func covers(x *proxy.Experiment, t proxy.ExperimentTarget, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
+	is := false
 	switch t.Object.Kind {
 	case gateway:
-		return t.Object == l.Object && (t.Section == "" || t.Section == l.Section)
+		is = t.Object == l.Object && (t.Section == "" || t.Section == l.Section)
 	case service:
-		return b.Kind == service && t.Object.Namespace == b.Namespace && t.Object.Name == b.Name
+		is = b.Kind == service && t.Object.Namespace == b.Namespace && t.Object.Name == b.Name
+	default:
+		return t.Object == route
 	}
-	return t.Object == route
+	_, spared := slices.BinarySearch(x.Spared, route.Namespace)
+	return is && !spared
 }
 
 const (
@@ -144,7 +148,7 @@ func (e *Engine) rebuild(fresh bool) {
 			next.actions = append(next.actions, x.act)
 		}
 		if x.cfg.Token != nil {
-			next.tokens = append(next.tokens, tokenRule{x.cfg.Targets, x.cfg.Token})
+			next.tokens = append(next.tokens, tokenRule{x.cfg, x.cfg.Token})
 		}
 		for _, t := range x.cfg.Targets {
 			next.byListener = next.byListener || t.Object.Kind == gateway
@@ -166,7 +170,9 @@ func (e *Engine) rebuild(fresh bool) {
 	}
 }
 
-func sameRule(a, b tokenRule) bool { return a.token == b.token && slices.Equal(a.targets, b.targets) }
+func sameRule(a, b tokenRule) bool {
+	return a.token == b.token && slices.Equal(a.of.Targets, b.of.Targets) && slices.Equal(a.of.Spared, b.of.Spared)
+}
 
 // end tells the toxics that are in old and not in next that they are not in force any more.
 func end(old, next *plan) {

@@ -250,6 +250,45 @@ func TestKillSwitches(t *testing.T) {
 	}
 }
 
+// A namespace that may not be broken is left alone behind a Gateway of one that may.
+func TestRoutesOfOthersBehindASharedGateway(t *testing.T) {
+	route := func(namespace string) string {
+		return fmt.Sprintf(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: %[1]s}
+spec:
+  parentRefs: [{name: edge, namespace: default}]
+  hostnames: [%[1]s.example.com]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: other.example.com, statusCode: 302}}]}]
+---`, namespace)
+	}
+	namespace := func(name, chaos string) string {
+		return fmt.Sprintf("\napiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {breakwater-gateway.io/chaos: %s}}\n---", name, chaos)
+	}
+	tb := testbed.New(t, namespace("default", "enabled")+route("tenant")+route("friend")+`
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: default}
+spec:
+  gatewayClassName: breakwater
+  listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]
+`)
+	tb.Write("chaos.yaml", experiment("x", "duration: 1h", "targetRefs: [{kind: Gateway, name: edge}]", abort(503)))
+	want := func(host string, status int) {
+		t.Helper()
+		res, err := tb.Do(testbed.Request{Host: host + ".example.com", Path: "/", Port: tb.GatewayPort("edge", 80)})
+		if err != nil || res.Status != status {
+			t.Errorf("%s: %v, %v, want %d", host, res, err, status)
+		}
+	}
+	tb.Write("tenant.yaml", namespace("tenant", "disabled"))
+	want("tenant", 302)
+	want("friend", 503)
+	tb.Write("tenant.yaml", namespace("tenant", "enabled"))
+	want("tenant", 503)
+}
+
 // What is waiting for a fault is let go by every way in which a fault ends.
 func TestWhatWaitsIsLetGo(t *testing.T) {
 	for name, end := range map[string]func(tb *testbed.Bed, toxics string){

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -68,6 +69,7 @@ func Build(v *view.View, o Options, prev *State) *State {
 	}
 	next := &State{options: o, objects: make(map[types.NamespacedName]*object, len(v.NetworkChaos)), Reports: map[types.NamespacedName]*status.NetworkChaos{}}
 	b := building{view: v, options: o, lookups: map[view.Lookup]struct{}{}}
+	b.closed = sync.OnceValue(b.closedNamespaces)
 	for key, source := range v.NetworkChaos {
 		n := b.object(source, prev.objects[key])
 		next.objects[key] = n
@@ -108,6 +110,7 @@ type building struct {
 	view    *view.View
 	options Options
 	lookups map[view.Lookup]struct{}
+	closed  func() []string // closedNamespaces, worked out once
 }
 
 // object translates an object, or takes what prev (which may be nil) has of it.
@@ -146,6 +149,7 @@ func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
 		}
 	}
 	x := *n.content
+	x.Spared = b.spared(x.Targets)
 	if x.Token != nil {
 		token := *x.Token
 		token.Secret = secret

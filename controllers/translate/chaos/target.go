@@ -118,6 +118,39 @@ func (b *building) streamNamespaces() []string {
 	return slices.Sorted(maps.Keys(may))
 }
 
+// spared returns the namespaces whose Routes are left alone behind a target that others may have Routes at.
+func (b *building) spared(targets []proxy.ExperimentTarget) []string {
+	shared := func(t proxy.ExperimentTarget) bool { return t.Object.Kind == kindGateway || t.Object.Kind == kindService }
+	if !slices.ContainsFunc(targets, shared) {
+		return nil
+	}
+	return b.closed()
+}
+
+// closedNamespaces returns the namespaces of all Routes and Ingresses whose traffic may not be broken, in order.
+func (b *building) closedNamespaces() []string {
+	closed := map[string]bool{}
+	note := func(key types.NamespacedName) {
+		if _, known := closed[key.Namespace]; !known {
+			closed[key.Namespace] = !b.enabled(key.Namespace)
+		}
+	}
+	for key := range b.view.HTTPRoutes {
+		note(key)
+	}
+	for key := range b.view.Ingresses {
+		note(key)
+	}
+	for key := range b.view.TCPRoutes {
+		note(key)
+	}
+	for key := range b.view.UDPRoutes {
+		note(key)
+	}
+	maps.DeleteFunc(closed, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(closed))
+}
+
 func (b *building) exists(ref *v1alpha1.TargetRef, key types.NamespacedName) bool {
 	v := b.view
 	switch ref.Kind {
