@@ -56,18 +56,21 @@ func runOutside() (code int, err error) {
 	if err := needs(); err != nil {
 		return 1, err
 	}
-	if err := buildAll(ctx); err != nil {
+	if err := buildPinned(ctx); err != nil {
 		return 1, err
 	}
 	dir, err := os.MkdirTemp("", "breakwater-node-")
 	if err != nil {
 		return 1, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir), removeControlGroups(filepath.Base(dir))) }()
+	if err := buildOwn(ctx, folder(dir)); err != nil {
+		return 1, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir), removeControlGroups(filepath.Base(dir))) }()
 	runtime.LockOSThread() // the child ends with the thread that started it
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"="+dir)

@@ -231,7 +231,7 @@ func (n *node) startContainerd(ctx context.Context) error {
 		return err
 	}
 	for _, p := range own {
-		data, err := imageArchive("localhost/"+p.name+":test", ownPrograms().path(p.name))
+		data, err := imageArchive("localhost/"+p.name+":test", n.path(p.name))
 		if err != nil {
 			return fmt.Errorf("make the image of %s: %w", p.name, err)
 		}

@@ -35,7 +35,7 @@ var pinned = []program{
 	{"kubectl", ".", "k8s.io/kubernetes/cmd/kubectl"},
 }
 
-// own are the programs in the images. They are built in each run: Go knows whether there is anything to do.
+// own are the programs in the images. They are built in each run, for it alone.
 var own = []program{
 	{"breakwater", "../..", "./cmd/breakwater"},
 	{"whoami", "../..", "./cmd/whoami"},
@@ -97,12 +97,9 @@ func programs() folder {
 	return folder(filepath.Join(cache, "breakwater", "node", hex.EncodeToString(h.Sum(nil))[:16]))
 }
 
-// ownPrograms is where the programs of the images are.
-func ownPrograms() folder { return folder(programs().path("own")) }
-
-// buildAll builds what is missing. Only one process builds at a time; others wait for it.
-func buildAll(ctx context.Context) error {
-	if err := os.MkdirAll(string(ownPrograms()), 0o755); err != nil {
+// buildPinned builds what is missing. Only one process builds at a time; others wait for it.
+func buildPinned(ctx context.Context) error {
+	if err := os.MkdirAll(string(programs()), 0o755); err != nil {
 		return err
 	}
 	lock, err := os.Create(programs().path("lock"))
@@ -113,22 +110,27 @@ func buildAll(ctx context.Context) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock the cache folder: %w", err)
 	}
-	started := time.Now()
 	for _, p := range pinned {
 		if _, err := os.Stat(programs().path(p.name)); err == nil {
 			continue
 		}
+		started := time.Now()
 		fmt.Fprintf(os.Stderr, "node: build %s, once\n", p.name)
 		if err := p.build(ctx, programs()); err != nil {
 			return err
 		}
+		fmt.Fprintf(os.Stderr, "node: built in %s\n", time.Since(started).Round(time.Second))
 	}
+	return nil
+}
+
+// buildOwn builds the programs of the images.
+func buildOwn(ctx context.Context, into folder) error {
 	for _, p := range own {
-		if err := p.build(ctx, ownPrograms()); err != nil {
+		if err := p.build(ctx, into); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(os.Stderr, "node: programs built in %s\n", time.Since(started).Round(time.Second))
 	return nil
 }
 
