@@ -67,3 +67,25 @@ func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A Server that closes between the phase and the lot has not seen the connection in either.
+func TestLotGivesBackAConnectionOfAServerThatCloses(t *testing.T) {
+	near, _ := tcpPair(t)
+	s := NewServer(Config{}, hello{})
+	closed := make(chan struct{})
+	c := &serverConn{srv: s, down: near, base: near, closed: func() { close(closed) }}
+	c.body.c = c
+	if !s.watch.add(c) {
+		t.Fatal("not added")
+	}
+	s.closeIdle()
+	c.main.enter(nil, 0, idleBit|parkedBit)
+	if got := c.enterLot(); got != gotNothing {
+		t.Fatalf("got %v: the connection would stay until somebody looks again", got)
+	}
+	c.end()
+	<-closed
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

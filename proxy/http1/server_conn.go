@@ -192,8 +192,9 @@ func (c *serverConn) enterLot() got {
 	if !c.srv.lot.park(c) {
 		return gotRequest
 	}
-	// Whoever ended the phase before c was in the lot could not take it out of there.
-	if cause(c.main.word.Load()&causeMask) != causeNone && c.srv.lot.take(c) {
+	// Whoever ended the phase before c was in the lot could not take it out of there; nor could the Server end it between two phases.
+	ended := cause(c.main.word.Load()&causeMask) != causeNone || c.srv.closing.Load()
+	if ended && c.srv.lot.take(c) {
 		return gotNothing
 	}
 	return gotParked
