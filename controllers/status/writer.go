@@ -110,13 +110,13 @@ func (w *Writer) Report(r *Report) {
 
 // withdraw handles an object that the latest Report does not speak of any more: it is gone or no longer ours. What we
 // wrote about a route's parents, an Ingress's addresses and a Gateway goes; a replica that does not lead leaves that to
-// the one that does, and to sweep.
+// the one that does, and to sweep, but for what it has begun itself.
 func (w *Writer) withdraw(key Key) {
 	last, ok := w.queue.Desired(key)
 	if !ok {
 		return // done meanwhile
 	}
-	if former := formerOf(last); former != nil && w.leading.Load() {
+	if former := formerOf(last); former != nil && (w.leading.Load() || isFormer(last)) {
 		w.queue.Set(key, former)
 		return
 	}

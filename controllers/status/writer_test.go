@@ -484,6 +484,27 @@ func TestAGatewayThatIsNoLongerReportedIsPending(t *testing.T) {
 	}
 }
 
+// TestWhatATermLeftUndoneIsDoneInTheNext: a Report that comes in between does not speak of the object either.
+func TestWhatATermLeftUndoneIsDoneInTheNext(t *testing.T) {
+	c := newCluster(t, gatewayWith("class", condition("theirs", "True", earlier)))
+	w := c.writer(nil)
+	refuse := func(writes int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.conflicts = writes
+	}
+	lead(w, func() {
+		w.Report(gatewayReport())
+		eventually(t, func() bool { return c.gatewayState(t) == programmedState })
+		refuse(1_000_000)
+		w.Report(status.New())
+		eventually(t, c.looked(1))
+	})
+	w.Report(status.New())
+	refuse(0)
+	lead(w, func() { eventually(t, func() bool { return c.gatewayState(t) == pendingState }) })
+}
+
 func TestANewLeaderRemovesEntriesThatNobodyReports(t *testing.T) {
 	theirs := parent("theirs", "example.com/other", condition("Accepted", metav1.ConditionTrue, earlier))
 	c := newCluster(t, routeWith(parent("gone", controller), theirs))
