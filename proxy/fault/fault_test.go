@@ -217,6 +217,30 @@ func TestThrottleKeepsItsRate(t *testing.T) {
 	}
 }
 
+// Pauses end late on a real clock, and clients take their time. That does not add up.
+func TestThrottleMakesUpForLateness(t *testing.T) {
+	const rate, n, late = 100_000, 400_000, time.Millisecond
+	const want = n * time.Second / rate
+	for name, lates := range map[string][2]time.Duration{"pauses": {late, 0}, "the client": {0, late}, "both": {late, late}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pause := func(d time.Duration) *proxy.Error { time.Sleep(d + lates[0]); return nil }
+				x := new(proxy.Exchange)
+				x.Response = proxy.Response{Status: 200, ContentLength: -1}
+				b := Respond([]Step{Throttle{Rate: shape.Const(rate)}.New(Site{Pause: pause})}, x, &proxy.Text{Rest: strings.Repeat("x", n)})
+				began := time.Now()
+				for err := error(nil); err == nil; {
+					_, err = b.Read(make([]byte, 1000))
+					time.Sleep(lates[1])
+				}
+				if took := time.Since(began); took < want-portion || took > want+portion {
+					t.Errorf("took %v, want %v", took, want)
+				}
+			})
+		})
+	}
+}
+
 // A pause that ends early ends a throttled body.
 func TestThrottleEndsWithItsPause(t *testing.T) {
 	want := &proxy.Error{Side: proxy.Downstream}

@@ -9,7 +9,7 @@ import (
 )
 
 // Throttle slows the response body down. It paces content in small portions, and what the endpoint does not send in time is not
-// made up for. To slow the request body, or head and framing too, use the byte toxic bandwidth.
+// made up for. What the proxy and the client are late by is, as far as a portion goes: waits always end a little late. To slow the request body, or head and framing too, use the byte toxic bandwidth.
 type Throttle struct {
 	// Rate in bytes per second, 0 to 1,000,000,000,000. While it is below 1 nothing passes.
 	Rate shape.Value
@@ -35,7 +35,7 @@ func (f Throttle) Validate() error { return within("rate", f.Rate, 0, maxRate) }
 func (f Throttle) New(s Site) Step {
 	made := time.Now()
 	return Step{Body: func(_ *proxy.Exchange, b proxy.Body) proxy.Body {
-		return &throttled{Body: b, rate: f.Rate, made: made, began: s.Began, pause: s.Pause}
+		return &throttled{Body: b, rate: f.Rate, made: made, began: s.Began, due: time.Since(made), pause: s.Pause}
 	}}
 }
 
@@ -57,9 +57,10 @@ func (t *throttled) Read(p []byte) (int, error) {
 		rate = t.rateNow()
 	}
 	atOnce := math.Ceil(rate * portion.Seconds())
+	late := min(max(time.Since(t.made)-t.due, 0), portion)
 	n, err := t.Body.Read(p[:int(min(atOnce, float64(len(p))))])
 	now := time.Since(t.made)
-	t.due = max(t.due, now) + time.Duration(float64(n)/rate*float64(time.Second))
+	t.due = max(t.due, now-late) + time.Duration(float64(n)/rate*float64(time.Second))
 	if wait := t.due - now; wait > 0 {
 		if err := t.pause(wait); err != nil {
 			return n, err
