@@ -113,6 +113,9 @@ type Reply struct {
 func (r *Reply) Fill(x *proxy.Exchange) proxy.Body {
 	res := &x.Response
 	*res = proxy.Response{Status: r.Status, Header: proxy.Header{Fields: append(res.Header.Fields[:0], r.Header...)}, Local: true}
+	if r.Status == 304 { // a length would be that of the response to a request without conditions (RFC 9110 section 8.6)
+		res.ContentLength = -1
+	}
 	if r.Body == "" {
 		return nil
 	}

@@ -64,6 +64,9 @@ var onTheWire = map[string]struct {
 	"abort without content": {
 		faults: []Fault{Abort{Status: 204}}, path: "/length", want: "HTTP/1.1 204 No Content\r\n\r\n", end: open,
 	},
+	"abort as not modified": {
+		faults: []Fault{Abort{Status: 304}}, path: "/length", want: "HTTP/1.1 304 Not Modified\r\n\r\n", end: open,
+	},
 	"abort with a gRPC status": {
 		faults: []Fault{Abort{GRPCStatus: 14, GRPCMessage: "50% are äway\n"}}, path: "/length",
 		want: "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: 14\r\nGrpc-Message: 50%25 are %C3%A4way%0A\r\nContent-Length: 0\r\n\r\n", end: open,
