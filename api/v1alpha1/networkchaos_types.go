@@ -128,13 +128,13 @@ type NetworkChaosSpec struct {
 	//	GPRS          500 ms      50/50        2 %      comcast (github.com/tylertreat/comcast)
 	//	EDGE          300 ms     250/250       1.5 %    comcast
 	//	3G            250 ms     750/750       1.5 %    comcast
+	//	Slow4G        150 ms    1638/750                Lighthouse (core/config/constants.js)
 	//	DSL            40 ms    8000/8000      0.5 %    comcast
 	//	WiFi           40 ms   30000/30000     0.2 %    comcast
+	//	FlakyWiFi      40 ms   30000/30000     5 %      WiFi with jitter of 20 ms and losses in bursts of 5 packets: our own choice
 	//	LEOSatellite   20 ms                   2.5 %    comcast ("Starlink")
-	//	Slow4G        150 ms    1638/750                Lighthouse (docs/throttling.md)
-	//	GEOSatellite  558 ms   25000/3000               RFC 2488 section 2; FCC 15-10
-	//	FlakyWiFi      40 ms   30000/30000     3 %      WiFi with jitter of 15 ms and losses in bursts of 8 packets
-	//	CrossRegion    70 ms                            Virginia to Ireland
+	//	GEOSatellite  558 ms                   0.2 %    RFC 2488 section 2; comcast
+	//	CrossRegion    72 ms                            between regions of North America ("Azure network round-trip latency statistics", 2019)
 	// +optional
 	Preset *Preset `json:"preset,omitempty"`
 
