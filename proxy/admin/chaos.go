@@ -177,7 +177,7 @@ func (e *endpoint) enable(w http.ResponseWriter, on bool) {
 	e.Chaos.SetEnabled(on)
 	switch {
 	case !on:
-		text(w, http.StatusOK, "chaos is off: no experiment acts until it is switched on again or the process restarts\n")
+		text(w, http.StatusOK, "chaos is off: no experiment and no toxic acts until it is switched on again or the process restarts\n")
 	case e.Chaos.Enabled():
 		text(w, http.StatusOK, "chaos is on\n")
 	default:
