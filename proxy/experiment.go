@@ -16,7 +16,7 @@ type Experiment struct {
 	Targets []ExperimentTarget // the traffic; any one suffices
 	// Spared are namespaces, in order, whose Routes are left alone although a Listener or Backend among the Targets serves them.
 	Spared []string
-	At      Point
+	At     Point
 	// Matches narrows HTTP traffic to the requests that one of them selects; empty is all. Streams ignore it.
 	Matches []Match
 	// Percent of the requests or connections that are selected, 0 to 100. Each is decided once.

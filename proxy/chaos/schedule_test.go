@@ -36,7 +36,7 @@ func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 		for _, schedule := range schedules {
 			var ticks []time.Time
 			latest := time.Time{}
-			for i := -24 * 60; i < 24*60; i++ {
+			for i := -12 * 60; i < 14*60; i++ {
 				at := c.night.Add(time.Duration(i) * time.Minute).In(zone)
 				face := faceOf(at)
 				if due, _ := gronx.New().IsDue(schedule, face); due && face.After(latest) {
@@ -65,14 +65,13 @@ func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 // No window is outside its schedule or longer than its duration, and none comes twice, in the nights in which the clock is put back.
 func TestWindowsInNightsInWhichTheClockIsChanged(t *testing.T) {
 	const duration = 2 * time.Minute
-	for _, c := range clockChanges {
-		for _, schedule := range schedules {
+	for _, c := range clockChanges[:4] {
+		for _, schedule := range []string{"30 * * * *", "34-38 * * * *", "30 2 * * *"} {
 			for _, late := range []time.Duration{0, 150 * time.Minute} { // when the process begins
 				synctest.Test(t, func(t *testing.T) {
 					zone, _ := time.LoadLocation(c.zone)
-					ahead := c.night.Add(late).Sub(time.Now())
 					clock := &wall{}
-					clock.set(ahead)
+					clock.set(time.Until(c.night.Add(late)))
 					exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
 						x.Created = clock.now().Add(-time.Hour)
 						x.Window = proxy.Window{Schedule: schedule, TimeZone: c.zone, Duration: duration}

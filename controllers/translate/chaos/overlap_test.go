@@ -58,7 +58,7 @@ func TestOverlaps(t *testing.T) {
 		a, b proxy.ExperimentTarget
 		want bool
 	}{
-		"the same Route":                                     {route("web"), route("web"), true},
+		"the same Route": {route("web"), route("web"), true},
 		"two Routes of one Gateway and one Service":          {route("web"), route("admin"), false},
 		"the same Service":                                   {service("cart"), service("cart"), true},
 		"two Services of one Route":                          {service("cart"), service("pay"), false},

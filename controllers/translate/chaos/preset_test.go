@@ -26,7 +26,9 @@ func TestPresetsAreDescribed(t *testing.T) {
 	}
 	var crd struct {
 		Spec struct {
-			Versions []struct{ Schema struct{ OpenAPIV3Schema property } }
+			Versions []struct {
+				Schema struct{ OpenAPIV3Schema property }
+			}
 		}
 	}
 	if err := yaml.Unmarshal(text, &crd); err != nil {

@@ -120,7 +120,9 @@ func (b *building) streamNamespaces() []string {
 
 // spared returns the namespaces whose Routes are left alone behind a target that others may have Routes at.
 func (b *building) spared(targets []proxy.ExperimentTarget) []string {
-	shared := func(t proxy.ExperimentTarget) bool { return t.Object.Kind == kindGateway || t.Object.Kind == kindService }
+	shared := func(t proxy.ExperimentTarget) bool {
+		return t.Object.Kind == kindGateway || t.Object.Kind == kindService
+	}
 	if !slices.ContainsFunc(targets, shared) {
 		return nil
 	}
