@@ -21,7 +21,7 @@ type Timeouts struct {
 	Body   time.Duration // without progress in a request body: 408. Default 60 s
 	Write  time.Duration // without progress in sending to the client: the connection is closed. Default 60 s
 
-	UpstreamHeader time.Duration // from the sent request head (or the last byte of its body) to the response head: 504. Default 60 s
+	UpstreamHeader time.Duration // from the sent request head (or the last byte of its body) to the response head, where no Limit or Unlimited holds: 504. Default 60 s
 	UpstreamBody   time.Duration // without progress in a response body: the connection is closed. Default 60 s
 	UpstreamWrite  time.Duration // without progress in sending a request: 504. Default 60 s
 	Tunnel         time.Duration // without bytes in either direction of a tunnel: it is closed. Default 1 h
