@@ -36,3 +36,9 @@ func IsReserved(lower string) bool {
 	}
 	return false
 }
+
+// IsMatchable reports whether matches can see a field. Of those that the proxy takes out of a message they see two.
+func IsMatchable(name string) bool {
+	lower := strings.ToLower(name)
+	return !IsReserved(lower) || lower == "host" || lower == "upgrade"
+}

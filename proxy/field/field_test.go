@@ -38,3 +38,11 @@ func TestIsReserved(t *testing.T) {
 		}
 	}
 }
+
+func TestIsMatchable(t *testing.T) {
+	for s, want := range map[string]bool{"X-Id": true, "Host": true, "Upgrade": true, "Content-Length": false, "TE": false, "connection": false} {
+		if got := field.IsMatchable(s); got != want {
+			t.Errorf("IsMatchable(%q) = %v", s, got)
+		}
+	}
+}

@@ -14,7 +14,7 @@ func TestReadAndWrite(t *testing.T) {
 	if err := syscall.Pipe(fds[:]); err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Close(fds[0])
+	defer func() { _ = syscall.Close(fds[0]) }()
 	for _, fd := range fds {
 		if err := syscall.SetNonblock(fd, true); err != nil {
 			t.Fatal(err)

@@ -2,14 +2,15 @@ package chaos
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/adhocore/gronx"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // content translates what a NetworkChaos says itself. It checks everything again, because an object may be older than the rules
@@ -73,6 +74,7 @@ func (b *building) duration(s *v1alpha1.NetworkChaosSpec) (time.Duration, *refus
 type content struct {
 	spec    *v1alpha1.NetworkChaosSpec
 	problem string // the first that was found; "" for none
+	regexes syntax.Expressions
 }
 
 func (c *content) fail(format string, args ...any) {
@@ -122,21 +124,24 @@ func targetsOf(source *v1alpha1.NetworkChaos) []proxy.ExperimentTarget {
 func (c *content) matches() []proxy.Match {
 	var all []proxy.Match
 	for i := range c.spec.Match {
-		from, field := &c.spec.Match[i], fmt.Sprintf("spec.match[%d]", i)
+		from, at := &c.spec.Match[i], fmt.Sprintf("spec.match[%d]", i)
 		m := proxy.Match{Method: orElse(from.Method, "")}
 		if p := from.Path; p != nil {
 			m.Path = proxy.PathMatch{Type: pathType(p.Type), Value: p.Value}
 			if m.Path.Type == proxy.PathRegex {
-				c.checkRegex(field+".path.value", p.Value)
+				c.checkRegex(at+".path.value", p.Value)
 			} else if !strings.HasPrefix(p.Value, "/") {
-				c.fail("%s.path.value: %q does not begin with a slash", field, p.Value)
+				c.fail("%s.path.value: %q does not begin with a slash", at, p.Value)
 			}
 		}
 		for j, h := range from.Headers {
-			m.Headers = append(m.Headers, c.value(fmt.Sprintf("%s.headers[%d].value", field, j), h.Type, h.Name, h.Value))
+			if !field.IsMatchable(h.Name) {
+				c.fail("%s.headers[%d].name: %q belongs to the connection or to the framing of the message and cannot be matched", at, j, h.Name)
+			}
+			m.Headers = append(m.Headers, c.value(fmt.Sprintf("%s.headers[%d].value", at, j), h.Type, h.Name, h.Value))
 		}
 		for j, q := range from.Query {
-			m.Query = append(m.Query, c.value(fmt.Sprintf("%s.query[%d].value", field, j), q.Type, q.Name, q.Value))
+			m.Query = append(m.Query, c.value(fmt.Sprintf("%s.query[%d].value", at, j), q.Type, q.Name, q.Value))
 		}
 		all = append(all, m)
 	}
@@ -165,8 +170,9 @@ func (c *content) value(field, kind, name, value string) proxy.ValueMatch {
 }
 
 func (c *content) checkRegex(field, expression string) {
-	if _, err := regexp.Compile("^(?:" + expression + ")$"); err != nil {
-		c.fail("%s: %v", field, err)
+	if problem := c.regexes.Problem(expression); problem != "" {
+		const most = 200 // bytes of a message
+		c.fail("%s: %.*q %s", field, most, expression, problem)
 	}
 }
 

@@ -32,7 +32,7 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch, expressions *syntax.Expressi
 		if problem == "" && syntax.TokenProblem(v.Name) != "" {
 			problem = fmt.Sprintf("name: %q %s", v.Name, syntax.TokenProblem(v.Name))
 		}
-		if problem == "" && !matchable(v.Name) {
+		if problem == "" && !field.IsMatchable(v.Name) {
 			problem = fmt.Sprintf("name: %q belongs to the connection or to the framing of the message and cannot be matched", v.Name)
 		}
 		if problem != "" {
@@ -102,12 +102,6 @@ func compileValue(name, text, kind string, expressions *syntax.Expressions) (pro
 		return m, fmt.Sprintf("type: %q is not supported", kind)
 	}
 	return m, ""
-}
-
-// matchable reports whether routing sees a header field. Of those that the proxy takes out of a message it sees two.
-func matchable(name string) bool {
-	lower := strings.ToLower(name)
-	return !field.IsReserved(lower) || lower == "host" || lower == "upgrade"
 }
 
 // maxQuote is how much of a value a message shows, in bytes: what is wrong with it must not be cut off.
