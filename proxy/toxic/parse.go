@@ -100,6 +100,9 @@ func (f Field) set(raw json.RawMessage) error {
 	switch to := f.To.(type) {
 	case *shape.Value:
 		v, err := parseValue(raw, f.Unit)
+		if err == nil && v.Min() < 0 {
+			err = fmt.Errorf("%s is less than 0", clip(raw)) // in the unit of who has written it
+		}
 		if err == nil {
 			*to = v
 		}
