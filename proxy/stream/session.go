@@ -181,7 +181,7 @@ func (s *session) run() {
 			s.end(o)
 			return
 		}
-		o.close(telemetry.Reset)
+		o.fail(telemetry.Reset)
 	}
 }
 
@@ -224,6 +224,7 @@ func (s *session) dial() (*outlet, error) {
 	ended := s.ended
 	s.mu.Unlock()
 	if ended {
+		s.leave(s.ending(s.refused.Load()))
 		return nil, context.Canceled
 	}
 	var tried []*upstream.Endpoint
@@ -241,11 +242,16 @@ func (s *session) dial() (*outlet, error) {
 			s.target = nil
 		}
 		if s.target == nil {
-			s.leave(Ending{Failed: ctx.Err() == nil, Attempts: s.entry.Attempts})
+			s.leave(s.ending(ctx.Err() == nil))
 			return nil, err
 		}
 		s.backend.Metrics().Retry()
 	}
+}
+
+// ending says what has become of the session.
+func (s *session) ending(failed bool) Ending {
+	return Ending{Failed: failed, Up: s.up.Load(), Down: s.down.Load(), Attempts: s.entry.Attempts}
 }
 
 // leave ends what has acted on a failed attempt.
@@ -266,8 +272,7 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 	o.put = o.write
 	defer func() {
 		if err != nil {
-			s.failed, o.chaos = o.chaos, nil
-			o.close(telemetry.ConnectFailure)
+			o.fail(telemetry.ConnectFailure)
 		}
 	}()
 	s.leave(Ending{Retried: true})
@@ -488,6 +493,12 @@ func unreachable(err error) bool {
 		errors.Is(err, syscall.EPERM)
 }
 
+// fail ends an attempt that another one may follow. What acts on it stays until that is known.
+func (o *outlet) fail(end telemetry.Outcome) {
+	o.s.failed, o.chaos = o.chaos, nil
+	o.close(end)
+}
+
 // close ends the attempt.
 func (o *outlet) close(end telemetry.Outcome) {
 	if o.link != nil {
@@ -500,11 +511,7 @@ func (o *outlet) close(end telemetry.Outcome) {
 	}
 	if o.chaos != nil {
 		o.s.entry.AddExperiments(o.chaos.Experiments())
-		e := Ending{Retried: end != telemetry.OK}
-		if end == telemetry.OK {
-			e = Ending{Failed: o.s.refused.Load(), Up: o.s.up.Load(), Down: o.s.down.Load(), Attempts: o.s.entry.Attempts}
-		}
-		o.chaos.Close(e)
+		o.chaos.Close(o.s.ending(o.s.refused.Load()))
 	}
 	o.endpoint.End()
 	o.s.backend.Metrics().End(end)
