@@ -152,6 +152,10 @@ func TestReportOfARun(t *testing.T) {
 	tb, _ := shopBed(t, onIngress("x", "sequence: {steps: [{count: 3, toxics: [Abort]}, {toxics: [Delay]}]}",
 		"toxics: [{type: Abort, abort: {status: 503}}, {type: Delay, delay: {latency: 20ms}}]"))
 	statuses(tb, 10)
+	tb.Eventually("all requests have ended", func() bool {
+		x := tb.Chaos.Report().Experiments[0]
+		return x.InjectedTraffic.Requests+x.UninjectedTraffic.Requests == 10
+	})
 	tb.Delete("chaos.yaml")
 	r := tb.Chaos.Report()
 	if len(r.Experiments) != 1 {

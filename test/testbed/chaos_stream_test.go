@@ -411,12 +411,16 @@ func TestUDPDownIsAFailure(t *testing.T) {
 	tb := testbed.New(t, streams("", oneDB))
 	tb.UDPBackend("dns")
 	tb.Write("chaos.yaml", experiment("x", "duration: 1h", "at: Backend", "targetRefs: [{kind: UDPRoute, name: dns}]", "toxics: [{type: Down}]"))
-	for range n {
+	tb.Eventually("there are sessions", func() bool {
 		tb.DialUDP(tb.GatewayPort("edge", 53)).Send("hello")
-	}
-	tb.Eventually("the report has them", func() bool { return tb.Chaos.Report().Experiments[0].InjectedTraffic.Connections == n })
-	if x := tb.Chaos.Report().Experiments[0]; x.InjectedTraffic.Failed != n || x.Injected != n || x.UninjectedTraffic.Connections != 0 {
-		t.Errorf("%d injected: %+v", x.Injected, x.InjectedTraffic)
+		return state(t, tb, "x").Injected >= n
+	})
+	tb.Eventually("all have failed, once", func() bool {
+		x := tb.Chaos.Report().Experiments[0]
+		return x.InjectedTraffic.Failed == x.Injected && x.InjectedTraffic.Connections == x.Injected
+	})
+	if x := tb.Chaos.Report().Experiments[0].UninjectedTraffic; x.Connections != 0 {
+		t.Errorf("%+v", x)
 	}
 }
 
