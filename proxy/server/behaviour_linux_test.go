@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
@@ -53,17 +56,23 @@ func TestConnectTimeoutIs504(t *testing.T) {
 
 // A client that leaves while its request's connection is being opened ends that; nobody gets the request afterwards.
 func TestClientThatGoesAwayEndsTheDial(t *testing.T) {
-	for name, reset := range map[string]bool{"closes": false, "resets": true} {
+	for name, how := range map[string]struct{ reset, faulty bool }{"closes": {}, "resets": {reset: true}, "closes, with a toxic": {faulty: true}} {
 		t.Run(name, func(t *testing.T) {
 			m := telemetry.New()
-			w := newWorld(t, Config{Metrics: m, Upstream: upstream.Config{DialTimeout: time.Hour}})
-			if err := w.Apply(snapshotOf(backendOf("web", unreachable(t)))); err != nil {
+			engine := chaos.New(chaos.Config{})
+			defer engine.Close()
+			w := newWorld(t, Config{Metrics: m, Chaos: engine, Upstream: upstream.Config{DialTimeout: time.Hour}})
+			snap := snapshotOf(backendOf("web", unreachable(t)))
+			if how.faulty {
+				snap.Experiments = []*proxy.Experiment{experiment(proxy.AtBackend, toxic.Noop{})}
+			}
+			if err := w.Apply(snap); err != nil {
 				t.Fatal(err)
 			}
 			c := dialWire(t, w.addr(testPort))
 			c.send(request("POST", 3) + "buy")
 			until(t, "an attempt is made", func() bool { return strings.Contains(scrape(t, m), `attempts_in_flight{backend="default/web:80"} 1`) })
-			if reset {
+			if how.reset {
 				_ = c.SetLinger(0)
 			}
 			c.Close()

@@ -215,11 +215,9 @@ func (a *attempt) dialSlotted(e *upstream.Endpoint, limit time.Duration) (*http1
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	c, err := e.DialVariant(ctx, a.slotted())
-	if err == nil {
-		a.share.backend.metrics.Connect()
-	}
-	return c, err
+	return a.open(ctx, e, func(ctx context.Context, e *upstream.Endpoint) (*http1.Conn, *proxy.Error) {
+		return e.DialVariant(ctx, a.slotted())
+	})
 }
 
 // inject lets request faults at Backend act on an attempt. ended is true if one of them has answered in the Endpoint's place.

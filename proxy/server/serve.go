@@ -314,12 +314,14 @@ func (a *attempt) connect(e *upstream.Endpoint, fresh bool, limit time.Duration,
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return a.open(ctx, e)
+	return a.open(ctx, e, a.dial)
 }
 
 // open opens a connection, unless the client leaves meanwhile.
-func (a *attempt) open(ctx context.Context, e *upstream.Endpoint) (c *http1.Conn, err *proxy.Error) {
-	stopped := http1.While(ctx, a.w, opConnect, func(ctx context.Context) { c, err = a.dial(ctx, e) })
+func (a *attempt) open(
+	ctx context.Context, e *upstream.Endpoint, dial func(context.Context, *upstream.Endpoint) (*http1.Conn, *proxy.Error),
+) (c *http1.Conn, err *proxy.Error) {
+	stopped := http1.While(ctx, a.w, opConnect, func(ctx context.Context) { c, err = dial(ctx, e) })
 	if stopped != nil {
 		if c != nil {
 			c.Close()
