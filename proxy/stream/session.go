@@ -242,7 +242,7 @@ func (s *session) dial() (*outlet, error) {
 			s.target = nil
 		}
 		if s.target == nil {
-			s.leave(s.ending(ctx.Err() == nil))
+			s.leave(s.ending(ctx.Err() == nil || s.refused.Load()))
 			return nil, err
 		}
 		s.backend.Metrics().Retry()
