@@ -8,8 +8,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
-// Throttle slows the response body down. It paces content in small portions, and what the endpoint does not send in time is not
-// made up for. What the proxy and the client are late by is, as far as a portion goes: waits always end a little late. To slow the request body, or head and framing too, use the byte toxic bandwidth.
+// Throttle slows the response body down. It paces content in small portions, and what does not come in time is made up for as far
+// as one portion goes, because waits and reads always end a little late, and no further. To slow the request body, or head and framing too, use the byte toxic bandwidth.
 type Throttle struct {
 	// Rate in bytes per second, 0 to 1,000,000,000,000. While it is below 1 nothing passes.
 	Rate shape.Value
@@ -57,10 +57,9 @@ func (t *throttled) Read(p []byte) (int, error) {
 		rate = t.rateNow()
 	}
 	atOnce := math.Ceil(rate * portion.Seconds())
-	late := min(max(time.Since(t.made)-t.due, 0), portion)
 	n, err := t.Body.Read(p[:int(min(atOnce, float64(len(p))))])
 	now := time.Since(t.made)
-	t.due = max(t.due, now-late) + time.Duration(float64(n)/rate*float64(time.Second))
+	t.due = max(t.due, now-portion) + time.Duration(float64(n)/rate*float64(time.Second))
 	if wait := t.due - now; wait > 0 {
 		if err := t.pause(wait); err != nil {
 			return n, err
