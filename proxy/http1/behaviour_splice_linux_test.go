@@ -119,7 +119,7 @@ func TestLimitEndsASplicedDownload(t *testing.T) {
 			}
 		}
 	}()
-	_, _ = io.WriteString(client.nc, plainGet)
+	_, _ = io.WriteString(client.nc, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") // a 504, on a busy machine, is an end too
 	if n, err := io.Copy(io.Discard, client.nc); n >= size || n == 0 {
 		t.Fatal(n, err)
 	}
