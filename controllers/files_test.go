@@ -157,12 +157,12 @@ func TestAnInvalidFileKeepsTheLastGoodState(t *testing.T) {
 
 	write(t, filepath.Join(dir, "b.yaml"), strings.Replace(ingress("b.test"), "pathType", "pathTyp", 1))
 	eventually(t, "true", func() string {
-		if strings.Contains(log.String(), "invalid manifest") {
+		if strings.Contains(log.String(), "last good state") { // the last line
 			return "true"
 		}
 		return log.String()
 	})
-	for _, want := range []string{"b.yaml", "b-test", "pathTyp", "last good state"} {
+	for _, want := range []string{"b.yaml", "b-test", "pathTyp", "invalid manifest"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, log)
 		}
