@@ -54,7 +54,7 @@ func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
 	s.watch.mu.Lock() // the Watch does not look meanwhile
 	c.main.enter(nil, 0, idleBit|parkedBit)
 	c.main.interrupt(idleBit, causeShutdown)
-	if s.lot.take(c) {
+	if s.lot.Take(&c.parking) {
 		t.Fatal("it is not there yet")
 	}
 	s.watch.mu.Unlock()

@@ -54,12 +54,6 @@ func parkingServer(t *testing.T, cfg Config) (*Server, string) {
 	return s, ln.Addr().String()
 }
 
-func (l *lot) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.parked)
-}
-
 // eventually polls for a condition.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
@@ -99,7 +93,7 @@ func TestParkedConnectionServesAgain(t *testing.T) {
 	c, r := dial(t, addr)
 	for range 3 {
 		request(t, c, r)
-		eventually(t, "the connection is parked", func() bool { return s.lot.count() == 1 })
+		eventually(t, "the connection is parked", func() bool { return s.lot.Count() == 1 })
 		if open, idle := s.Count(); open != 1 || idle != 1 {
 			t.Fatalf("open %d, idle %d; want 1 and 1", open, idle)
 		}
@@ -111,20 +105,20 @@ func TestParkedConnectionThatClosesIsForgotten(t *testing.T) {
 	s, addr := parkingServer(t, Config{})
 	c, r := dial(t, addr)
 	request(t, c, r)
-	eventually(t, "the connection is parked", func() bool { return s.lot.count() == 1 })
+	eventually(t, "the connection is parked", func() bool { return s.lot.Count() == 1 })
 	c.Close()
-	eventually(t, "the connection is gone", func() bool { open, _ := s.Count(); return open == 0 && s.lot.count() == 0 })
+	eventually(t, "the connection is gone", func() bool { open, _ := s.Count(); return open == 0 && s.lot.Count() == 0 })
 }
 
 func TestParkedConnectionTimesOut(t *testing.T) {
 	s, addr := parkingServer(t, Config{Timeouts: Timeouts{Idle: 1500 * time.Millisecond}})
 	c, r := dial(t, addr)
 	request(t, c, r)
-	eventually(t, "the connection is parked", func() bool { return s.lot.count() == 1 })
+	eventually(t, "the connection is parked", func() bool { return s.lot.Count() == 1 })
 	if _, err := r.ReadByte(); err != io.EOF {
 		t.Fatalf("got %v, want the server to close", err)
 	}
-	eventually(t, "the connection is gone", func() bool { open, _ := s.Count(); return open == 0 && s.lot.count() == 0 })
+	eventually(t, "the connection is gone", func() bool { open, _ := s.Count(); return open == 0 && s.lot.Count() == 0 })
 }
 
 func TestShutdownClosesParkedConnections(t *testing.T) {
@@ -133,7 +127,7 @@ func TestShutdownClosesParkedConnections(t *testing.T) {
 		c, r := dial(t, addr)
 		request(t, c, r)
 	}
-	eventually(t, "all are parked", func() bool { return s.lot.count() == 20 })
+	eventually(t, "all are parked", func() bool { return s.lot.Count() == 20 })
 	s.closeIdle()
 	eventually(t, "all are gone", func() bool { open, _ := s.Count(); return open == 0 })
 }
@@ -142,7 +136,7 @@ func TestDrainLeavesParkedConnectionsTheirNextRequest(t *testing.T) {
 	s, addr := parkingServer(t, Config{})
 	c, r := dial(t, addr)
 	request(t, c, r)
-	eventually(t, "the connection is parked", func() bool { return s.lot.count() == 1 })
+	eventually(t, "the connection is parked", func() bool { return s.lot.Count() == 1 })
 	s.Drain()
 	request(t, c, r)
 	if _, err := r.ReadByte(); err != io.EOF {

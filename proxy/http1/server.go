@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 )
 
 // Timeouts bound every state of a connection. 0 in a field stands for its default, a negative value for no limit. They are
@@ -63,7 +64,7 @@ type Server struct {
 	cfg      Config
 	handler  proxy.Handler
 	watch    *Watch
-	lot      lot
+	lot      park.Lot    // connections that have been waiting for a request for a while
 	draining atomic.Bool // every response is the last of its connection
 	closing  atomic.Bool // connections that wait for a request are closed
 
@@ -93,7 +94,7 @@ func (s *Server) ServeConn(nc net.Conn, port uint16, scheme string, closed func(
 func (s *Server) ServeConnFrom(nc net.Conn, peer netip.AddrPort, port uint16, scheme string, closed func()) {
 	down := newSock(nc)
 	c := &serverConn{srv: s, down: down, base: down, port: port, scheme: scheme, peer: peer, closed: closed}
-	c.body.c = c
+	c.body.c, c.parking.Wake = c, c.run
 	if !s.watch.add(c) { // Shutdown came first
 		c.down.close()
 		closed()
@@ -172,7 +173,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		select {
 		case <-done:
 			s.watch.close()
-			s.lot.close()
+			s.lot.Close()
 			return err
 		case <-ticker.C:
 			s.watch.interruptIdle() // those that have become idle since

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 )
 
 // serverConn is a downstream connection. Its goroutine owns everything but the slots; while a pump runs, the pump
@@ -43,9 +44,8 @@ type serverConn struct {
 	// undelivered is true once a response could not be delivered: its endpoint's connection may have been interrupted.
 	undelivered bool
 
-	closed     func()
-	fd         int32 // in the lot
-	registered bool  // with the lot's epoll
+	closed  func()
+	parking park.Entry
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -189,12 +189,12 @@ func (c *serverConn) park(deadline uint64) got {
 
 // enterLot returns gotRequest if the connection cannot be put into the lot.
 func (c *serverConn) enterLot() got {
-	if !c.srv.lot.park(c) {
+	if !c.srv.lot.Park(&c.parking, c.base.raw) {
 		return gotRequest
 	}
 	// Whoever ended the phase before c was in the lot could not take it out of there; nor could the Server end it between two phases.
 	ended := cause(c.main.word.Load()&causeMask) != causeNone || c.srv.closing.Load()
-	if ended && c.srv.lot.take(c) {
+	if ended && c.srv.lot.Take(&c.parking) {
 		return gotNothing
 	}
 	return gotParked

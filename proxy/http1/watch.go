@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 )
 
 // tick is how often Watch looks at the connections: a timeout fires at most this much late, and a client that leaves while its
@@ -251,14 +253,14 @@ func (w *Watch) check(t *slot, c *serverConn, now uint64) {
 		if c.base.gone() {
 			t.expire(word, causeGone)
 		}
-	case t.ticks >= w.parkTicks && word&(idleBit|parkedBit) == idleBit && canPark && c.base.raw != nil:
+	case t.ticks >= w.parkTicks && word&(idleBit|parkedBit) == idleBit && park.Possible && c.base.raw != nil:
 		t.expire(word, causePark)
 	}
 }
 
 // expire interrupts an idle phase, also that of a connection that is in the lot.
 func (w *Watch) expire(t *slot, c *serverConn, word uint64, why cause) {
-	if t.expire(word, why) && word&parkedBit != 0 && c.srv.lot.take(c) {
+	if t.expire(word, why) && word&parkedBit != 0 && c.srv.lot.Take(&c.parking) {
 		go c.end()
 	}
 }

@@ -146,14 +146,14 @@ func TestWrappedConnectionsParkOnceTheyCan(t *testing.T) {
 	}
 	ask()
 	time.Sleep(5 * tick) // it would be parked by now
-	if s.lot.count() != 0 {
+	if s.lot.Count() != 0 {
 		t.Fatal("parked with a wrapper")
 	}
 	ask()
 	off.Store(true)
-	eventually(t, "it is parked", func() bool { return s.lot.count() == 1 })
+	eventually(t, "it is parked", func() bool { return s.lot.Count() == 1 })
 	ask()
-	eventually(t, "it is parked again", func() bool { return s.lot.count() == 1 })
+	eventually(t, "it is parked again", func() bool { return s.lot.Count() == 1 })
 }
 
 // A client that leaves is noticed through a wrapper, although the wrapper's Read is not called.
