@@ -17,7 +17,7 @@ func TestMomentsAreThoseOfTheSeries(t *testing.T) {
 func TestStreamMeasurementsCanBeChosenByName(t *testing.T) {
 	o := options{stream: "bulk"}
 	chosen := 0
-	for _, w := range streamWorkloads() {
+	for _, w := range streamWorkloads(true) {
 		if o.wantsStream(w.name) != w.bulk {
 			t.Errorf("%s: bulk %v", w.name, w.bulk)
 		}

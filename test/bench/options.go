@@ -61,6 +61,7 @@ type options struct {
 	edits       int
 	backend     string // address of the backend
 	out         string // path without extension
+	awake       bool   // keep processors awake while the latency of streams is measured
 	ownLoad     bool
 	keep        bool
 }
@@ -81,13 +82,15 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.Func("breakwater", "[NAME=]PATH of a breakwater binary; repeat to compare builds (default "+defaultBreakwater+")", o.addBreakwater)
 	flags.Func("breakwater-cmd", "[NAME=]COMMAND LINE that the arguments of `serve` are added to; may be repeated", o.addBreakwater)
 	flags.Func("target", "NAME=PID=URL of a program that runs already, for the workload small; may be repeated", o.addTarget)
-	only := flags.String("only", "", "comma-separated peers to measure, of breakwater (or the names given), nginx, haproxy, reverseproxy, fasthttp, caddy, and toxiproxy for streams (default all)")
+	only := flags.String("only", "", "comma-separated peers to measure, of breakwater (or the names given), nginx, haproxy, reverseproxy, fasthttp, caddy, and toxiproxy and relay for streams (default all)")
 	parts := flags.String("workload", "", "comma-separated parts, of "+strings.Join(allParts(), ", ")+" (default all)")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each workload")
 	flags.IntVar(&o.seconds, "seconds", 0, "length of a round (default 2 or 3, by workload)")
 	flags.IntVar(&o.connections, "connections", 0, "connections of the load generator (default 64, 8 for the longest body)")
 	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
 	flags.StringVar(&o.stream, "stream", "", "only those measurements of the workload stream whose names contain this, for instance \"bulk\" or \"idle\"")
+	flags.BoolVar(&o.awake, "awake", true, "keep every processor awake, with a loop that all else preempts, while the workload stream measures ping-pong; "+
+		"false where the loops would use up a limit of CPU time")
 	flags.StringVar(&o.chaos, "chaos", "", "only those measurements of the workload chaos whose names contain this, of "+strings.Join(chaosParts(), ", "))
 	flags.IntVar(&o.streams, "idle-streams", 10000, "idle TCP streams of the memory measurement of the workload stream")
 	flags.IntVar(&o.idleRounds, "idle-rounds", 3, "rounds of the memory measurement, each with fresh processes")

@@ -114,7 +114,7 @@ func (s *session) choosePeers(ctx context.Context) error {
 		all = append(all, peer.Peer{Name: "breakwater", Missing: "no binary at " + defaultBreakwater + " (make build, or --breakwater PATH)"})
 	}
 	all = append(append(all, peer.Debian()...), peer.Go(s.bin)...)
-	known := map[string]bool{peer.NameToxiproxy: true} // for streams alone
+	known := map[string]bool{peer.NameToxiproxy: true, peer.NameRelay: true} // for streams alone
 	var goPeers []string
 	for _, p := range all {
 		known[p.Name] = true
@@ -135,39 +135,51 @@ func (s *session) choosePeers(ctx context.Context) error {
 			return fmt.Errorf("unknown peer %q", name)
 		}
 	}
-	if err := s.build(ctx, goPeers); err != nil {
+	if err := s.buildForRequests(ctx, goPeers); err != nil {
 		return err
 	}
 	s.nameVersions()
 	return nil
 }
 
-// build compiles the backend, the Go peers, and the bench's own load generator if wrk is missing.
-func (s *session) build(ctx context.Context, goPeers []string) error {
+// buildForRequests compiles the backend, the Go peers, and the bench's own load generator if wrk is missing.
+func (s *session) buildForRequests(ctx context.Context, goPeers []string) error {
 	programs := append([]string{"backend"}, goPeers...)
 	if _, err := exec.LookPath("wrk"); err != nil || s.ownLoad {
-		s.generator.Own = filepath.Join(s.bin, "load")
+		s.generator.Own = s.program("load")
 		programs = append(programs, "load")
 		s.report.Warn("the load comes from the bench's own generator, which takes more of the machine than wrk (apt-get install wrk)")
 	}
-	s.progress("building %s", strings.Join(programs, ", "))
-	args := []string{"build", "-o", s.bin + "/"}
-	for _, name := range programs {
-		args = append(args, "./cmd/"+name)
+	return s.build(ctx, programs...)
+}
+
+// build compiles programs of this module.
+func (s *session) build(ctx context.Context, programs ...string) error {
+	packages := make([]string, len(programs))
+	for i, name := range programs {
+		packages[i] = "./cmd/" + name
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	return s.compile(ctx, s.bin+"/", packages...)
+}
+
+// compile builds packages into a file, or a folder.
+func (s *session) compile(ctx context.Context, output string, packages ...string) error {
+	s.progress("building %s", strings.Join(packages, ", "))
+	if out, err := exec.CommandContext(ctx, "go", append([]string{"build", "-o", output}, packages...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return nil
 }
+
+// program is the path of a program that was built.
+func (s *session) program(name string) string { return filepath.Join(s.bin, name) }
 
 func (s *session) nameVersions() {
 	modules := map[string]string{"fasthttp": "github.com/valyala/fasthttp", "caddy": "github.com/caddyserver/caddy/v2", "reverseproxy": ""}
 	for i := range s.peers {
 		p := &s.peers[i]
 		if module, ok := modules[p.Name]; ok {
-			p.Version = goVersion(filepath.Join(s.bin, p.Name), module)
+			p.Version = goVersion(s.program(p.Name), module)
 		}
 		s.report.Peers = append(s.report.Peers, report.Peer{Name: p.Name, Version: p.Version, Note: p.Note, GC: p.GC})
 	}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/breakwater-gateway/breakwater/test/bench/measure"
 	"github.com/breakwater-gateway/breakwater/test/bench/peer"
 	"github.com/breakwater-gateway/breakwater/test/bench/report"
 	"github.com/breakwater-gateway/breakwater/test/bench/stream"
@@ -21,6 +19,7 @@ type path struct {
 	address  string
 	endpoint string          // what it leads to
 	pid      int             // of the proxy; 0 without one
+	floor    bool            // see peer.Peer
 	control  *stream.Control // makes proxies like it; nil if nothing does
 	proxy    string          // what control calls it; empty without one
 }
@@ -30,10 +29,14 @@ func (s *session) measureStream(ctx context.Context) error {
 	if !s.wantsPart(partStream) {
 		return nil
 	}
+	if err := s.build(ctx, "awake", peer.NameRelay); err != nil {
+		return err
+	}
 	peers, err := s.streamPeers(ctx)
 	if err != nil {
 		return err
 	}
+	s.tryAwake()
 	endpoint, stop, err := s.startEndpoint(ctx)
 	if err != nil {
 		return err
@@ -67,12 +70,13 @@ func (s *session) streamPeers(ctx context.Context) ([]peer.Peer, error) {
 			continue
 		}
 		if p.Missing == "" && p.Name == peer.NameToxiproxy {
-			program := filepath.Join(s.bin, peer.NameToxiproxy)
-			s.progress("building %s", p.Name)
-			if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, peer.ToxiproxyServer).CombinedOutput(); err != nil {
-				return nil, fmt.Errorf("go build: %w: %s", err, out)
+			if err := s.compile(ctx, s.program(p.Name), peer.ToxiproxyServer); err != nil {
+				return nil, err
 			}
-			p.Version = goVersion(program, peer.Toxiproxy)
+			p.Version = goVersion(s.program(p.Name), peer.Toxiproxy)
+		}
+		if p.Floor {
+			p.Version = goVersion(s.program(p.Name), "")
 		}
 		if p.Missing != "" {
 			if !slices.Contains(s.report.Missing, p.Name+": "+p.Missing) {
@@ -88,13 +92,13 @@ func (s *session) streamPeers(ctx context.Context) ([]peer.Peer, error) {
 
 // startEndpoint starts what streams lead to and returns its address.
 func (s *session) startEndpoint(ctx context.Context) (address string, stop func(), err error) {
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", s.bin+"/", "./cmd/endpoint").CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("go build: %w: %s", err, out)
+	if err := s.build(ctx, "endpoint"); err != nil {
+		return "", nil, err
 	}
 	if address, err = peer.FreeAddress(); err != nil {
 		return "", nil, err
 	}
-	process, err := s.start("endpoint", peer.Command{Args: []string{filepath.Join(s.bin, "endpoint"), "--listen", address}})
+	process, err := s.start("endpoint", peer.Command{Args: []string{s.program("endpoint"), "--listen", address}})
 	if err != nil {
 		return "", nil, err
 	}
@@ -159,7 +163,11 @@ func (s *session) startStreamPeer(ctx context.Context, p peer.Peer, endpoint str
 	}
 	var paths []path
 	if p.Passes {
-		paths = append(paths, path{name: p.Name, address: site.Listen, endpoint: endpoint, pid: process.PID()})
+		its := path{name: p.Name, address: site.Listen, endpoint: endpoint, pid: process.PID(), floor: p.Floor}
+		if p.Floor {
+			its.name = report.Floor
+		}
+		paths = append(paths, its)
 		if err := process.Ready(ctx, 20*time.Second, answers(site.Listen)); err != nil {
 			return process, nil, err
 		}
@@ -199,7 +207,7 @@ func (p path) through(ctx context.Context, toxics ...stream.Toxic) (path, error)
 
 // measurePaths runs every workload, and the measurements of accuracy.
 func (s *session) measurePaths(ctx context.Context, paths []path) error {
-	for _, w := range streamWorkloads() {
+	for _, w := range streamWorkloads(s.awake) {
 		if !s.wantsStream(w.name) {
 			continue
 		}
@@ -222,122 +230,6 @@ func (s *session) measurePaths(ctx context.Context, paths []path) error {
 		return nil
 	}
 	return s.measureAccuracy(ctx, paths[0], toxic)
-}
-
-// streamWorkload is one kind of stream, and the toxics that it goes through.
-type streamWorkload struct {
-	name    string
-	bulk    bool
-	seconds int
-	toxics  []stream.Toxic
-	asked   time.Duration // that they add to a round trip
-}
-
-// attributes of a toxic.
-type attributes = map[string]any
-
-// streamWorkloads are all, in the order in which they run. Toxics whose effect is an end are asked for one that does not come.
-func streamWorkloads() []streamWorkload {
-	const never = 1 << 40 // bytes
-	one := func(kind string, a attributes) []stream.Toxic { return []stream.Toxic{stream.Downstream(kind, a)} }
-	return []streamWorkload{
-		{name: "ping-pong of 64 B", seconds: 2},
-		{name: "bulk", bulk: true, seconds: 2},
-		{name: "ping-pong, latency 5 ms", seconds: 1, toxics: one("latency", attributes{"latency": 5}), asked: 5 * time.Millisecond},
-		{name: "ping-pong, bandwidth 1 GB/s", seconds: 1, toxics: one("bandwidth", attributes{"rate": 1000000})},
-		{name: "ping-pong, slicer of 16 B", seconds: 1, toxics: one("slicer", attributes{"average_size": 16, "size_variation": 1, "delay": 0})},
-		{name: "ping-pong, limit_data", seconds: 1, toxics: one("limit_data", attributes{"bytes": never})},
-		{name: "ping-pong, slow_close", seconds: 1, toxics: one("slow_close", attributes{"delay": 1})},
-		{name: "bulk, latency 50 ms", bulk: true, seconds: 2, toxics: one("latency", attributes{"latency": 50})},
-		{name: "bulk, bandwidth 10 GB/s", bulk: true, seconds: 1, toxics: one("bandwidth", attributes{"rate": 10000000})},
-		{name: "bulk, slicer of 16 KiB", bulk: true, seconds: 1, toxics: one("slicer", attributes{"average_size": 16384, "size_variation": 1, "delay": 0})},
-		{name: "bulk, limit_data", bulk: true, seconds: 1, toxics: one("limit_data", attributes{"bytes": never})},
-	}
-}
-
-// measureStreamWorkload measures all paths, round after round.
-func (s *session) measureStreamWorkload(ctx context.Context, w streamWorkload, paths []path) (report.StreamWorkload, error) {
-	table := report.StreamWorkload{Name: w.name, Bulk: w.bulk, Asked: micros(w.asked), Seconds: w.seconds}
-	var measured []path
-	for _, p := range paths {
-		if len(w.toxics) > 0 {
-			if p.control == nil && p.pid != 0 {
-				continue
-			}
-			var err error
-			if p, err = p.through(ctx, w.toxics...); err != nil {
-				if err := s.leaveOut(ctx, "stream, "+w.name+", "+p.name, err); err != nil {
-					return table, err
-				}
-				continue
-			}
-		}
-		measured = append(measured, p)
-		table.Rows = append(table.Rows, report.Row{Peer: p.name})
-	}
-	failed := map[string]bool{}
-	for round := range s.rounds {
-		for i, p := range measured {
-			if failed[p.name] {
-				continue
-			}
-			figures, err := w.run(ctx, p)
-			if err != nil {
-				failed[p.name] = true
-				if err := s.leaveOut(ctx, "stream, "+w.name+", "+p.name, err); err != nil {
-					return table, err
-				}
-				continue
-			}
-			table.Rows[i].Add(figures)
-			s.progress("%s round %d/%d %-16s p50 %9.1f us p99 %9.1f us CPU %8.2f us rate %10.0f", w.name, round+1, s.rounds, p.name, figures.P50, figures.P99, figures.CPU, figures.Rate)
-		}
-	}
-	return table, nil
-}
-
-// run is one round on one path.
-func (w streamWorkload) run(ctx context.Context, p path) (f report.Figures, err error) {
-	before, err := cpuOf(p)
-	if err != nil {
-		return f, err
-	}
-	d := time.Duration(w.seconds) * time.Second
-	var took time.Duration
-	if w.bulk {
-		var bytes int64
-		bytes, took, err = stream.Bulk(ctx, p.address, d)
-		f.Requests = float64(bytes) / 1e6
-	} else {
-		began := time.Now()
-		var times []time.Duration
-		times, err = stream.PingPong(ctx, p.address, d)
-		took = time.Since(began)
-		all := inMicros(times)
-		f.Requests, f.P50, f.P99 = float64(len(times)), measure.Percentile(all, 0.5), measure.Percentile(all, 0.99)
-	}
-	if err != nil {
-		return f, err
-	}
-	after, err := cpuOf(p)
-	f.CPU, f.Rate = micros(after-before)/f.Requests, f.Requests/took.Seconds()
-	return f, err
-}
-
-// cpuOf is the CPU time that the proxy of a path has used.
-func cpuOf(p path) (time.Duration, error) {
-	if p.pid == 0 {
-		return 0, nil
-	}
-	return measure.Clock(p.pid)
-}
-
-func inMicros(times []time.Duration) []float64 {
-	all := make([]float64, len(times))
-	for i, t := range times {
-		all[i] = micros(t)
-	}
-	return all
 }
 
 func firstField(command string) string {

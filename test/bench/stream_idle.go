@@ -40,6 +40,9 @@ func (s *session) measureIdleStreams(ctx context.Context, peers []peer.Peer, end
 	s.report.Stream.Idle = idle.Idle
 	for range s.idleRounds {
 		for _, p := range peers {
+			if p.Floor {
+				continue
+			}
 			paths := 1
 			if p.Passes && p.Toxics {
 				paths = 2

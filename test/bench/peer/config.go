@@ -195,15 +195,31 @@ func prepareCaddy(bin string, s Site) (Command, error) {
 
 // Breakwater is a peer started from a command line (split at spaces) that the arguments of `serve` are added to.
 func Breakwater(name, commandLine string) Peer {
-	return Peer{
-		Name: name, Note: commandLine, GC: true, CommandLine: commandLine,
-		Prepare: func(s Site) (Command, error) {
-			dir, err := writeManifest(s, func(s Site) (string, error) { return oneRoute(s.Backend) })
-			if err != nil {
-				return Command{}, err
-			}
-			return Serve(commandLine, dir, s)
-		},
+	return Peer{Name: name, Note: commandLine, GC: true, CommandLine: commandLine, Prepare: servesRequests(commandLine, "")}
+}
+
+// servesRequests prepares a Breakwater for the common job, with a NetworkChaos or an empty text.
+func servesRequests(commandLine, chaos string) func(Site) (Command, error) {
+	return manifested(func(s Site) (string, error) { return oneRoute(s.Backend) }, chaos, func(dir string, s Site) (Command, error) {
+		return Serve(commandLine, dir, s)
+	})
+}
+
+// manifested prepares a Breakwater that serves a manifest, with more text after it, from a folder of its own.
+func manifested(manifest func(Site) (string, error), more string, serve func(dir string, s Site) (Command, error)) func(Site) (Command, error) {
+	return func(s Site) (Command, error) {
+		text, err := manifest(s)
+		if err != nil {
+			return Command{}, err
+		}
+		dir := filepath.Join(s.Dir, "manifests")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return Command{}, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(text+more), 0o644); err != nil {
+			return Command{}, err
+		}
+		return serve(dir, s)
 	}
 }
 

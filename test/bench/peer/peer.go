@@ -49,6 +49,8 @@ type Peer struct {
 	CommandLine string
 	// Passes is true for what passes streams on at the site's address, and Toxics for what serves Toxiproxy's API.
 	Passes, Toxics bool
+	// Floor is true for what is no proxy to choose, but shows what one costs at least. It takes part in ping-pong alone.
+	Floor bool
 	// Prepare writes the configuration into the site's folder and says how to start.
 	Prepare func(Site) (Command, error)
 	// PrepareMany is Prepare for many hosts; nil if the peer takes no part in the measurement of route scale.
@@ -64,15 +66,17 @@ type Hosts struct {
 
 // Go returns the peers that are programs of this module, found in the folder bin after a build.
 func Go(bin string) []Peer {
-	listenAndBackend := func(name string) func(Site) (Command, error) {
-		return func(s Site) (Command, error) {
-			return Command{Args: []string{bin + "/" + name, "--listen", s.Listen, "--backend", s.Backend}, Env: goEnv()}, nil
-		}
-	}
 	return []Peer{
-		{Name: "reverseproxy", Note: "httputil.ReverseProxy with BufferPool, tuned Transport", GC: true, Prepare: listenAndBackend("reverseproxy")},
-		{Name: "fasthttp", Note: "fasthttp server and HostClient, whole bodies in memory (its default)", GC: true, Prepare: listenAndBackend("fasthttp")},
+		{Name: "reverseproxy", Note: "httputil.ReverseProxy with BufferPool, tuned Transport", GC: true, Prepare: listenAndBackend(bin, "reverseproxy")},
+		{Name: "fasthttp", Note: "fasthttp server and HostClient, whole bodies in memory (its default)", GC: true, Prepare: listenAndBackend(bin, "fasthttp")},
 		{Name: "caddy", Note: "reverse_proxy handler", GC: true, Prepare: func(s Site) (Command, error) { return prepareCaddy(bin, s) }},
+	}
+}
+
+// listenAndBackend prepares a program of this module that is told its two addresses.
+func listenAndBackend(bin, name string) func(Site) (Command, error) {
+	return func(s Site) (Command, error) {
+		return Command{Args: []string{bin + "/" + name, "--listen", s.Listen, "--backend", s.Backend}, Env: goEnv()}, nil
 	}
 }
 

@@ -3,8 +3,6 @@ package peer
 import (
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 )
 
 // ToxiproxyServer is the package of Toxiproxy's server, and Toxiproxy its module.
@@ -17,19 +15,28 @@ const (
 const (
 	NameToxiproxy = "toxiproxy"
 	NameHAProxy   = "haproxy"
+	NameRelay     = "relay"
 )
 
 // BreakwaterStream is Breakwater with one TCPRoute, and with the API for Toxiproxy's clients beside it.
 func BreakwaterStream(name, commandLine string) Peer {
+	p := overTCP(name, commandLine, "a TCPRoute; the API for Toxiproxy's clients", "")
+	p.Toxics = true
+	return p
+}
+
+// BreakwaterHeld is Breakwater with one TCPRoute, and a NetworkChaos that holds back what the endpoint sends on it.
+func BreakwaterHeld(name, commandLine string) Peer {
+	return overTCP(name, commandLine, "a TCPRoute with a NetworkChaos that holds everything back", heldChaos)
+}
+
+// overTCP is Breakwater with one TCPRoute, and a NetworkChaos or an empty text. It serves Toxiproxy's API too.
+func overTCP(name, commandLine, note, chaos string) Peer {
 	return Peer{
-		Name: name, Note: "a TCPRoute; the API for Toxiproxy's clients", GC: true, CommandLine: commandLine, Toxics: true, Passes: true,
-		Prepare: func(s Site) (Command, error) {
-			dir, err := writeManifest(s, tcpRoute)
-			if err != nil {
-				return Command{}, err
-			}
+		Name: name, Note: note, GC: true, CommandLine: commandLine, Passes: true,
+		Prepare: manifested(tcpRoute, chaos, func(dir string, s Site) (Command, error) {
 			return serveAt(commandLine, "0", s, "--manifests", dir, "--port-offset", "0", "--toxiproxy-address", s.API)
-		},
+		}),
 	}
 }
 
@@ -46,39 +53,13 @@ func BreakwaterGuarded(name, commandLine string) Peer {
 
 // broken is Breakwater for requests, with a NetworkChaos.
 func broken(name, commandLine, note, chaos string) Peer {
-	return Peer{
-		Name: name, Note: note, GC: true, CommandLine: commandLine,
-		Prepare: func(s Site) (Command, error) {
-			dir, err := writeManifest(s, func(s Site) (string, error) {
-				text, err := oneRoute(s.Backend)
-				return text + chaos, err
-			})
-			if err != nil {
-				return Command{}, err
-			}
-			return Serve(commandLine, dir, s)
-		},
-	}
+	p := Breakwater(name, commandLine)
+	p.Note, p.Prepare = note, servesRequests(commandLine, chaos)
+	return p
 }
 
-// BreakwaterHeld is Breakwater with one TCPRoute, and a NetworkChaos that holds back what the endpoint sends on it.
-func BreakwaterHeld(name, commandLine string) Peer {
-	return Peer{
-		Name: name, Note: "a TCPRoute with a NetworkChaos that holds everything back", GC: true, CommandLine: commandLine, Passes: true,
-		Prepare: func(s Site) (Command, error) {
-			dir, err := writeManifest(s, func(s Site) (string, error) {
-				text, err := tcpRoute(s)
-				return text + heldChaos, err
-			})
-			if err != nil {
-				return Command{}, err
-			}
-			return serveAt(commandLine, "0", s, "--manifests", dir, "--port-offset", "0")
-		},
-	}
-}
-
-// Streams returns the peers that streams are compared with; Toxiproxy's server is at bin/toxiproxy after a build.
+// Streams returns the peers that streams are compared with; Toxiproxy's server is at bin/toxiproxy after a build, and relay at
+// bin/relay.
 func Streams(bin string) []Peer {
 	return []Peer{
 		{Name: NameToxiproxy, Note: "log level error, its metrics off", GC: true, Toxics: true, Prepare: func(s Site) (Command, error) {
@@ -93,6 +74,7 @@ func Streams(bin string) []Peer {
 			program, err := lookPath(NameHAProxy)
 			return Command{Args: []string{program, "-db", "-f", path}}, err
 		}}, "-v"),
+		{Name: NameRelay, Note: "a floor: two threads for each connection that read and write", GC: true, Passes: true, Floor: true, Prepare: listenAndBackend(bin, NameRelay)},
 	}
 }
 
@@ -109,19 +91,6 @@ listen bench
   bind {{.Listen}}
   server one {{.Backend}}
 `
-
-// writeManifest writes a manifest into a folder of its own.
-func writeManifest(s Site, of func(Site) (string, error)) (dir string, err error) {
-	dir = filepath.Join(s.Dir, "manifests")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	text, err := of(s)
-	if err != nil {
-		return "", err
-	}
-	return dir, os.WriteFile(filepath.Join(dir, "bench.yaml"), []byte(text), 0o644)
-}
 
 // tcpRoute is the manifest that passes the streams of the site's address on.
 func tcpRoute(s Site) (string, error) {

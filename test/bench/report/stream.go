@@ -2,14 +2,21 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/breakwater-gateway/breakwater/test/bench/measure"
 	"github.com/breakwater-gateway/breakwater/test/bench/peer"
 )
 
-// Direct is the path of streams that go to the endpoint without a proxy.
-const Direct = "direct"
+// Paths that are not of a proxy to choose.
+const (
+	Direct = "direct"        // streams go to the endpoint without a proxy
+	Floor  = "relay (floor)" // through the least that a proxy can do
+)
+
+// MaySleep ends the name of a workload that is another one measured again as the machine idles.
+const MaySleep = ", processors may sleep"
 
 // Stream holds what TCP streams cost on the ways to an endpoint: through a route, or a proxy made through Toxiproxy's API.
 type Stream struct {
@@ -23,8 +30,10 @@ type Stream struct {
 type StreamWorkload struct {
 	Name    string  `json:"name"`
 	Bulk    bool    `json:"bulk"`
+	Awake   bool    `json:"awake"` // processors were kept from sleeping
 	Asked   float64 `json:"asked"` // µs that the toxics are asked to add to a round trip
 	Seconds int     `json:"seconds"`
+	Turns   int     `json:"turns"` // that each path had in a round
 	Rows    []Row   `json:"rows"`
 }
 
@@ -93,7 +102,13 @@ func (w *StreamWorkload) table() table {
 		}
 		return t
 	}
-	t.note = "Added is what is above the direct path and what the toxic is asked to add. Ratios are taken round by round."
+	t.title += fmt.Sprintf(" in %d turns each", w.Turns)
+	t.note = "Added is what is above the direct path and what the toxic is asked to add. Ratios are taken round by round. "
+	if w.Awake {
+		t.note += "Processors were kept awake, by loops under SCHED_IDLE that everything preempts."
+	} else {
+		t.note += "Processors slept when they had nothing to do, so times have in them how long this machine's take to wake up."
+	}
 	t.head = []string{
 		"path", "round trips/s", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs", "CPU µs/round trip",
 		"added p50 / toxiproxy", "added p99 / toxiproxy", "CPU / toxiproxy", "CPU / haproxy",
@@ -163,7 +178,9 @@ func fine(f float64) string {
 func (s *Stream) goals() table {
 	t := table{
 		title: "stream: goals",
-		head:  []string{"path and figure", "goal", "found"},
+		note: "Latency is compared where processors were kept awake, if they were anywhere; CPU time as the machine idles, " +
+			"where a workload was measured both ways.",
+		head: []string{"path and figure", "goal", "found"},
 	}
 	add := func(path, what, goal string, found measure.Summary) {
 		if found.N > 0 {
@@ -173,16 +190,28 @@ func (s *Stream) goals() table {
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
 		for _, row := range w.Rows {
-			switch {
-			case row.Peer == Direct || row.Peer == peer.NameToxiproxy || row.Peer == peer.NameHAProxy:
-			case w.Bulk:
+			if row.Peer == Direct || row.Peer == Floor || row.Peer == peer.NameToxiproxy || row.Peer == peer.NameHAProxy {
+				continue
+			}
+			if w.Bulk {
 				add(row.Peer, w.Name+", MB/s / haproxy", "at least 1", w.ratio(row.Peer, peer.NameHAProxy, rate))
-				add(row.Peer, w.Name+", CPU / toxiproxy", "at most 0.5", w.ratio(row.Peer, peer.NameToxiproxy, cpu))
-			default:
+			} else if s.latencyCounts(w) {
 				add(row.Peer, w.Name+", added p50 / toxiproxy", "at most 0.5", w.addedRatio(row.Peer, peer.NameToxiproxy, p50))
+			}
+			if s.cpuCounts(w) {
 				add(row.Peer, w.Name+", CPU / toxiproxy", "at most 0.5", w.ratio(row.Peer, peer.NameToxiproxy, cpu))
 			}
 		}
 	}
 	return t
+}
+
+// latencyCounts tells whether a workload's latency has a goal: not if its processors slept while those of another workload did not.
+func (s *Stream) latencyCounts(w *StreamWorkload) bool {
+	return w.Awake || !slices.ContainsFunc(s.Workloads, func(other StreamWorkload) bool { return other.Awake })
+}
+
+// cpuCounts tells whether a workload's CPU time has a goal: not if it was measured again as the machine idles.
+func (s *Stream) cpuCounts(w *StreamWorkload) bool {
+	return !slices.ContainsFunc(s.Workloads, func(other StreamWorkload) bool { return other.Name == w.Name+MaySleep })
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,5 +58,45 @@ func TestStreamTablesSetGoalsBesideFigures(t *testing.T) {
 	}
 	if tables := (*Stream)(nil).tables(nil); len(tables) != 0 {
 		t.Error("tables without streams")
+	}
+}
+
+func TestGoalsOfLatencyAreThoseOfProcessorsThatAreAwake(t *testing.T) {
+	workload := func(name string, awake bool) StreamWorkload {
+		return StreamWorkload{Name: name, Awake: awake, Rows: []Row{
+			rounds(Direct, Figures{P50: 30}), rounds("ours", Figures{P50: 70, CPU: 20}),
+			rounds(Floor, Figures{P50: 60, CPU: 10}), rounds(peer.NameToxiproxy, Figures{P50: 130, CPU: 50}),
+		}}
+	}
+	for _, test := range []struct {
+		name string
+		all  []StreamWorkload
+		want []string
+	}{
+		{"both ways", []StreamWorkload{workload("ping", true), workload("ping"+MaySleep, false), workload("toxic", true)}, []string{
+			"ours: ping, added p50 / toxiproxy", "ours: ping" + MaySleep + ", CPU / toxiproxy",
+			"ours: toxic, added p50 / toxiproxy", "ours: toxic, CPU / toxiproxy",
+		}},
+		{"as the machine idles", []StreamWorkload{workload("ping", false), workload("toxic", false)}, []string{
+			"ours: ping, added p50 / toxiproxy", "ours: ping, CPU / toxiproxy",
+			"ours: toxic, added p50 / toxiproxy", "ours: toxic, CPU / toxiproxy",
+		}},
+	} {
+		var got []string
+		for _, row := range (&Stream{Workloads: test.all}).goals().rows {
+			got = append(got, row[0])
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: goals %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestTablesSayWhetherProcessorsWereAwake(t *testing.T) {
+	for awake, want := range map[bool]string{true: "kept awake", false: "slept"} {
+		w := StreamWorkload{Name: "ping", Awake: awake, Turns: 10}
+		if got := w.table(); !strings.Contains(got.note, want) || !strings.Contains(got.title, "in 10 turns") {
+			t.Errorf("awake %v: %q, %q", awake, got.title, got.note)
+		}
 	}
 }

@@ -29,6 +29,14 @@ const endpointTimeout = 10 * time.Minute
 // Serve serves connections until the listener is closed.
 func Serve(listener net.Listener) error {
 	filler := make([]byte, chunk)
+	return accept(listener, func(conn *net.TCPConn) {
+		_ = conn.SetDeadline(time.Now().Add(endpointTimeout))
+		serve(conn, filler)
+	})
+}
+
+// accept has each connection served on its own, and closes it then, until the listener is closed.
+func accept(listener net.Listener, serve func(*net.TCPConn)) error {
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -39,8 +47,7 @@ func Serve(listener net.Listener) error {
 		}
 		go func() {
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(endpointTimeout))
-			serve(conn.(*net.TCPConn), filler)
+			serve(conn.(*net.TCPConn))
 		}()
 	}
 }
@@ -58,7 +65,7 @@ func serve(conn *net.TCPConn, filler []byte) {
 			return
 		}
 		defer s.close()
-		s.echo(make([]byte, messageSize))
+		s.pass(s, make([]byte, messageSize))
 	case returns:
 		buffer := make([]byte, messageSize)
 		for {

@@ -139,7 +139,6 @@ func (l *Live) accept(n int) (senders []*socket, err error) {
 			return senders, err
 		}
 		sender, err := newSocket(conn.(*net.TCPConn))
-		_ = conn.Close()
 		if err != nil {
 			return senders, err
 		}

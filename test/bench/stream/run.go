@@ -12,23 +12,31 @@ import (
 	"time"
 )
 
-// messageSize is the length of the messages of PingPong, in bytes.
+// messageSize is the length of a message, in bytes.
 const messageSize = 64
 
-// PingPong sends one message after the other over one connection for so long, each when the one before has come back, and returns
-// the times that they took.
-func PingPong(ctx context.Context, address string, d time.Duration) ([]time.Duration, error) {
+// Rally is a connection on which one message after the other goes to the endpoint, each when the one before has come back.
+type Rally struct{ *socket }
+
+// OpenRally opens a connection for messages.
+func OpenRally(ctx context.Context, address string) (Rally, error) {
 	s, err := open(ctx, address, echoes)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
+	return Rally{s}, err
+}
+
+// Close closes the connection.
+func (r Rally) Close() { r.close() }
+
+// Play sends messages for so long, one at least, and returns the times that they took. It may follow another one within the patience of
+// the sockets, which is 20 s.
+func (r Rally) Play(ctx context.Context, d time.Duration) ([]time.Duration, error) {
 	message := make([]byte, messageSize)
 	times := make([]time.Duration, 0, 1<<16)
 	for end := time.Now().Add(d); ; {
 		before := time.Now()
-		if err = s.write(message); err == nil {
-			err = s.readFull(message)
+		err := r.write(message)
+		if err == nil {
+			err = r.readFull(message)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("message %d: %w", len(times), err)
@@ -39,6 +47,16 @@ func PingPong(ctx context.Context, address string, d time.Duration) ([]time.Dura
 			return times, ctx.Err()
 		}
 	}
+}
+
+// PingPong sends messages on a connection of its own for so long, and returns the times that they took.
+func PingPong(ctx context.Context, address string, d time.Duration) ([]time.Duration, error) {
+	r, err := OpenRally(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Play(ctx, d)
 }
 
 // Bulk reads for so long what the endpoint sends as fast as it can, over one connection, and returns the number of bytes and the

@@ -19,15 +19,22 @@ type socket struct {
 	fd   int
 }
 
-// open connects to an address and asks for something.
-func open(ctx context.Context, address string, ask ...byte) (*socket, error) {
+// dial connects to an address, from an address of this machine if source is given.
+func dial(ctx context.Context, address string, source net.IP) (*socket, error) {
 	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+	if source != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: source}
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSocket(conn.(*net.TCPConn))
-	_ = conn.Close()
+	return newSocket(conn.(*net.TCPConn))
+}
+
+// open connects to an address and asks for something.
+func open(ctx context.Context, address string, ask ...byte) (*socket, error) {
+	s, err := dial(ctx, address, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -38,9 +45,10 @@ func open(ctx context.Context, address string, ask ...byte) (*socket, error) {
 	return s, nil
 }
 
-// newSocket takes a socket of its own from conn, which must not be used any more and can be closed.
+// newSocket takes a socket of its own from conn, which it closes: else the runtime's poller would wake up for all that comes, too.
 func newSocket(conn *net.TCPConn) (*socket, error) {
 	file, err := conn.File()
+	_ = conn.Close()
 	if err != nil {
 		return nil, fmt.Errorf("take the socket: %w", err)
 	}
@@ -59,14 +67,19 @@ func (s *socket) close() { _ = s.file.Close() }
 
 // read reads at least one byte, or returns an error.
 func (s *socket) read(p []byte) (int, error) {
+	return received("read", func() (int, error) { return syscall.Read(s.fd, p) })
+}
+
+// received makes a system call that reads until it has at least one byte, or an error.
+func received(name string, call func() (int, error)) (int, error) {
 	for {
-		n, err := syscall.Read(s.fd, p)
+		n, err := call()
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
 			return 0, fmt.Errorf("nothing came for %v", patience)
 		case err != nil:
-			return 0, os.NewSyscallError("read", err)
+			return 0, os.NewSyscallError(name, err)
 		case n == 0:
 			return 0, io.EOF
 		default:
@@ -100,11 +113,11 @@ func (s *socket) write(p []byte) error {
 	return nil
 }
 
-// echo sends back what comes until it ends.
-func (s *socket) echo(buffer []byte) {
+// pass writes to another socket, or to the same one, what comes until it ends.
+func (s *socket) pass(to *socket, buffer []byte) {
 	for {
 		n, err := s.read(buffer)
-		if err != nil || s.write(buffer[:n]) != nil {
+		if err != nil || to.write(buffer[:n]) != nil {
 			return
 		}
 	}

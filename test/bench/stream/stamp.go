@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"syscall"
@@ -22,21 +21,7 @@ type Stamped struct {
 
 // Dial connects to an address, from an address of this machine if source is given.
 func Dial(ctx context.Context, address string, source net.IP) (*Stamped, error) {
-	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
-	if source != nil {
-		dialer.LocalAddr = &net.TCPAddr{IP: source}
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return stamp(conn.(*net.TCPConn))
-}
-
-// stamp takes a socket of its own from conn, which must not be used any more and can be closed.
-func stamp(conn *net.TCPConn) (*Stamped, error) {
-	s, err := newSocket(conn)
+	s, err := dial(ctx, address, source)
 	if err != nil {
 		return nil, err
 	}
@@ -83,21 +68,15 @@ func (s *Stamped) Close() { s.close() }
 
 // Read waits for at least one byte. At is then when the last byte of them arrived.
 func (s *Stamped) Read(p []byte) (int, error) {
-	for {
-		n, controls, _, _, err := syscall.Recvmsg(s.fd, p, s.control[:], 0)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return 0, fmt.Errorf("nothing came for %v", patience)
-		case err != nil:
-			return 0, os.NewSyscallError("recvmsg", err)
-		case n == 0:
-			return 0, io.EOF
-		default:
-			s.at, err = stampIn(s.control[:controls])
-			return n, err
-		}
+	var controls int
+	n, err := received("recvmsg", func() (n int, err error) {
+		n, controls, _, _, err = syscall.Recvmsg(s.fd, p, s.control[:], 0)
+		return n, err
+	})
+	if err == nil {
+		s.at, err = stampIn(s.control[:controls])
 	}
+	return n, err
 }
 
 // Write sends all bytes.

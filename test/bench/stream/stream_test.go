@@ -126,3 +126,31 @@ func TestControlSpeaksToxiproxysAPI(t *testing.T) {
 		t.Errorf("error %v, want what the API says", err)
 	}
 }
+
+func TestARelayPassesStreamsAndTheirEnds(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	behind := endpoint(t)
+	go func() { done <- Relay(listener, behind) }()
+	address := listener.Addr().String()
+	rally, err := OpenRally(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if times, err := rally.Play(t.Context(), time.Millisecond); err != nil || len(times) == 0 {
+			t.Errorf("%d times, %v", len(times), err)
+		}
+	}
+	rally.Close()
+	if _, isReset, err := End(t.Context(), address, Ends); err != nil || isReset {
+		t.Errorf("reset %v, %v; want an end", isReset, err)
+	}
+	listener.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
