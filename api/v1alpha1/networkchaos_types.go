@@ -150,8 +150,8 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0"
 	Duration *Duration `json:"duration,omitempty"`
 
-	// schedule starts the experiment again and again: a cron expression of five fields, "0 3 * * MON-FRI" for instance. In the
-	// night in which clocks are put back, a time that they show twice counts once; a time that they skip starts nothing.
+	// schedule starts the experiment again and again: a cron expression of five fields, "0 3 * * MON-FRI" for instance. A time
+	// that clocks skip starts nothing. One that they show twice counts once, unless minute or hour begins with an asterisk.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9A-Za-z*/,?#-]+( +[0-9A-Za-z*/,?#-]+){4}$')",message="must be a cron expression of five fields: minute, hour, day of month, month, day of week"

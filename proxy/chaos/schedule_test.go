@@ -10,7 +10,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
-// clockChanges are nights in which clocks are put back, and one in which one is put forward, in UTC.
+// clockChanges are nights in which clocks are put back, one in which one is put forward, and others, in UTC.
 var clockChanges = []struct {
 	zone  string
 	night time.Time
@@ -19,27 +19,31 @@ var clockChanges = []struct {
 	{"America/New_York", time.Date(2026, 11, 1, 4, 0, 0, 0, time.UTC)},
 	{"Australia/Lord_Howe", time.Date(2026, 4, 4, 13, 0, 0, 0, time.UTC)}, // by half an hour
 	{"Europe/Berlin", time.Date(2026, 3, 28, 23, 0, 0, 0, time.UTC)},
+	{"Europe/Berlin", time.Date(2040, 12, 31, 12, 0, 0, 0, time.UTC)}, // the end of a leap year far away
 	{"UTC", time.Date(2026, 10, 24, 22, 0, 0, 0, time.UTC)},
 }
 
-var schedules = []string{
-	"30 * * * *", "*/15 * * * *", "34-38 * * * *", "30 2 * * *", "45 1-2 * * *", "11 8-12 * * *",
+// schedules tells of cron expressions whether times that the clock shows twice count twice.
+var schedules = map[string]bool{
+	"30 * * * *": true, "*/15 * * * *": true, "34-38 * * * *": true, "0 */2 * * *": true, "*/20 1-2 * * *": true,
+	"30 2 * * *": false, "45 1-2 * * *": false, "11 8-12 * * *": false, "0-59/20 0-23/2 * * *": false,
 }
 
-// Ticks are those that one finds who looks at the clock every minute and does not count what it shows again.
+// Ticks are those that one finds who looks at the clock every minute and, unless the schedule goes on and on, does not count what it
+// shows again.
 func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 	for _, c := range clockChanges {
 		zone, err := time.LoadLocation(c.zone)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, schedule := range schedules {
+		for schedule, goesOn := range schedules {
 			var ticks []time.Time
 			latest := time.Time{}
 			for i := -12 * 60; i < 14*60; i++ {
 				at := c.night.Add(time.Duration(i) * time.Minute).In(zone)
 				face := faceOf(at)
-				if due, _ := gronx.New().IsDue(schedule, face); due && face.After(latest) {
+				if due, _ := gronx.New().IsDue(schedule, face); due && (goesOn || face.After(latest)) {
 					ticks = append(ticks, at)
 				}
 				if face.After(latest) {
@@ -62,11 +66,30 @@ func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 	}
 }
 
-// No window is outside its schedule or longer than its duration, and none comes twice, in the nights in which the clock is put back.
+// A schedule of nothing but times that the clock skips is one that never matches.
+func TestTicksThatTheClockAlwaysSkips(t *testing.T) {
+	for zone, schedule := range map[string]string{"Europe/Berlin": "30 2 * 3 0L", "Europe/London": "30 1 * 3 0L"} {
+		at := clockChanges[0].night
+		if loc, err := time.LoadLocation(zone); err != nil {
+			t.Fatal(err)
+		} else {
+			at = at.In(loc)
+		}
+		if next, ok := nextTick(schedule, at); ok {
+			t.Errorf("%s %q: next is %v", zone, schedule, next)
+		}
+		if last, ok := lastTick(schedule, at); ok {
+			t.Errorf("%s %q: last was %v", zone, schedule, last)
+		}
+	}
+}
+
+// No window is outside its schedule or longer than its duration in the nights in which the clock is changed, and none comes twice that
+// is to come once a day.
 func TestWindowsInNightsInWhichTheClockIsChanged(t *testing.T) {
 	const duration = 2 * time.Minute
 	for _, c := range clockChanges[:4] {
-		for _, schedule := range []string{"30 * * * *", "34-38 * * * *", "30 2 * * *"} {
+		for _, schedule := range []string{"30 * * * *", "*/15 * * * *", "34-38 * * * *", "30 2 * * *"} {
 			for _, late := range []time.Duration{0, 150 * time.Minute} { // when the process begins
 				synctest.Test(t, func(t *testing.T) {
 					zone, _ := time.LoadLocation(c.zone)
