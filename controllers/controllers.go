@@ -42,8 +42,8 @@ type Config struct {
 	Applied func(Applied)
 	// Problems, if not nil, is told how many things are wrong with the objects of ours. It must not block.
 	Problems func(int)
-	// Chaos, if not nil, is what the data plane knows of Experiments, and ChaosNews, if not nil, gets a notice when the phase of one
-	// changes, so that a halt is told at once.
+	// Chaos, if not nil, is what the data plane knows of Experiments, and ChaosNews, if not nil, gets a notice when the phase of
+	// one changes, so that a halt is told at once.
 	Chaos     Chaos
 	ChaosNews <-chan struct{}
 	// Recheck is the time between two looks for kinds that are not installed; 0 is 10 s.

@@ -195,7 +195,7 @@ func (a *toxiproxyAPI) failed() <-chan error {
 	return a.operator.failed()
 }
 
-// The reviews of tokens per second, and at once: with the library's 5 a second, a test that calls the API often would wait for itself.
+// The reviews of tokens per second, and at once: with the library's 5 a second a test that calls the API often would be slow.
 const (
 	reviewQPS   = 200
 	reviewBurst = 400

@@ -29,8 +29,8 @@ const (
 	remembered = 10 * time.Second
 	// reviews bounds how many tokens are looked at at once; whoever comes when so many are waits.
 	reviews = 8
-	// renewals is how many more may be if they were accepted not long ago, so that nobody keeps their bearers out by sending tokens
-	// that are worth nothing.
+	// renewals is how many more may be if they were accepted not long ago, so that nobody keeps their bearers out by sending
+	// tokens that are worth nothing.
 	renewals = 4
 	// acquainted is how long after its last acceptance a token is one that was accepted not long ago.
 	acquainted = 10 * time.Minute

@@ -151,7 +151,7 @@ func (w *Writer) sweep(ctx context.Context) {
 	}
 }
 
-// others reports whether a Gateway is another controller's, perhaps that of another installation, whose objects have the same labels.
+// others reports whether a Gateway is another controller's: that of another installation has objects with the same labels.
 func (w *Writer) others(ctx context.Context, key types.NamespacedName) bool {
 	var gateway gatewayv1.Gateway
 	if err := w.config.Client.Get(ctx, key, &gateway); err != nil {

@@ -27,8 +27,8 @@ type NetworkChaos struct {
 	Conditions []metav1.Condition
 }
 
-// With returns n with what the data plane knows of the experiment; live is nil if it does not know it. The condition Halted is left
-// to the Writer, since any replica may have halted it.
+// With returns n with what the data plane knows of the experiment; live is nil if it does not know it. The condition Halted is
+// left to the Writer, since any replica may have halted it.
 func (n *NetworkChaos) With(live *proxy.ExperimentStatus) *NetworkChaos {
 	with := *n
 	accepted := *meta.FindStatusCondition(n.Conditions, v1alpha1.ConditionAccepted)

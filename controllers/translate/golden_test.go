@@ -23,8 +23,9 @@ var update = flag.Bool("update", false, "rewrite testdata/*/out.txt")
 // checks find, what the proxy serves, what the cluster is told. Objects that an API server would refuse are translated
 // too: they must not do harm if they arrive anyway.
 //
-// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos), "lookups" (nothing is there but what has been looked up: nothing), "external-name", "share-hosts", "pending" (no
-// port allocated for the Gateway gw), "offset" (such a high one that there are no ports).
+// A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos),
+// "lookups" (nothing is there but what has been looked up: nothing), "external-name", "share-hosts", "pending" (no port allocated
+// for the Gateway gw), "offset" (such a high one that there are no ports).
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/in.yaml")
 	if err != nil || len(inputs) == 0 {

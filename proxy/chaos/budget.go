@@ -2,8 +2,8 @@ package chaos
 
 import "sync/atomic"
 
-// budget holds the share of one target's requests that faults may touch, exactly: every request gives some credit, every one that is
-// touched costs a whole, and there is never less than none. So of the first n requests at most n times the share is touched,
+// budget holds the share of one target's requests that faults may touch, exactly: every request gives some credit, every one that
+// is touched costs a whole, and there is never less than none. So of the first n requests at most n times the share is touched,
 // in any order and with any number of callers.
 type budget struct{ credit atomic.Int64 }
 

@@ -60,8 +60,8 @@ type Outcome struct {
 	Retried bool
 }
 
-// Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed. A second attempt for the same
-// client's connection goes on with what was decided at the first. It must not be called on a nil Engine.
+// Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed. A second attempt for the
+// same client's connection goes on with what was decided at the first. It must not be called on a nil Engine.
 func (e *Engine) Open(p Place) *Connection {
 	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot()}
 	if p.Attempt > 1 {
@@ -87,7 +87,7 @@ func (d *decision) again(attempt int) {
 	}
 }
 
-// Dial says what becomes of the dial. It is held up by one after the other, and then fails if one of them that still holds says so.
+// Dial says what becomes of the dial. It is held up by one after the other, and fails if one that still holds says so.
 func (c *Connection) Dial() (all []Hold) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

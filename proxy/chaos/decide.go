@@ -25,8 +25,8 @@ type decision struct {
 	kind      kind
 }
 
-// number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in it:
-// without a value the place counts, so that those without are not all one.
+// number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in
+// it: without a value the place counts, so that those without are not all one.
 func (a *action) number(key string) (ordinal uint64) {
 	a.matched.Add(1)
 	n := a.ordinals.Add(1) - 1

@@ -5,18 +5,19 @@
 // faults act: request faults of package fault, and toxics of package toxic, which the Engine puts into a toxic.Slot and takes
 // out of it. It knows nothing of Kubernetes: Experiments arrive with a proxy.Snapshot.
 //
-// Live state is kept under (ID, UID), outside the Snapshot. An Experiment that has changed, or has been away and is back, keeps its
-// counts, its halt and its place in the order of ordinals; a toxic whose content is the same keeps its *toxic.Entry, and with it what it does on live streams.
+// Live state is kept under (ID, UID), outside the Snapshot. An Experiment that has changed, or has been away and is back, keeps
+// its counts, its halt and its place in the order of ordinals; a toxic whose content is the same keeps its *toxic.Entry, and with
+// it what it does on live streams.
 //
 // # Decisions
 //
 // Each request that concerns an Experiment's targets is looked at once. A Token and the Matches select it or not; those
-// selected are numbered from 0 (the ordinal; OrdinalKey puts the hash of a value in its place, if there is one). Percent and each toxic's
-// Toxicity are pure functions of the Experiment's seed, its name, the toxic's name and the ordinal, so that no toxic changes
-// what another decides. At Backend every attempt counts as a request: the second attempt of a request decides anew, with an
-// ordinal derived from the request's, and takes the next place in a Sequence; what passes by the faults' endpoints takes
-// none. Each window of a Schedule has the Sequence from its beginning. MaxPercent is exact, by counting, not by chance, and is
-// applied once per request.
+// selected are numbered from 0 (the ordinal; OrdinalKey puts the hash of a value in its place, if there is one). Percent and each
+// toxic's Toxicity are pure functions of the Experiment's seed, its name, the toxic's name and the ordinal, so that no toxic
+// changes what another decides. At Backend every attempt counts as a request: the second attempt of a request decides anew, with
+// an ordinal derived from the request's, and takes the next place in a Sequence; what passes by the faults' endpoints takes none.
+// Each window of a Schedule has the Sequence from its beginning. MaxPercent is exact, by counting, not by chance, and is applied
+// once per request.
 //
 // # Safety
 //

@@ -116,8 +116,8 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	e.refresh(fresh)
 }
 
-// Withdraw makes a Snapshot that cannot be served end what it is to end: everything if its kill switch is used, and the Experiments
-// that have left it, that it suspends or halts. Nothing begins, and nothing that acts is changed.
+// Withdraw makes a Snapshot that cannot be served end what it is to end: everything if its kill switch is used, and the
+// Experiments that have left it, that it suspends or halts. Nothing begins, and nothing that acts is changed.
 func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	if e == nil {
 		return
@@ -270,8 +270,8 @@ func (e *Engine) Status() []proxy.ExperimentStatus {
 	return all
 }
 
-// Changed returns a channel that gets a value when the phase of an Experiment may have changed. It is for one reader. Counts change
-// without it.
+// Changed returns a channel that gets a value when the phase of an Experiment may have changed. It is for one reader. Counts
+// change without it.
 func (e *Engine) Changed() <-chan struct{} { return e.changed }
 
 // Close ends every fault, the timers and the fault log, whose last lines it writes. Nothing acts afterwards.

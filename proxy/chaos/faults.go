@@ -143,9 +143,9 @@ func (p *passing) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Arrive waits for as long as toxics at Client hold the request's head up on its way to the gateway. It has come before anybody could
-// know that it is to be late; what follows it on the connection is slowed down there. It returns early for what has ended meanwhile,
-// and an error if waiting has.
+// Arrive waits for as long as toxics at Client hold the request's head up on its way to the gateway. It has come before anybody
+// could know that it is to be late; what follows it on the connection is slowed down there. It returns early for what has ended
+// meanwhile, and an error if waiting has.
 func (f *Faults) Arrive(x *proxy.Exchange) (err *proxy.Error) {
 	if f == nil {
 		return nil
@@ -219,8 +219,8 @@ func (h *Hold) InForce() bool {
 	}
 }
 
-// Dial says what becomes of a new connection to the Endpoint. It is held up by one after the other, and then fails if one of them that
-// still holds says so.
+// Dial says what becomes of a new connection to the Endpoint. It is held up by one after the other, and fails if one that still
+// holds says so.
 func (f *Faults) Dial() (all []Hold) {
 	if f == nil {
 		return nil

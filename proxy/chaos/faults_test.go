@@ -16,8 +16,8 @@ type readerBody struct{ io.Reader }
 
 func (readerBody) Trailer() *proxy.Header { return nil }
 
-// A response that has not been cut by the time at which the experiment ends is not cut any more, and loses nothing: also if somebody
-// waits for its next byte at that time.
+// A response that has not been cut by the time at which the experiment ends is not cut any more, and loses nothing: also if
+// somebody waits for its next byte at that time.
 func TestCutsEndWithTheExperiment(t *testing.T) {
 	const first = "data: 1\n\n"
 	rest := strings.Repeat("data: more\n\n", 10)

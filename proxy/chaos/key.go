@@ -56,12 +56,12 @@ func cookie(r *proxy.Request, name string) (value []byte) {
 	return value
 }
 
-// maxSequences bounds the keys of one Experiment that are remembered. A client that has not been seen for longer than so many others
-// begins its sequence anew.
+// maxSequences bounds the keys of one Experiment that are remembered. A client that has not been seen for longer than so many
+// others begins its sequence anew.
 const maxSequences = 10_000
 
-// sequences counts, for each key, how many places of a Sequence have been taken. It keeps keys' digests, not what clients send. The
-// zero value is ready.
+// sequences counts, for each key, how many places of a Sequence have been taken. It keeps keys' digests, not what clients send.
+// The zero value is ready.
 type sequences struct {
 	mu     sync.Mutex
 	seeds  [2]maphash.Seed          // guarded by mu

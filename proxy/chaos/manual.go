@@ -21,8 +21,8 @@ type manual struct {
 }
 
 // SetManual makes toxics that belong to no Experiment act on all connections of their targets, those that are open included, after
-// what Experiments do. It replaces everything that was set before. It never waits for a peer. The kill switches hold for these toxics
-// too; guards, caps and reports do not look at them.
+// what Experiments do. It replaces everything that was set before. It never waits for a peer. The kill switches hold for these
+// toxics too; guards, caps and reports do not look at them.
 func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -48,8 +48,8 @@ func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 	e.applyManual()
 }
 
-// FollowSwitches calls told with whether faults may act as far as the kill switches are concerned: before it returns, and from then on
-// before whoever uses a switch goes on. The same may be told again. told must not block, nor call the Engine.
+// FollowSwitches calls told with whether faults may act as far as the kill switches are concerned: before it returns, and from
+// then on before whoever uses a switch goes on. The same may be told again. told must not block, nor call the Engine.
 func (e *Engine) FollowSwitches(told func(on bool)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

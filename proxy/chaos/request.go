@@ -207,8 +207,8 @@ func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 	return f
 }
 
-// Head tells that the head of the response is about to be sent. What follows it may take as long as it likes if its length is not known,
-// as with tunnels and streams of events: Guards judge by the time up to here then. A nil Request does not care.
+// Head tells that the head of the response is about to be sent. What follows it may take as long as it likes if its length is not
+// known, as with tunnels and streams of events: Guards judge by the time up to here then. A nil Request does not care.
 func (r *Request) Head(x *proxy.Exchange) {
 	if r == nil || len(r.flights) == 0 || x.Response.Status != 101 && x.Response.ContentLength >= 0 {
 		return

@@ -29,8 +29,8 @@ var schedules = map[string]bool{
 	"30 2 * * *": false, "45 1-2 * * *": false, "11 8-12 * * *": false, "0-59/20 0-23/2 * * *": false,
 }
 
-// Ticks are those that one finds who looks at the clock every minute and, unless the schedule goes on and on, does not count what it
-// shows again.
+// Ticks are those that one finds who looks at the clock every minute and, unless the schedule goes on and on, does not count what
+// it shows again.
 func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 	for _, c := range clockChanges {
 		zone, err := time.LoadLocation(c.zone)
@@ -84,8 +84,8 @@ func TestTicksThatTheClockAlwaysSkips(t *testing.T) {
 	}
 }
 
-// No window is outside its schedule or longer than its duration in the nights in which the clock is changed, and none comes twice that
-// is to come once a day.
+// No window is outside its schedule or longer than its duration in the nights in which the clock is changed, and none comes twice
+// that is to come once a day.
 func TestWindowsInNightsInWhichTheClockIsChanged(t *testing.T) {
 	const duration = 2 * time.Minute
 	for _, c := range clockChanges[:4] {

@@ -84,8 +84,8 @@ func (w *window) set(now, wall, start time.Time, d time.Duration) {
 	w.cfg.Duration = d
 }
 
-// advanceSchedule is advance for a Window with a Schedule. A match before the Experiment was made starts nothing; a match stands for one
-// window, even if the wall clock goes over it again.
+// advanceSchedule is advance for a Window with a Schedule. A match before the Experiment was made starts nothing; a match stands
+// for one window, even if the wall clock goes over it again.
 func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wake time.Duration) {
 	c := &cfg.Window
 	if !w.armed || w.cfg.Schedule != c.Schedule || w.cfg.TimeZone != c.TimeZone {

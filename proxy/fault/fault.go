@@ -35,8 +35,8 @@ type Site struct {
 	// Pause waits on behalf of the request. It ends early, with an error, when the client has left, a timeout of the Route has
 	// passed or the proxy stops. Only the goroutine that owns the Exchange calls it.
 	Pause func(d time.Duration) *proxy.Error
-	// InForce reports whether the fault still is to act; nil: it is. A body may take hours: what has not been cut by then goes on as
-	// it is.
+	// InForce reports whether the fault still is to act; nil: it is. A body may take hours: what has not been cut by then goes on
+	// as it is.
 	InForce func() bool
 }
 

@@ -94,7 +94,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// The delay is what was asked: the latency, give or take the jitter, every value being as likely, and at the time's value of a shape.
+// The delay is what was asked: latency give or take jitter, every value being as likely, or the value of a shape at the time.
 func TestDelayIsWhatWasAsked(t *testing.T) {
 	site := Site{Rand: rand.New(rand.NewPCG(1, 2))}
 	if d := (Delay{Latency: shape.Const(1.5)}).New(site).Delay; d != 1500*time.Microsecond {

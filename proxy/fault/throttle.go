@@ -9,7 +9,8 @@ import (
 )
 
 // Throttle slows the response body down. It paces content in small portions, and what does not come in time is made up for as far
-// as one portion goes, because waits and reads always end a little late, and no further. To slow the request body, or head and framing too, use the byte toxic bandwidth.
+// as one portion goes, because waits and reads always end a little late, and no further. To slow the request body, or head and
+// framing too, use the byte toxic bandwidth.
 type Throttle struct {
 	// Rate in bytes per second, 0 to 1,000,000,000,000. While it is below 1 nothing passes.
 	Rate shape.Value

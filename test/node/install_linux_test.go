@@ -79,7 +79,7 @@ func TestInstallation(t *testing.T) {
 		for _, p := range n.breakwaters(t) {
 			logs := n.kubectl(t, "-n", system, "logs", p.Metadata.Name)
 			for line := range strings.Lines(logs) {
-				// Two replicas that write the Lease at once are told so, and who writes an Event where everything is being deleted.
+				// Two replicas that write the Lease at once are told so, and who writes an Event while all is being deleted.
 				harmless := strings.Contains(line, "lease") || strings.Contains(line, "being terminated")
 				if !harmless && (strings.Contains(line, `"ERROR"`) || strings.Contains(line, "forbidden")) {
 					t.Errorf("%s logs a problem: %s", p.Metadata.Name, line)

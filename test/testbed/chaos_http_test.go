@@ -14,8 +14,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/test/testbed"
 )
 
-// answers is a backend with answers of every framing. /length has a Content-Length of 100, /chunked ten chunks of ten bytes, /events a
-// stream of five server-sent events, /headers the request's X-Fields.
+// answers is a backend with answers of every framing. /length has a Content-Length of 100, /chunked ten chunks of ten bytes,
+// /events a stream of five server-sent events, /headers the request's X-Fields.
 func answers(w http.ResponseWriter, r *http.Request) {
 	line := strings.Repeat("x", 9) + "\n"
 	switch r.URL.Path {

@@ -28,8 +28,8 @@ type StreamBackend struct {
 	stop     func()
 }
 
-// TCPBackend starts a backend whose connections serve gets, and applies a Service with it as its endpoint. serve need not close the
-// connection. A nil serve says the name and then sends back what it gets. annotations go to the Service.
+// TCPBackend starts a backend whose connections serve gets, and applies a Service with it as its endpoint. serve need not close
+// the connection. A nil serve says the name and then sends back what it gets. annotations go to the Service.
 func (b *Bed) TCPBackend(name string, serve func(*net.TCPConn), annotations ...string) *StreamBackend {
 	b.t.Helper()
 	s := b.startTCP(name, serve)

@@ -23,8 +23,8 @@ import (
 
 // Options of the translation. They are comparable.
 type Options struct {
-	// Switch names the ConfigMap that is the kill switch; without a namespace any of that name is, without a name none. If there is
-	// one, it is off unless the ConfigMap says on, enabled or true, in any case: under the key chaos, the key enabled, or both.
+	// Switch names the ConfigMap that is the kill switch; without a namespace any of that name is, without a name none. If there
+	// is one, chaos is off unless it says on, enabled or true, in any case, under the key chaos, the key enabled, or both.
 	Switch types.NamespacedName
 	// WithoutOptIn: namespaces need not have opted in by their label to be targets; they can still opt out.
 	WithoutOptIn bool

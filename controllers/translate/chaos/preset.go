@@ -6,7 +6,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
-// presetToxics returns the toxics that a preset stands for, nil if there is no such preset: those for datagrams, or those for streams.
+// presetToxics returns the toxics that a preset stands for, for datagrams or for streams; nil if there is no such preset.
 func presetToxics(name v1alpha1.Preset, datagrams bool) []proxy.ExperimentToxic {
 	p, _ := toxic.FindPreset(string(name))
 	var fit []proxy.ExperimentToxic

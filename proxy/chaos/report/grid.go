@@ -175,8 +175,8 @@ func clean(s string) string {
 	}, s)
 }
 
-// widths are those of the columns, in characters. Columns of words are narrowed, the widest first, until all fit into a total with gaps
-// of two.
+// widths are those of the columns, in characters. Columns of words are narrowed, the widest first, until all fit into a total
+// with gaps of two.
 func (g *grid) widths(total int) []int {
 	ws := make([]int, len(g.rows[0]))
 	for _, row := range g.rows {

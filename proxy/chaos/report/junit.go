@@ -13,7 +13,7 @@ import (
 )
 
 // JUnit's XML has no one schema. This is valid by both that are in use, Apache Ant's and that of Jenkins (junit-10.xsd): each
-// experiment is a suite of one case, since properties and output belong to suites there, and the sums of suites are left to readers.
+// experiment is a suite of one case, since properties and output belong to suites there; readers add the suites up.
 
 type suites struct {
 	XMLName xml.Name `xml:"testsuites"`
