@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
@@ -135,6 +137,31 @@ func TestPodsAreLookedUpWhileSomebodyAsks(t *testing.T) {
 }
 
 // What has not changed keeps its pointer, by which the data plane knows.
+// Whatever a namespace that has not opted in has behind a shared target is left alone.
+func TestSparedNamespaces(t *testing.T) {
+	v := cluster()
+	v.Set(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}})
+	at := func(namespace string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace, Name: "r"} }
+	for _, object := range []view.Object{
+		&gatewayv1.HTTPRoute{ObjectMeta: at("http")}, &gatewayv1.TCPRoute{ObjectMeta: at("tcp")}, &gatewayv1.UDPRoute{ObjectMeta: at("udp")},
+		&networkingv1.Ingress{ObjectMeta: at("ingress")}, &gatewayv1.TCPRoute{ObjectMeta: at("default")},
+	} {
+		v.Set(object)
+	}
+	for kind, want := range map[string][]string{"Service": {"http", "ingress", "tcp", "udp"}, "Ingress": nil} {
+		x := latency()
+		x.Spec.TargetRefs[0].Kind = kind
+		v.Set(x)
+		s := Build(v, Options{}, nil)
+		if len(s.Experiments) != 1 || !slices.Equal(s.Experiments[0].Spared, want) {
+			t.Errorf("%s: %+v, want %v to be spared", kind, s.Experiments, want)
+		}
+		if want := []string{"default"}; !slices.Equal(s.Namespaces, want) {
+			t.Errorf("TCPRoutes of %v may be broken, want %v", s.Namespaces, want)
+		}
+	}
+}
+
 func TestAnExperimentKeepsItsPointer(t *testing.T) {
 	v := cluster()
 	v.Set(latency())

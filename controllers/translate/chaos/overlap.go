@@ -20,15 +20,18 @@ type claim struct {
 // they are the same: a request goes by one Gateway and to one Service. Those of different kinds do.
 func (c claim) meets(d claim) bool {
 	a, b := c.target, d.target
-	return a.Object.Kind != b.Object.Kind || a.Object == b.Object && (a.Section == b.Section || a.Section == "" || b.Section == "")
+	return a.Object.Kind != b.Object.Kind || a.Object == b.Object && sectionsMeet(a.Section, b.Section)
 }
+
+// sectionsMeet reports whether two sections of one object have anything in common; "" is the whole object.
+func sectionsMeet(a, b string) bool { return a == b || a == "" || b == "" }
 
 // overlaps says for each of these Experiments, which are in order, which have traffic in common with it, itself included.
 func (b *building) overlaps(experiments []*proxy.Experiment) map[types.NamespacedName][]*proxy.Experiment {
 	result := map[types.NamespacedName][]*proxy.Experiment{}
 	claims := b.claims(experiments)
 	for _, x := range experiments {
-		result[types.NamespacedName{Namespace: x.ID.Namespace, Name: x.ID.Name}] = []*proxy.Experiment{x}
+		result[nameOf(x)] = []*proxy.Experiment{x}
 	}
 	for object, all := range claims {
 		isOfOneKind := !slices.ContainsFunc(all, func(c claim) bool { return c.target.Object.Kind != all[0].target.Object.Kind })
@@ -36,7 +39,7 @@ func (b *building) overlaps(experiments []*proxy.Experiment) map[types.Namespace
 			continue // what they have in common is seen at the target
 		}
 		for _, c := range all {
-			key := types.NamespacedName{Namespace: c.by.ID.Namespace, Name: c.by.ID.Name}
+			key := nameOf(c.by)
 			for _, d := range all {
 				if c.meets(d) && !slices.Contains(result[key], d.by) {
 					result[key] = append(result[key], d.by)
@@ -50,6 +53,10 @@ func (b *building) overlaps(experiments []*proxy.Experiment) map[types.Namespace
 	return result
 }
 
+func nameOf(x *proxy.Experiment) types.NamespacedName {
+	return types.NamespacedName{Namespace: x.ID.Namespace, Name: x.ID.Name}
+}
+
 // claims lists the claims on each object: on the targets, and on the Routes and Ingresses that lead through targets.
 func (b *building) claims(experiments []*proxy.Experiment) map[proxy.ObjectID][]claim {
 	claims := map[proxy.ObjectID][]claim{}
@@ -57,7 +64,7 @@ func (b *building) claims(experiments []*proxy.Experiment) map[proxy.ObjectID][]
 	for _, x := range experiments {
 		for _, t := range x.Targets {
 			claims[t.Object] = append(claims[t.Object], claim{t, x})
-			through = through || t.Object.Kind == kindGateway || t.Object.Kind == kindService
+			through = through || isShared(t)
 		}
 	}
 	if len(experiments) < 2 || !through {
@@ -65,7 +72,7 @@ func (b *building) claims(experiments []*proxy.Experiment) map[proxy.ObjectID][]
 	}
 	b.eachWay(func(route, via proxy.ObjectID, section string) {
 		for _, c := range claims[via] {
-			if (section == "" || c.target.Section == "" || section == c.target.Section) && !slices.Contains(claims[route], c) {
+			if sectionsMeet(section, c.target.Section) && !slices.Contains(claims[route], c) {
 				claims[route] = append(claims[route], c)
 			}
 		}
@@ -87,37 +94,37 @@ func (b *building) eachWay(f func(route, via proxy.ObjectID, section string)) {
 			f(route, objectOf(kindService, route.Namespace, ref.Namespace, ref.Name), "")
 		}
 	}
+	backends := func(route proxy.ObjectID, refs []gatewayv1.BackendRef) {
+		for i := range refs {
+			backend(route, &refs[i])
+		}
+	}
 	for key, r := range b.view.HTTPRoutes {
-		id := proxy.ObjectID{Kind: kindHTTPRoute, Namespace: key.Namespace, Name: key.Name}
-		parents(id, r.Spec.ParentRefs)
+		route := idOf(kindHTTPRoute, key)
+		parents(route, r.Spec.ParentRefs)
 		for i := range r.Spec.Rules {
 			for j := range r.Spec.Rules[i].BackendRefs {
-				backend(id, &r.Spec.Rules[i].BackendRefs[j].BackendRef)
+				backend(route, &r.Spec.Rules[i].BackendRefs[j].BackendRef)
 			}
 		}
 	}
 	for key, r := range b.view.TCPRoutes {
-		id := proxy.ObjectID{Kind: kindTCPRoute, Namespace: key.Namespace, Name: key.Name}
-		parents(id, r.Spec.ParentRefs)
+		route := idOf(kindTCPRoute, key)
+		parents(route, r.Spec.ParentRefs)
 		for i := range r.Spec.Rules {
-			for j := range r.Spec.Rules[i].BackendRefs {
-				backend(id, &r.Spec.Rules[i].BackendRefs[j])
-			}
+			backends(route, r.Spec.Rules[i].BackendRefs)
 		}
 	}
 	for key, r := range b.view.UDPRoutes {
-		id := proxy.ObjectID{Kind: kindUDPRoute, Namespace: key.Namespace, Name: key.Name}
-		parents(id, r.Spec.ParentRefs)
+		route := idOf(kindUDPRoute, key)
+		parents(route, r.Spec.ParentRefs)
 		for i := range r.Spec.Rules {
-			for j := range r.Spec.Rules[i].BackendRefs {
-				backend(id, &r.Spec.Rules[i].BackendRefs[j])
-			}
+			backends(route, r.Spec.Rules[i].BackendRefs)
 		}
 	}
 	for key, in := range b.view.Ingresses {
-		id := proxy.ObjectID{Kind: kindIngress, Namespace: key.Namespace, Name: key.Name}
 		eachBackend(in, func(service string) {
-			f(id, proxy.ObjectID{Kind: kindService, Namespace: key.Namespace, Name: service}, "")
+			f(idOf(kindIngress, key), proxy.ObjectID{Kind: kindService, Namespace: key.Namespace, Name: service}, "")
 		})
 	}
 }
@@ -139,6 +146,11 @@ func eachBackend(in *networkingv1.Ingress, f func(service string)) {
 	}
 }
 
+func idOf(kind string, key types.NamespacedName) proxy.ObjectID {
+	return proxy.ObjectID{Kind: kind, Namespace: key.Namespace, Name: key.Name}
+}
+
+// objectOf returns what a reference leads to; without a namespace that is in the one it is from.
 func objectOf(kind, from string, namespace *gatewayv1.Namespace, name gatewayv1.ObjectName) proxy.ObjectID {
 	if namespace != nil {
 		from = string(*namespace)

@@ -14,7 +14,7 @@ import (
 )
 
 // ways is a View with the Routes web (by both listeners of the Gateway gw, to the Services cart and pay), admin (by its listener
-// "private", to cart) and db (a TCPRoute by listener "db" to the Service db), and the Ingress shop to cart.
+// "private", to cart), db (a TCPRoute by listener "db" to the Service db) and dns (a UDPRoute, likewise), and the Ingress shop to cart.
 func ways() *view.View {
 	v := view.New()
 	at := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "default", Name: name} }
@@ -39,6 +39,9 @@ func ways() *view.View {
 	}})
 	v.Set(&gatewayv1.TCPRoute{ObjectMeta: at("db"), Spec: gatewayv1.TCPRouteSpec{
 		CommonRouteSpec: parent("db"), Rules: []gatewayv1.TCPRouteRule{{BackendRefs: []gatewayv1.BackendRef{ref("db")}}},
+	}})
+	v.Set(&gatewayv1.UDPRoute{ObjectMeta: at("dns"), Spec: gatewayv1.UDPRouteSpec{
+		CommonRouteSpec: parent("dns"), Rules: []gatewayv1.UDPRouteRule{{BackendRefs: []gatewayv1.BackendRef{ref("dns")}}},
 	}})
 	path := networkingv1.HTTPIngressPath{Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "cart"}}}
 	v.Set(&networkingv1.Ingress{ObjectMeta: at("shop"), Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{
@@ -78,6 +81,9 @@ func TestOverlaps(t *testing.T) {
 		"an Ingress and another Service":                     {target("Ingress", "shop", ""), service("pay"), false},
 		"an Ingress and a Route to the same Service":         {target("Ingress", "shop", ""), route("web"), false},
 		"a TCPRoute and its Service":                         {target("TCPRoute", "db", ""), service("db"), true},
+		"a TCPRoute and its listener":                        {target("TCPRoute", "db", ""), gateway("db"), true},
+		"a UDPRoute and its Service":                         {target("UDPRoute", "dns", ""), service("dns"), true},
+		"a UDPRoute and its listener":                        {target("UDPRoute", "dns", ""), gateway("dns"), true},
 		"objects of one name":                                {target("TCPRoute", "db", ""), target("UDPRoute", "db", ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -108,49 +109,40 @@ func (b *building) enabled(namespace string) bool {
 
 // streamNamespaces returns the namespaces of TCPRoutes whose traffic may be broken, in order.
 func (b *building) streamNamespaces() []string {
-	may := map[string]bool{}
-	for key := range b.view.TCPRoutes {
-		if _, known := may[key.Namespace]; !known {
-			may[key.Namespace] = b.enabled(key.Namespace)
+	return b.namespaces(true, maps.Keys(b.view.TCPRoutes))
+}
+
+// closedNamespaces returns the namespaces of all Routes and Ingresses whose traffic may not be broken, in order.
+func (b *building) closedNamespaces() []string {
+	v := b.view
+	return b.namespaces(false, maps.Keys(v.HTTPRoutes), maps.Keys(v.Ingresses), maps.Keys(v.TCPRoutes), maps.Keys(v.UDPRoutes))
+}
+
+// namespaces returns the namespaces of objects, in order: those that are enabled, or those that are not.
+func (b *building) namespaces(enabled bool, kinds ...iter.Seq[types.NamespacedName]) []string {
+	wanted := map[string]bool{}
+	for _, keys := range kinds {
+		for key := range keys {
+			if _, known := wanted[key.Namespace]; !known {
+				wanted[key.Namespace] = b.enabled(key.Namespace) == enabled
+			}
 		}
 	}
-	maps.DeleteFunc(may, func(_ string, enabled bool) bool { return !enabled })
-	return slices.Sorted(maps.Keys(may))
+	maps.DeleteFunc(wanted, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(wanted))
 }
 
 // spared returns the namespaces whose Routes are left alone behind a target that others may have Routes at.
 func (b *building) spared(targets []proxy.ExperimentTarget) []string {
-	shared := func(t proxy.ExperimentTarget) bool {
-		return t.Object.Kind == kindGateway || t.Object.Kind == kindService
-	}
-	if !slices.ContainsFunc(targets, shared) {
+	if !slices.ContainsFunc(targets, isShared) {
 		return nil
 	}
 	return b.closed()
 }
 
-// closedNamespaces returns the namespaces of all Routes and Ingresses whose traffic may not be broken, in order.
-func (b *building) closedNamespaces() []string {
-	closed := map[string]bool{}
-	note := func(key types.NamespacedName) {
-		if _, known := closed[key.Namespace]; !known {
-			closed[key.Namespace] = !b.enabled(key.Namespace)
-		}
-	}
-	for key := range b.view.HTTPRoutes {
-		note(key)
-	}
-	for key := range b.view.Ingresses {
-		note(key)
-	}
-	for key := range b.view.TCPRoutes {
-		note(key)
-	}
-	for key := range b.view.UDPRoutes {
-		note(key)
-	}
-	maps.DeleteFunc(closed, func(_ string, is bool) bool { return !is })
-	return slices.Sorted(maps.Keys(closed))
+// isShared reports whether Routes lead through a target, those of other namespaces perhaps, rather than that it is one itself.
+func isShared(t proxy.ExperimentTarget) bool {
+	return t.Object.Kind == kindGateway || t.Object.Kind == kindService
 }
 
 func (b *building) exists(ref *v1alpha1.TargetRef, key types.NamespacedName) bool {
