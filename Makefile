@@ -16,7 +16,7 @@ RACE := $(shell $$($(GO) env CC) -E -include stdlib.h -x c /dev/null >/dev/null 
 # The packages that "make test-unit" covers: all but the tests that need a cluster.
 UNIT = $$($(GO) list ./... | grep -v '/test/\(e2e\|cel\)')
 # Modules of their own under test/, which keep heavy dependencies out of the product.
-MODULES := test/cluster test/tools test/bench test/toxiproxy
+MODULES := test/cluster test/tools test/bench test/toxiproxy test/node
 LINT := $(GO) tool -modfile=test/tools/go.mod golangci-lint
 CONTROLLER_GEN := $(GO) tool -modfile=test/tools/crd/go.mod controller-gen
 
