@@ -118,7 +118,28 @@ func (o *toxiproxyOptions) start(
 	if o.address == "" {
 		return nil, nil
 	}
-	c := toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Routes: routes, Held: held, Hosts: o.hosts}
+	c, err := o.serverConfig(log)
+	if err != nil {
+		return nil, err
+	}
+	c.Routes, c.Held = routes, held
+	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
+	switches.FollowSwitches(api.proxies.SetEnabled)
+	defer func() {
+		if err != nil {
+			api.proxies.Close()
+		}
+	}()
+	if err := o.populate(api.proxies); err != nil {
+		return nil, err
+	}
+	api.operator, err = startOperator("API for Toxiproxy's clients", "--toxiproxy-address", o.address, api.proxies.NewHTTPServer())
+	return api, err
+}
+
+// serverConfig is what the flags say of the API.
+func (o *toxiproxyOptions) serverConfig(log *slog.Logger) (c toxiproxy.Config, err error) {
+	c = toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Hosts: o.hosts}
 	if host, _, err := net.SplitHostPort(o.address); err == nil {
 		c.Hosts = append(slices.Clone(c.Hosts), host)
 	}
@@ -133,32 +154,21 @@ func (o *toxiproxyOptions) start(
 		}
 	}
 	if c.Ports, err = o.portRange(); err != nil {
-		return nil, err
+		return c, err
 	}
-	if o.cluster != nil {
-		hosts, err := o.cluster.hostAddresses()
-		if err != nil {
-			return nil, err
+	if o.cluster == nil {
+		if at, err := netip.ParseAddrPort(o.address); err != nil || !at.Addr().IsLoopback() {
+			log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", o.address)
 		}
-		c.Refuse = toxiproxy.RefuseLocal(hosts...)
-		if c.Authorize, err = o.cluster.authorizeToxiproxy(); err != nil {
-			return nil, err
-		}
-	} else if at, err := netip.ParseAddrPort(o.address); err != nil || !at.Addr().IsLoopback() {
-		log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", o.address)
+		return c, nil
 	}
-	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
-	switches.FollowSwitches(api.proxies.SetEnabled)
-	defer func() {
-		if err != nil {
-			api.proxies.Close()
-		}
-	}()
-	if err := o.populate(api.proxies); err != nil {
-		return nil, err
+	hosts, err := o.cluster.hostAddresses()
+	if err != nil {
+		return c, err
 	}
-	api.operator, err = startOperator("API for Toxiproxy's clients", "--toxiproxy-address", o.address, api.proxies.NewHTTPServer())
-	return api, err
+	c.Refuse = toxiproxy.RefuseLocal(hosts...)
+	c.Authorize, err = o.cluster.authorizeToxiproxy()
+	return c, err
 }
 
 // populate makes the proxies of the configuration file.

@@ -83,8 +83,8 @@ func NewReviewer(client kubernetes.Interface, resource authorizationv1.ResourceA
 // ErrUnknown, ErrForbidden, or says why the API server could not be asked: then nobody may.
 func (r *Reviewer) Review(ctx context.Context, bearerToken, verb string) (user string, err error) {
 	q := question{sha256.Sum256([]byte(bearerToken)), verb}
-	a, slots := r.recall(q)
-	if slots == nil {
+	a, known, slots := r.recall(q)
+	if known {
 		return a.user, a.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -133,57 +133,58 @@ func (r *Reviewer) ask(ctx context.Context, bearerToken, verb string) (string, e
 	return user.Username, nil
 }
 
-// recall returns what is known, or else the slots of which asking takes one.
-func (r *Reviewer) recall(q question) (answer, chan struct{}) {
+// recall returns what is known; if that is nothing, or too old, the slots of which asking takes one.
+func (r *Reviewer) recall(q question) (a answer, known bool, slots chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	a, slots := r.refused[q], r.slots
+	a, slots = r.refused[q], r.slots
 	if b := r.bearers[q.token]; b != nil && now.Sub(b.accepted) < acquainted {
 		a, slots = b.answers[q.verb], r.renewals
 	}
-	if now.Before(a.until) {
-		return a, nil
-	}
-	return answer{}, slots
+	return a, now.Before(a.until), slots
 }
 
+// remember keeps an answer: with the bearer, if the token has been accepted at least once and is not revoked.
 func (r *Reviewer) remember(q question, a answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := r.bearers[q.token]
-	switch {
-	case a.err == nil && b == nil:
-		if len(r.bearers) >= maxRemembered {
-			r.forgetOne()
-		}
-		b = &bearer{answers: map[string]answer{}}
-		r.bearers[q.token] = b
-	case errors.Is(a.err, ErrUnknown):
+	if errors.Is(a.err, ErrUnknown) {
 		delete(r.bearers, q.token) // revoked
-		b = nil
-	}
-	if b == nil {
-		if len(r.refused) >= maxRemembered {
-			clear(r.refused) // they are asked again
-		}
-		r.refused[q] = a
-		return
 	}
 	if a.err == nil {
-		b.accepted = time.Now()
+		r.accept(q.token)
 	}
-	b.answers[q.verb] = a
+	if b := r.bearers[q.token]; b != nil {
+		b.answers[q.verb] = a
+		return
+	}
+	if len(r.refused) >= maxRemembered {
+		clear(r.refused) // they are asked again
+	}
+	r.refused[q] = a
 }
 
-// forgetOne makes room for a bearer: who was accepted the longest ago is asked again. r.mu is held.
-func (r *Reviewer) forgetOne() {
-	var oldest token
-	first := true
+// accept notes that a token has been accepted now. It makes room by forgetting who was accepted the longest ago. r.mu is held.
+func (r *Reviewer) accept(t token) {
+	b := r.bearers[t]
+	if b == nil {
+		if len(r.bearers) >= maxRemembered {
+			delete(r.bearers, r.oldest())
+		}
+		b = &bearer{answers: map[string]answer{}}
+		r.bearers[t] = b
+	}
+	b.accepted = time.Now()
+}
+
+// oldest returns the token that was accepted the longest ago. r.mu is held.
+func (r *Reviewer) oldest() (oldest token) {
+	var accepted time.Time
 	for t, b := range r.bearers {
-		if first || b.accepted.Before(r.bearers[oldest].accepted) {
-			oldest, first = t, false
+		if accepted.IsZero() || b.accepted.Before(accepted) {
+			oldest, accepted = t, b.accepted
 		}
 	}
-	delete(r.bearers, oldest)
+	return oldest
 }
