@@ -45,7 +45,7 @@ func TestAttributesOfLossAndDatagrams(t *testing.T) {
 			t.Errorf("%s %s: %+v %v", c.typ, again, same, err)
 		}
 	}
-	for typ, want := range map[string]string{"packet_loss": "rtt: ", "udp_reorder": "packets: "} {
+	for typ, want := range map[string]string{"packet_loss": "rtt: it is required: above 0, up to 60000 ms", "udp_reorder": "packets: "} {
 		if _, err := Parse(typ, nil, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s without attributes: %v", typ, err)
 		}

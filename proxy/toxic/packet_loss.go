@@ -47,8 +47,10 @@ func (PacketLoss) Type() string { return "packet_loss" }
 // Validate implements Stream.
 func (p PacketLoss) Validate() error {
 	switch {
+	case p.RTT == 0:
+		return errors.New("rtt: it is required: above 0, up to 60000 ms")
 	case !(p.RTT > 0 && p.RTT <= 60000):
-		return fmt.Errorf("rtt: %v ms is not within 0, without 0, and 60000; it is required", p.RTT)
+		return fmt.Errorf("rtt: %v ms is not above 0, up to 60000 ms", p.RTT)
 	case p.MSS != 0 && (p.MSS < 88 || p.MSS > 65535):
 		return fmt.Errorf("mss: %d bytes is not within 88 and 65535", p.MSS)
 	case p.RTOMin != 0 && !(p.RTOMin >= 1 && p.RTOMin <= 60000):
