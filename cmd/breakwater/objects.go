@@ -99,16 +99,22 @@ func (o *standaloneOptions) translate(objects *objectOptions) translate.Options 
 	return t
 }
 
-// snapshot translates the manifests without serving them. What is wrong with them is written to stderr; the rest counts.
+// snapshot translates the manifests without serving them. What is wrong with them is written to stderr, and is an error: they would
+// not be served.
 func (o *standaloneOptions) snapshot(objects *objectOptions, stderr io.Writer) (*proxy.Snapshot, error) {
 	v, problems := view.FromFiles(o.dir)
+	bad := 0
 	for _, p := range problems {
 		if p.Skipped {
 			continue
 		}
+		bad++
 		if _, err := fmt.Fprintln(stderr, p); err != nil {
 			return nil, fmt.Errorf("report a problem: %w", err)
 		}
+	}
+	if bad > 0 {
+		return nil, fmt.Errorf("--manifests %s: nothing of it is served while it is not valid", o.dir)
 	}
 	return translate.Build(v, o.translate(objects), nil).Snapshot, nil
 }
