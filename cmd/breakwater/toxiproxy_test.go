@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
 func TestProxiesOfAConfigFile(t *testing.T) {
@@ -81,6 +86,37 @@ func TestAddressesOfTheHost(t *testing.T) {
 		if got != c.want {
 			t.Errorf("--host-ip %q, $HOST_IP %q: %s, want %s", c.flag, c.env, got, c.want)
 		}
+	}
+}
+
+// In a cluster proxies lead nowhere near the node, and nobody uses the API without being asked who they are.
+func TestToxiproxyInACluster(t *testing.T) {
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte(`
+apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {}}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := &toxiproxyOptions{address: ":8474", cluster: &clusterOptions{kubeconfig: kubeconfig, hosts: []string{"192.0.2.9"}}}
+	c, err := o.serverConfig(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, refused := range map[string]bool{"192.0.2.9:80": true, "127.0.0.1:80": true, "192.0.2.10:80": false} {
+		if err := c.Refuse(netip.MustParseAddrPort(address)); (err != nil) != refused {
+			t.Errorf("%s: %v, refused should be %v", address, err, refused)
+		}
+	}
+	if c.Ports != (toxiproxy.PortRange{First: 30000, Last: 30099}) {
+		t.Errorf("ports %v", c.Ports)
+	}
+	if refusal := c.Authorize(httptest.NewRequest(http.MethodGet, "/proxies", nil)); refusal == nil {
+		t.Error("who shows no token is let in")
 	}
 }
 

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -159,5 +160,32 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		want(t, r, "good1", "get", nil)
 		want(t, r, "good", "get", ErrUnknown) // the oldest was forgotten, and is not accepted any more
+	})
+}
+
+// Who has not been accepted for long, or not any more, takes no place among those who have.
+func TestBearersAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, api := reviewer(t)
+		isBearer := func(token string) bool {
+			_, _, slots := r.recall(question{sha256.Sum256([]byte(token)), "get"})
+			return slots == r.renewals
+		}
+		want(t, r, "good", "get", nil)
+		time.Sleep(acquainted - time.Second)
+		if !isBearer("good") {
+			t.Error("forgotten before its time")
+		}
+		time.Sleep(time.Second)
+		if isBearer("good") {
+			t.Error("a token that has not been used for long is still preferred")
+		}
+		want(t, r, "good", "get", nil)
+		api.set("other", "")
+		time.Sleep(remembered)
+		want(t, r, "good", "get", ErrUnknown)
+		if isBearer("good") {
+			t.Error("a token that has been revoked is still preferred")
+		}
 	})
 }
