@@ -94,7 +94,9 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 	live := map[types.UID]*proxy.ExperimentStatus{}
 	if c.chaos != nil {
 		for _, s := range c.chaos.Status() {
-			live[types.UID(s.UID)] = &s
+			if s.Phase != proxy.ExperimentRefused { // what the latest build says of it is newer
+				live[types.UID(s.UID)] = &s
+			}
 			if !s.HaltedAt.IsZero() {
 				c.tellHalt(ctx, &s)
 			}

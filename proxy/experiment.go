@@ -48,6 +48,17 @@ type Experiment struct {
 	Halted bool
 }
 
+// RefusedExperiment is a NetworkChaos that is not accepted as it is written. It does nothing; what it did before it was changed is
+// still known under ID and UID.
+type RefusedExperiment struct {
+	ID       ObjectID
+	UID      string
+	Revision int64
+	Created  time.Time
+	Reason   string // one word, as in the condition Accepted
+	Message  string
+}
+
 // ExperimentTarget names the traffic of one object: of a Route by the object it comes from (HTTPRoute, Ingress,
 // TCPRoute, UDPRoute, ...), of a Listener (Gateway with or without Section), or of a Backend (Service).
 type ExperimentTarget struct {
@@ -180,11 +191,13 @@ const (
 	ExperimentExpired
 	// ExperimentInvalid cannot act as it is configured; see ExperimentStatus.Problem.
 	ExperimentInvalid
+	// ExperimentRefused is no Experiment of the Snapshot as it is written; see ExperimentStatus.Problem.
+	ExperimentRefused
 )
 
 // String returns the phase as one word.
 func (p ExperimentPhase) String() string {
-	return [...]string{"Pending", "Active", "Suspended", "Off", "Halted", "Expired", "Invalid"}[p]
+	return [...]string{"Pending", "Active", "Suspended", "Off", "Halted", "Expired", "Invalid", "Refused"}[p]
 }
 
 // ExperimentStatus is what has become of an Experiment in this process. Counts are of requests, or of connections, since the
@@ -194,7 +207,7 @@ type ExperimentStatus struct {
 	UID      string
 	Revision int64 // of the configuration in force
 	Phase    ExperimentPhase
-	Problem  string // why it is invalid; otherwise empty
+	Problem  string // why it is invalid or refused; otherwise empty
 
 	Matched      uint64 // that its Targets, Token and Matches select
 	Injected     uint64 // that got at least one fault

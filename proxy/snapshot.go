@@ -12,6 +12,8 @@ type Snapshot struct {
 	Backends map[BackendID]*Backend
 	// Experiments in the order in which they compose: by Created, then namespace and name.
 	Experiments []*Experiment
+	// Refused are the NetworkChaos that are no Experiments because they are not accepted, by namespace and name.
+	Refused []RefusedExperiment
 	// ChaosOff is the kill switch: no Experiment acts, whatever it says.
 	ChaosOff bool
 	// ChaosNamespaces are the namespaces, in order, whose TCPRoutes may be given toxics without an Experiment.

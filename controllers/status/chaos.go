@@ -78,7 +78,7 @@ func (n *NetworkChaos) phase(live *proxy.ExperimentStatus) (is bool, reason, mes
 		return false, v1alpha1.ReasonHalted, "the guard has halted it; change spec.rearm to go on"
 	case proxy.ExperimentExpired:
 		return false, v1alpha1.ReasonExpired, "its time is over"
-	case proxy.ExperimentPending, proxy.ExperimentInvalid:
+	case proxy.ExperimentPending, proxy.ExperimentInvalid, proxy.ExperimentRefused:
 	}
 	return false, v1alpha1.ReasonWaiting, "its time has not come"
 }

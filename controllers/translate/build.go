@@ -164,8 +164,8 @@ func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.del
 
 func snapshot(b *build) {
 	s := &proxy.Snapshot{
-		Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, ChaosOff: b.next.chaos.Off,
-		ChaosNamespaces: b.next.chaos.Namespaces,
+		Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, Refused: b.next.chaos.Refused,
+		ChaosOff: b.next.chaos.Off, ChaosNamespaces: b.next.chaos.Namespaces,
 	}
 	if l := b.next.ingress.Listener; l != nil {
 		s.Listeners = append(s.Listeners, l)

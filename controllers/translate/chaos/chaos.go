@@ -39,8 +39,9 @@ type Options struct {
 // State is the outcome of a translation, and the memory for the next one. It is immutable.
 type State struct {
 	Experiments []*proxy.Experiment // those accepted, in the order in which they compose
-	Off         bool                // the kill switch
-	Namespaces  []string            // those whose TCPRoutes may be broken without a NetworkChaos, in order
+	Refused     []proxy.RefusedExperiment
+	Off         bool     // the kill switch
+	Namespaces  []string // those whose TCPRoutes may be broken without a NetworkChaos, in order
 	Reports     map[types.NamespacedName]*status.NetworkChaos
 	Lookups     []view.Lookup // what has to be looked up, in order
 
@@ -61,6 +62,15 @@ type object struct {
 // refusal is why a NetworkChaos is not accepted.
 type refusal struct{ reason, message string }
 
+// asRefused is what the data plane is told of an object that is not accepted.
+func (n *object) asRefused() proxy.RefusedExperiment {
+	o := n.source
+	return proxy.RefusedExperiment{
+		ID:  proxy.ObjectID{Kind: v1alpha1.KindNetworkChaos, Namespace: o.Namespace, Name: o.Name},
+		UID: string(o.UID), Revision: o.Generation, Created: o.CreationTimestamp.Time, Reason: n.refused.reason, Message: n.refused.message,
+	}
+}
+
 // Build translates the objects of the View. prev, which may be nil, makes no difference to the outcome; it is returned itself if
 // nothing has changed.
 func Build(v *view.View, o Options, prev *State) *State {
@@ -75,9 +85,12 @@ func Build(v *view.View, o Options, prev *State) *State {
 		next.objects[key] = n
 		if n.experiment != nil {
 			next.Experiments = append(next.Experiments, n.experiment)
+		} else if n.refused.reason != v1alpha1.ReasonBeingDeleted {
+			next.Refused = append(next.Refused, n.asRefused())
 		}
 	}
 	slices.SortFunc(next.Experiments, compare)
+	slices.SortFunc(next.Refused, func(a, b proxy.RefusedExperiment) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	next.Off = b.off()
 	next.Namespaces = b.streamNamespaces()
 	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
@@ -96,7 +109,8 @@ func Build(v *view.View, o Options, prev *State) *State {
 }
 
 func (s *State) same(prev *State) bool {
-	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) && slices.Equal(s.Namespaces, prev.Namespaces) &&
+	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) &&
+		slices.Equal(s.Refused, prev.Refused) && slices.Equal(s.Namespaces, prev.Namespaces) &&
 		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports)
 }
 

@@ -180,6 +180,30 @@ func TestAnExperimentKeepsItsPointer(t *testing.T) {
 	}
 }
 
+// The data plane is told of what is not accepted, and why, so that whoever asks it hears of the object.
+func TestWhatIsRefusedIsPassedOn(t *testing.T) {
+	v, c := cluster(), latency()
+	c.UID, c.Generation = "u", 3
+	c.Spec.TargetRefs[0].Name = "gone"
+	v.Set(c)
+	first := Build(v, Options{}, nil)
+	if len(first.Refused) != 1 || len(first.Experiments) != 0 {
+		t.Fatalf("refused %+v, experiments %v", first.Refused, first.Experiments)
+	}
+	r := first.Refused[0]
+	if r.ID.String() != "NetworkChaos/default/x" || r.UID != "u" || r.Revision != 3 || !r.Created.Equal(c.CreationTimestamp.Time) ||
+		r.Reason != v1alpha1.ReasonTargetNotFound || r.Message == "" {
+		t.Errorf("%+v", r)
+	}
+	if Build(v, Options{}, first) != first {
+		t.Error("nothing has changed, and the outcome is another")
+	}
+	v.Set(latency())
+	if s := Build(v, Options{}, first); len(s.Refused) != 0 || len(s.Experiments) != 1 {
+		t.Errorf("refused %+v, experiments %v", s.Refused, s.Experiments)
+	}
+}
+
 // Deleting an object ends what it does, whoever keeps the object.
 func TestAnObjectHeldByAFinalizerDoesNothing(t *testing.T) {
 	v, c := cluster(), latency()
@@ -191,7 +215,7 @@ func TestAnObjectHeldByAFinalizerDoesNothing(t *testing.T) {
 	v.Set(c)
 	s := Build(v, Options{}, before)
 	report := s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions[0]
-	if len(before.Experiments) != 1 || len(s.Experiments) != 0 || report.Reason != v1alpha1.ReasonBeingDeleted || report.Status != metav1.ConditionFalse {
+	if len(before.Experiments) != 1 || len(s.Experiments) != 0 || len(s.Refused) != 0 || report.Reason != v1alpha1.ReasonBeingDeleted || report.Status != metav1.ConditionFalse {
 		t.Errorf("experiments %v, report %+v", s.Experiments, report)
 	}
 }
