@@ -10,7 +10,6 @@ import (
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
-	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // content translates what a NetworkChaos says itself. It checks everything again, because an object may be older than the rules
@@ -135,8 +134,8 @@ func (c *content) matches() []proxy.Match {
 			}
 		}
 		for j, h := range from.Headers {
-			if !field.IsMatchable(h.Name) {
-				c.fail("%s.headers[%d].name: %q belongs to the connection or to the framing of the message and cannot be matched", at, j, h.Name)
+			if problem := syntax.MatchedFieldProblem(h.Name); problem != "" {
+				c.fail("%s.headers[%d].name: %q %s", at, j, h.Name, problem)
 			}
 			m.Headers = append(m.Headers, c.value(fmt.Sprintf("%s.headers[%d].value", at, j), h.Type, h.Name, h.Value))
 		}
@@ -171,8 +170,7 @@ func (c *content) value(field, kind, name, value string) proxy.ValueMatch {
 
 func (c *content) checkRegex(field, expression string) {
 	if problem := c.regexes.Problem(expression); problem != "" {
-		const most = 200 // bytes of a message
-		c.fail("%s: %.*q %s", field, most, expression, problem)
+		c.fail("%s: %s %s", field, syntax.Quote(expression), problem)
 	}
 }
 

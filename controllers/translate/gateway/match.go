@@ -3,14 +3,12 @@ package gateway
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
-	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // compileMatch returns the Match, or the field and what is wrong with it. expressions are those of the object.
@@ -32,8 +30,8 @@ func compileMatch(source *gatewayv1.HTTPRouteMatch, expressions *syntax.Expressi
 		if problem == "" && syntax.TokenProblem(v.Name) != "" {
 			problem = fmt.Sprintf("name: %q %s", v.Name, syntax.TokenProblem(v.Name))
 		}
-		if problem == "" && !field.IsMatchable(v.Name) {
-			problem = fmt.Sprintf("name: %q belongs to the connection or to the framing of the message and cannot be matched", v.Name)
+		if problem == "" && syntax.MatchedFieldProblem(v.Name) != "" {
+			problem = fmt.Sprintf("name: %q %s", v.Name, syntax.MatchedFieldProblem(v.Name))
 		}
 		if problem != "" {
 			return m, fmt.Sprintf("headers[%d].%s", i, problem)
@@ -81,7 +79,7 @@ func compilePath(source *gatewayv1.HTTPPathMatch, expressions *syntax.Expression
 		return m, fmt.Sprintf("path.type: %q is not supported", kind)
 	}
 	if problem != "" {
-		return m, fmt.Sprintf("path.value: %s %s", quote(m.Value), problem)
+		return m, fmt.Sprintf("path.value: %s %s", syntax.Quote(m.Value), problem)
 	}
 	return m, ""
 }
@@ -96,22 +94,12 @@ func compileValue(name, text, kind string, expressions *syntax.Expressions) (pro
 	case kind == string(gatewayv1.HeaderMatchRegularExpression):
 		m.Type = proxy.ValueRegex
 		if problem := expressions.Problem(text); problem != "" {
-			return m, fmt.Sprintf("value: %s %s", quote(text), problem)
+			return m, fmt.Sprintf("value: %s %s", syntax.Quote(text), problem)
 		}
 	default:
 		return m, fmt.Sprintf("type: %q is not supported", kind)
 	}
 	return m, ""
-}
-
-// maxQuote is how much of a value a message shows, in bytes: what is wrong with it must not be cut off.
-const maxQuote = 200
-
-func quote(value string) string {
-	if len(value) > maxQuote {
-		return strconv.Quote(value[:maxQuote]) + "..."
-	}
-	return strconv.Quote(value)
 }
 
 func knownMethod(m gatewayv1.HTTPMethod) bool {

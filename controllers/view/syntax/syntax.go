@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/breakwater-gateway/breakwater/proxy/field"
 )
 
 // Longest host name and label (RFC 1035 section 2.3.4), longest header name.
@@ -119,6 +122,26 @@ func segmentProblem(normal string) string {
 func PathProblem(value string) string {
 	_, problem := Path(value)
 	return problem
+}
+
+// maxQuote is how much of a value a message shows, in characters: what is wrong with it must not be cut off.
+const maxQuote = 200
+
+// Quote returns a value in quotation marks for a message, cut if it is long.
+func Quote(value string) string {
+	quoted := fmt.Sprintf("%.*q", maxQuote, value)
+	if utf8.RuneCountInString(value) > maxQuote {
+		quoted += "..."
+	}
+	return quoted
+}
+
+// MatchedFieldProblem checks whether matches can see a header field of this name.
+func MatchedFieldProblem(name string) string {
+	if !field.IsMatchable(name) {
+		return "belongs to the connection or to the framing of the message and cannot be matched"
+	}
+	return ""
 }
 
 // TokenProblem checks the name of a header field or a method (RFC 9110 section 5.6.2).

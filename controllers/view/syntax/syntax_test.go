@@ -122,3 +122,15 @@ func check(t *testing.T, name, got, want string) {
 		t.Errorf("%q: %q, want %q", name, got, want)
 	}
 }
+
+func TestQuote(t *testing.T) {
+	for value, want := range map[string]string{
+		`a"b`:                     `"a\"b"`,
+		strings.Repeat("ä", 200):  `"` + strings.Repeat("ä", 200) + `"`,
+		strings.Repeat("ä", 1000): `"` + strings.Repeat("ä", 200) + `"...`,
+	} {
+		if got := Quote(value); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
