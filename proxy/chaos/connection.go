@@ -145,6 +145,9 @@ func (c *Connection) end() {
 	c.engine.conns.remove(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		return // the Slot may belong to the next request on a pooled connection
+	}
 	c.ended = true
 	c.actives = nil
 	c.Slot.Set()

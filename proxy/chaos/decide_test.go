@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -475,4 +476,30 @@ func TestSequenceOfEachWindow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A request ends after its connection has been put into the pool: the next one's toxics must stay.
+func TestEndOfARequestLeavesThePooledConnectionAlone(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Latency{Latency: shape.Const(100)}), func(x *proxy.Experiment) { x.At = proxy.AtBackend })
+	e := newEngine(t, Config{}, exp)
+	slot := toxic.NewSlot() // of a connection to an Endpoint
+	attempt := func() (*proxy.Exchange, *Request, *Faults) {
+		x := request()
+		x.Backend, x.Attempts, x.Endpoint = &route.Backends[0], 1, endpointAt(1)
+		q := e.Begin(x, backendID)
+		f := q.Attempt(x, nil)
+		f.Attach(slot)
+		return x, q, f
+	}
+	first, q1, f1 := attempt()
+	f1.Detach()
+	second, q2, _ := attempt()
+	q1.End(first, time.Now())
+	if slot.Empty() {
+		t.Error("the end of one request has taken the toxics of the next one away")
+	}
+	q2.End(second, time.Now())
+	if !slot.Empty() {
+		t.Error("the toxics of the second request outlive it")
+	}
 }

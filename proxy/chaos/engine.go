@@ -81,6 +81,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	if e == nil {
 		return
 	}
+	compiled := e.compileMatches(snap)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -102,7 +103,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 		case slices.Contains(order, x):
 			continue // given twice
 		}
-		x.configure(cfg)
+		x.configure(cfg, compiled[cfg])
 		order = append(order, x)
 	}
 	for _, x := range e.order {
@@ -122,6 +123,7 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	if e == nil {
 		return
 	}
+	compiled := e.compileMatches(snap)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -138,11 +140,29 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 		}
 		kept = append(kept, x)
 		if cfg := snap.Experiments[i]; cfg.Suspend || cfg.Halted {
-			x.configure(cfg)
+			x.configure(cfg, compiled[cfg])
 		}
 	}
 	e.order = kept
 	e.refresh(false)
+}
+
+// compileMatches compiles the Matches of the Experiments that are new, without e.mu: nobody who throws the kill switch is to wait for
+// regular expressions.
+func (e *Engine) compileMatches(snap *proxy.Snapshot) map[*proxy.Experiment]matchers {
+	known := map[*proxy.Experiment]bool{}
+	e.mu.Lock()
+	for _, x := range e.live {
+		known[x.cfg] = true
+	}
+	e.mu.Unlock()
+	compiled := map[*proxy.Experiment]matchers{}
+	for _, cfg := range snap.Experiments {
+		if !known[cfg] {
+			compiled[cfg] = newMatchers(cfg)
+		}
+	}
+	return compiled
 }
 
 // retire forgets an Experiment that has left the Snapshot, but for what is to be reported of it.

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,4 +60,45 @@ func TestWhatIsKeptWhileAnExperimentIsAway(t *testing.T) {
 			t.Errorf("another object: %+v", s)
 		}
 	})
+}
+
+// A breach sets the flag at once and the state under a lock that a configuration may hold just then.
+func TestHaltMeetsAConfiguration(t *testing.T) {
+	exp := anExperiment("x", abort(503))
+	e := newEngine(t, Config{}, exp)
+	x := e.live[identity{exp.ID, exp.UID}]
+	e.mu.Lock()
+	halted := make(chan struct{})
+	go func() {
+		x.stop("one")
+		close(halted)
+	}()
+	for !x.halted.Load() {
+		runtime.Gosched()
+	}
+	again := with(exp, func(*proxy.Experiment) {})
+	x.configure(again, newMatchers(again)) // as Apply does
+	e.mu.Unlock()
+	<-halted
+	if !x.halted.Load() {
+		t.Error("halted, but what acts at once is told that it is not")
+	}
+	x.stop("two")
+	if s := status(t, e, "x"); s.Halts != 1 || s.HaltedReason != "one" {
+		t.Errorf("%d halts, the reason is %q", s.Halts, s.HaltedReason)
+	}
+}
+
+// Two toxics of one name would be taken for one and ended twice.
+func TestToxicGivenTwiceIsRefused(t *testing.T) {
+	exp := anExperiment("x", delay(1), delay(1))
+	exp.Toxics[1].Name = exp.Toxics[0].Name
+	e := New(Config{})
+	t.Cleanup(e.Close)
+	e.Apply(snapshot(exp))
+	e.Apply(snapshot(with(exp, func(*proxy.Experiment) {})))
+	if s := status(t, e, "x"); s.Problem != `toxic "a" is given twice` {
+		t.Errorf("the problem is %q", s.Problem)
+	}
+	e.Apply(snapshot())
 }

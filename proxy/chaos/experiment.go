@@ -87,7 +87,7 @@ func newExperiment(e *Engine, key identity) *experiment {
 }
 
 // configure makes cfg the configuration. Engine.mu is held.
-func (x *experiment) configure(cfg *proxy.Experiment) {
+func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 	old := x.cfg
 	if old == cfg {
 		return
@@ -102,7 +102,7 @@ func (x *experiment) configure(cfg *proxy.Experiment) {
 	}
 	x.halted.Store(x.isHalted())
 	x.guard.configure(cfg.Guard)
-	act, err := compile(x, cfg)
+	act, err := compile(x, cfg, m)
 	x.problem = ""
 	if err == nil {
 		err = checkWindow(&cfg.Window)
@@ -137,7 +137,12 @@ func (x *experiment) stop(reason string) {
 	}
 	e := x.engine
 	e.mu.Lock()
+	if x.halt.here { // a configuration took the flag back before this halt was noted, and another breach has come first
+		e.mu.Unlock()
+		return
+	}
 	x.halt = halt{here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, count: x.halt.count + 1}
+	x.halted.Store(true)
 	x.guard.reset()
 	e.refresh(false)
 	e.mu.Unlock()
@@ -207,22 +212,39 @@ func (x *experiment) phase() proxy.ExperimentPhase {
 	return proxy.ExperimentActive
 }
 
+// matchers are the compiled Matches of an Experiment, or what is wrong with them. It may take milliseconds to make them.
+type matchers struct {
+	all []*router.Matcher
+	err error
+}
+
+func newMatchers(cfg *proxy.Experiment) (m matchers) {
+	for i := range cfg.Matches {
+		one, err := router.NewMatcher(&cfg.Matches[i])
+		if err != nil {
+			return matchers{err: fmt.Errorf("match %d: %w", i, err)}
+		}
+		m.all = append(m.all, one)
+	}
+	return m
+}
+
 // compile makes the action of an Experiment that does not act yet.
-func compile(x *experiment, cfg *proxy.Experiment) (*action, error) {
+func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) {
 	id := x.key.id
 	a := &action{
 		experiment: x, cfg: cfg,
 		percent: chance.NewKey(cfg.Seed, id.Namespace, id.Name),
 		ordinal: chance.NewKey(cfg.Seed, id.Namespace, id.Name, "", "ordinal"),
 	}
-	for i := range cfg.Matches {
-		m, err := router.NewMatcher(&cfg.Matches[i])
-		if err != nil {
-			return nil, fmt.Errorf("match %d: %w", i, err)
-		}
-		a.matchers = append(a.matchers, m)
+	if m.err != nil {
+		return nil, m.err
 	}
-	for _, t := range cfg.Toxics {
+	a.matchers = m.all
+	for i, t := range cfg.Toxics {
+		if slices.ContainsFunc(cfg.Toxics[:i], func(o proxy.ExperimentToxic) bool { return o.Name == t.Name }) {
+			return nil, fmt.Errorf("toxic %q is given twice", t.Name)
+		}
 		one, err := a.arm(t)
 		if err != nil {
 			return nil, fmt.Errorf("toxic %q: %w", t.Name, err)
