@@ -41,8 +41,9 @@ func TestPhaseEndedWhileParking(t *testing.T) {
 	}
 }
 
-// The same, step by step: the cause comes between the phase and the lot.
-func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
+// aboutToPark returns a connection between two requests, and its Server. Both end with the test.
+func aboutToPark(t *testing.T) (*Server, *serverConn) {
+	t.Helper()
 	near, _ := tcpPair(t)
 	s := NewServer(Config{}, hello{})
 	closed := make(chan struct{})
@@ -51,6 +52,19 @@ func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
 	if !s.watch.add(c) {
 		t.Fatal("not added")
 	}
+	t.Cleanup(func() {
+		c.end()
+		<-closed
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, c
+}
+
+// The same, step by step: the cause comes between the phase and the lot.
+func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
+	s, c := aboutToPark(t)
 	s.watch.mu.Lock() // the Watch does not look meanwhile
 	c.main.enter(nil, 0, idleBit|parkedBit)
 	c.main.interrupt(idleBit, causeShutdown)
@@ -61,31 +75,14 @@ func TestLotGivesBackAConnectionThatHasEnded(t *testing.T) {
 	if got := c.enterLot(); got != gotNothing {
 		t.Fatalf("got %v: nobody will ever end the connection", got)
 	}
-	c.end()
-	<-closed
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // A Server that closes between the phase and the lot has not seen the connection in either.
 func TestLotGivesBackAConnectionOfAServerThatCloses(t *testing.T) {
-	near, _ := tcpPair(t)
-	s := NewServer(Config{}, hello{})
-	closed := make(chan struct{})
-	c := &serverConn{srv: s, down: near, base: near, closed: func() { close(closed) }}
-	c.body.c = c
-	if !s.watch.add(c) {
-		t.Fatal("not added")
-	}
+	s, c := aboutToPark(t)
 	s.closeIdle()
 	c.main.enter(nil, 0, idleBit|parkedBit)
 	if got := c.enterLot(); got != gotNothing {
 		t.Fatalf("got %v: the connection would stay until somebody looks again", got)
-	}
-	c.end()
-	<-closed
-	if err := s.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 }
