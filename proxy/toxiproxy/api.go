@@ -94,7 +94,7 @@ func (s *Server) resource(path []string) methods {
 		return methods{"GET": s.onTarget(path[1], s.listToxics), "POST": s.onTarget(path[1], s.unlessRefused(s.createToxic))}
 	case len(path) == 4 && path[3] != "":
 		update := s.onTarget(path[1], s.unlessRefused(func(t target, w http.ResponseWriter, r *http.Request) {
-			s.updateToxic(t.chain, path[3], w, r)
+			s.updateToxic(t, path[3], w, r)
 		}))
 		return methods{"GET": s.onToxic(path, s.showToxic), "POST": update, "PATCH": update, "DELETE": s.onToxic(path, s.deleteToxic)}
 	default:
@@ -114,8 +114,8 @@ func (s *Server) onTarget(name string, handle func(target, http.ResponseWriter, 
 	}
 }
 
-func (s *Server) onToxic(path []string, handle func(c *chain, name string, w http.ResponseWriter, r *http.Request)) http.HandlerFunc {
-	return s.onTarget(path[1], func(t target, w http.ResponseWriter, r *http.Request) { handle(t.chain, path[3], w, r) })
+func (s *Server) onToxic(path []string, handle func(t target, name string, w http.ResponseWriter, r *http.Request)) http.HandlerFunc {
+	return s.onTarget(path[1], func(t target, w http.ResponseWriter, r *http.Request) { handle(t, path[3], w, r) })
 }
 
 // unlessRefused handles what could break a target, if that may be broken.
@@ -148,7 +148,9 @@ func (s *Server) createProxy(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	reply(w, http.StatusCreated, p.json())
+	view := p.json()
+	s.logProxy(r, "a proxy is made", view)
+	reply(w, http.StatusCreated, view)
 }
 
 // check reports what no proxy can be made of.
@@ -184,15 +186,20 @@ func (s *Server) updateProxy(t target, w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, t.view())
+	view := t.view()
+	if view.Listen != now.Listen || view.Upstream != now.Upstream || view.Enabled != now.Enabled {
+		s.logProxy(r, "a proxy is changed", view)
+	}
+	reply(w, http.StatusOK, view)
 }
 
-func (s *Server) deleteProxy(t target, w http.ResponseWriter, _ *http.Request) {
+func (s *Server) deleteProxy(t target, w http.ResponseWriter, r *http.Request) {
 	if t.server == nil {
 		s.fail(w, errRoute)
 		return
 	}
 	s.delete(t.server)
+	s.log(r, "a proxy is deleted", "proxy", t.server.name)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -205,20 +212,32 @@ func (s *Server) createToxic(t target, w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Strict {
 		status = http.StatusCreated
 	}
-	s.withBody(w, r, status, t.chain.add)
+	s.withBody(w, r, status, func(body []byte) (toxicJSON, *Error) {
+		made, err := t.chain.add(body)
+		if err == nil {
+			s.logToxic(r, "a toxic is added", t.view().Name, made)
+		}
+		return made, err
+	})
 }
 
-func (s *Server) showToxic(c *chain, name string, w http.ResponseWriter, _ *http.Request) {
-	t, err := c.get(name)
+func (s *Server) showToxic(t target, name string, w http.ResponseWriter, _ *http.Request) {
+	found, err := t.chain.get(name)
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, t)
+	reply(w, http.StatusOK, found)
 }
 
-func (s *Server) updateToxic(c *chain, name string, w http.ResponseWriter, r *http.Request) {
-	s.withBody(w, r, http.StatusOK, func(body []byte) (toxicJSON, *Error) { return c.update(name, body) })
+func (s *Server) updateToxic(t target, name string, w http.ResponseWriter, r *http.Request) {
+	s.withBody(w, r, http.StatusOK, func(body []byte) (toxicJSON, *Error) {
+		made, err := t.chain.update(name, body)
+		if err == nil {
+			s.logToxic(r, "a toxic is changed", t.view().Name, made)
+		}
+		return made, err
+	})
 }
 
 // withBody reads the content before anything is locked: a client that sends slowly waits alone.
@@ -236,27 +255,30 @@ func (s *Server) withBody(w http.ResponseWriter, r *http.Request, status int, do
 	reply(w, status, t)
 }
 
-func (s *Server) deleteToxic(c *chain, name string, w http.ResponseWriter, _ *http.Request) {
-	if err := c.remove(name); err != nil {
+func (s *Server) deleteToxic(t target, name string, w http.ResponseWriter, r *http.Request) {
+	if err := t.chain.remove(name); err != nil {
 		s.fail(w, err)
 		return
 	}
+	s.log(r, "a toxic is removed", "proxy", t.view().Name, "toxic", name)
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // reset starts every proxy and removes every toxic. Unlike Toxiproxy it goes on after a proxy that cannot be started, and then
 // reports the first.
-func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	var first *Error
+	toxics := 0
 	for _, p := range s.list() {
 		if err := p.start(); err != nil && err != errProxyNotFound && first == nil { // who deletes it meanwhile does no harm
 			first = err
 		}
-		p.chain.clear()
+		toxics += p.chain.clear()
 	}
 	for _, c := range s.routeChains() {
-		c.clear()
+		toxics += c.clear()
 	}
+	s.log(r, "reset: all proxies are enabled and all toxics removed", "toxics", toxics)
 	s.forgetRoutes(s.routeList())
 	if first != nil {
 		s.fail(w, first)

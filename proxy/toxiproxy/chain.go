@@ -199,8 +199,8 @@ func (c *chain) remove(name string) *Error {
 	return nil
 }
 
-// clear takes all toxics away.
-func (c *chain) clear() {
+// clear takes all toxics away, and returns how many there were.
+func (c *chain) clear() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	removed := c.list
@@ -208,6 +208,7 @@ func (c *chain) clear() {
 	if len(removed) > 0 {
 		c.changed(nil, removed)
 	}
+	return len(removed)
 }
 
 // retire gives up a chain without toxics, for good, and reports whether it did.

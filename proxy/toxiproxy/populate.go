@@ -14,7 +14,7 @@ type populated struct {
 }
 
 func (s *Server) populate(w http.ResponseWriter, r *http.Request) {
-	proxies, err := s.populateFrom(r.Body)
+	proxies, err := s.populateFrom(r, r.Body)
 	status := http.StatusCreated
 	if err != nil {
 		status = err.Status
@@ -26,13 +26,14 @@ func (s *Server) populate(w http.ResponseWriter, r *http.Request) {
 // checks all before it makes one. A proxy that exists with the same listen and upstream is left as it is; one that differs is
 // replaced and loses its toxics.
 func (s *Server) Populate(data io.Reader) error {
-	if _, err := s.populateFrom(data); err != nil {
+	if _, err := s.populateFrom(nil, data); err != nil {
 		return err
 	}
 	return nil
 }
 
-func (s *Server) populateFrom(data io.Reader) ([]proxyJSON, *Error) {
+// populateFrom is Populate for a client's request, or for none if r is nil.
+func (s *Server) populateFrom(r *http.Request, data io.Reader) ([]proxyJSON, *Error) {
 	var input []struct {
 		proxyInput
 		Enabled *bool `json:"enabled"`
@@ -61,7 +62,9 @@ func (s *Server) populateFrom(data io.Reader) ([]proxyJSON, *Error) {
 		if err != nil {
 			return done, err
 		}
-		done = append(done, p.json())
+		view := p.json()
+		s.logProxy(r, "a proxy is populated", view)
+		done = append(done, view)
 	}
 	return done, nil
 }
