@@ -1,21 +1,23 @@
 package chaos
 
 import (
+	"slices"
+
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
-// presetToxics returns the toxics that a preset stands for, for datagrams or for streams; nil if there is no such preset.
-func presetToxics(name v1alpha1.Preset, datagrams bool) []proxy.ExperimentToxic {
-	p, _ := toxic.FindPreset(string(name))
-	var fit []proxy.ExperimentToxic
-	for _, t := range p.Toxics() {
-		_, onStreams := t.Toxic.(toxic.Stream)
-		_, onDatagrams := t.Toxic.(toxic.Datagram)
-		if datagrams && onDatagrams || !datagrams && onStreams {
-			fit = append(fit, t)
-		}
+// presetToxics returns those toxics of a preset that some of the targets may carry; nil if there is no such preset. Where both
+// streams and datagrams may come by, each get what is for them: the engine tells them apart.
+func presetToxics(name v1alpha1.Preset, targets []v1alpha1.TargetRef) []proxy.ExperimentToxic {
+	p, found := toxic.FindPreset(string(name))
+	if !found {
+		return nil
 	}
-	return fit
+	var carried traffic
+	for i := range targets {
+		carried |= carriedBy(targets[i].Kind)
+	}
+	return slices.DeleteFunc(p.Toxics(), func(t proxy.ExperimentToxic) bool { return actsOn(t.Toxic)&carried == 0 })
 }

@@ -3,11 +3,13 @@ package chaos
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -63,6 +65,36 @@ func TestPresetsAreDescribed(t *testing.T) {
 			if extra.is && !strings.Contains(rows[i], extra.text) {
 				t.Errorf("%q, want %q in it", rows[i], extra.text)
 			}
+		}
+	}
+}
+
+// What a preset has for streams and what it has for datagrams both go to targets that may carry both.
+func TestPresetsFitTheirTargets(t *testing.T) {
+	streams := []string{"latency_upstream", "packet_loss_upstream", "bandwidth_upstream", "latency_downstream", "packet_loss_downstream", "bandwidth_downstream"}
+	datagrams := []string{"latency_upstream", "udp_drop_upstream", "udp_rate_upstream", "latency_downstream", "udp_drop_downstream", "udp_rate_downstream"}
+	both := []string{
+		"latency_upstream", "packet_loss_upstream", "udp_drop_upstream", "bandwidth_upstream", "udp_rate_upstream",
+		"latency_downstream", "packet_loss_downstream", "udp_drop_downstream", "bandwidth_downstream", "udp_rate_downstream",
+	}
+	for _, c := range []struct {
+		kinds []string
+		want  []string
+	}{
+		{[]string{"HTTPRoute"}, streams}, {[]string{"Ingress"}, streams}, {[]string{"TCPRoute"}, streams}, {[]string{"UDPRoute"}, datagrams},
+		{[]string{"Gateway"}, both}, {[]string{"Service"}, both}, {[]string{"TCPRoute", "UDPRoute"}, both}, {[]string{"UDPRoute", "Ingress"}, both},
+		{[]string{"UDPRoute", "Service"}, both}, {[]string{"HTTPRoute", "TCPRoute"}, streams},
+	} {
+		var targets []v1alpha1.TargetRef
+		for _, kind := range c.kinds {
+			targets = append(targets, v1alpha1.TargetRef{Kind: kind})
+		}
+		var got []string
+		for _, x := range presetToxics(v1alpha1.PresetGPRS, targets) {
+			got = append(got, x.Name)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.kinds, got, c.want)
 		}
 	}
 }

@@ -13,8 +13,6 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy"
-	"github.com/breakwater-gateway/breakwater/proxy/fault"
-	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 // The kinds of targets.
@@ -81,7 +79,10 @@ func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experim
 		case !b.exists(ref, key):
 			return refuse(v1alpha1.ReasonTargetNotFound, "%s: %s %s not found", field, ref.Kind, targetText(ref, key))
 		}
-		if t := unfit(ref.Kind, content.Toxics); t != nil {
+		if source.Spec.Preset != nil {
+			continue // its toxics were chosen by the targets
+		}
+		if t := unfit(carriedBy(ref.Kind), content.Toxics); t != nil {
 			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: a %s does not carry what the toxic %s breaks", field, ref.Kind, t.Name)
 		}
 	}
@@ -193,23 +194,10 @@ func (b *building) granted(from, kind string, to types.NamespacedName) bool {
 	return false
 }
 
-// unfit returns a toxic that cannot act on what objects of a kind carry, nil if there is none.
-func unfit(kind string, toxics []proxy.ExperimentToxic) *proxy.ExperimentToxic {
+// unfit returns a toxic that cannot act on what a target carries, nil if there is none.
+func unfit(carried traffic, toxics []proxy.ExperimentToxic) *proxy.ExperimentToxic {
 	for i := range toxics {
-		t := toxics[i].Toxic
-		_, onStreams := t.(toxic.Stream)
-		_, onDatagrams := t.(toxic.Datagram)
-		_, onRequests := t.(fault.Fault)
-		fits := true
-		switch kind {
-		case kindHTTPRoute, kindIngress:
-			fits = onStreams || onRequests
-		case kindTCPRoute:
-			fits = onStreams
-		case kindUDPRoute:
-			fits = onDatagrams
-		}
-		if !fits {
+		if actsOn(toxics[i].Toxic)&carried == 0 {
 			return &toxics[i]
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // toxics translates the toxics, or what the preset stands for.
 func (c *content) toxics() []proxy.ExperimentToxic {
 	if p := c.spec.Preset; p != nil {
-		all := presetToxics(*p, c.onlyDatagrams())
+		all := presetToxics(*p, c.spec.TargetRefs)
 		if all == nil {
 			c.fail("spec.preset: there is no %q", *p)
 		}
@@ -35,16 +35,6 @@ func (c *content) toxics() []proxy.ExperimentToxic {
 		all = append(all, one)
 	}
 	return all
-}
-
-// onlyDatagrams reports whether all targets carry datagrams.
-func (c *content) onlyDatagrams() bool {
-	for _, t := range c.spec.TargetRefs {
-		if t.Kind != kindUDPRoute {
-			return false
-		}
-	}
-	return true
 }
 
 // params reads the parameters of one toxic.
