@@ -201,7 +201,7 @@ func TestNothingIsOverlooked(t *testing.T) {
 		if i%3 == 0 && l.Take(&w.Entry) {
 			l.mustPark(t, w, p, q)
 		} else if i%3 == 0 {
-			<-w.woken
+			w.wantWoken(t)
 			l.mustPark(t, w, p, q)
 		}
 		w.wantWoken(t)

@@ -39,6 +39,7 @@ type direction struct {
 	early   int         // times in a row that reading gave up at once
 	earlyAt time.Duration
 	passer  *passer // nil until it is of use
+	calm
 	// isBusy says that bytes are on their way, for the idle timeout of the other direction; isStuck, that it waits, or is about to wait,
 	// for room at the receiver, rather than for anything else.
 	isBusy     atomic.Bool
@@ -53,6 +54,9 @@ func (d *direction) from() Side {
 	}
 	return EndpointSide
 }
+
+// received returns how many bytes have come, in all.
+func (d *direction) received() int64 { return d.passed + d.chain.taken }
 
 // kick makes whatever the direction waits for return. It does not block. A direction says that it waits to write before it looks whether
 // anything has changed, so one of the deadlines is enough; setting both takes twice the time, with thousands of connections to kick.

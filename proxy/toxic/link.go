@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 )
 
 // Side is one of the two peers of a connection through the proxy.
@@ -41,6 +42,10 @@ type Options struct {
 	Ended func()
 	// Panicked, if not nil, is told if a toxic has panicked on a Conn, which is the end of that. A Link does not call it.
 	Panicked func(err error)
+	// Lot is where a Relay waits without goroutines; nil: it never does. Calm is for how long nothing must have moved before that;
+	// it may take twice the time. 0 is DefaultCalm. A Link and a Conn do not look at them.
+	Lot  *park.Lot
+	Calm time.Duration
 }
 
 // ended notes that a Conn is over.
@@ -56,6 +61,9 @@ func (o *Options) moved(which proxy.Direction, n int) {
 		m.Add(uint64(n))
 	}
 }
+
+// DefaultCalm is the default of Options.Calm.
+const DefaultCalm = 2 * time.Second
 
 // DefaultBuffer is the default of Options.Buffer, in bytes. Memory is taken only for bytes that really wait.
 const DefaultBuffer = 32 << 20
@@ -102,35 +110,50 @@ func Link(client, endpoint net.Conn, slot *Slot, o Options) Result {
 }
 
 func newLink(slot *Slot, o Options) *link {
+	l := &link{}
+	l.init(slot, o)
+	return l
+}
+
+func (l *link) init(slot *Slot, o Options) {
 	if o.Buffer <= 0 {
 		o.Buffer = DefaultBuffer
 	}
-	return &link{slot: slot, options: o, began: time.Now()}
+	l.slot, l.options, l.began = slot, o, time.Now()
 }
 
 func (l *link) run(client, endpoint net.Conn) Result {
-	client, stopClient := interruptible(client)
-	endpoint, stopEndpoint := interruptible(endpoint)
-	up := l.newDirection(proxy.Upstreamward, client, endpoint)
-	down := l.newDirection(proxy.Downstreamward, endpoint, client)
-	l.directions = [2]*direction{down, up}
+	l.begin(client, endpoint)
+	return l.finish(l.carry())
+}
+
+// begin prepares carry.
+func (l *link) begin(client, endpoint net.Conn) {
+	l.client, l.stopClient = interruptible(client)
+	l.endpoint, l.stopEndpoint = interruptible(endpoint)
+	l.makeDirections()
 	if l.rest.endSent {
 		l.directions[l.rest.to].hasSentEnd.Store(true)
 	}
-	stop := l.slot.watch(l.kickSome)
-	isOff := l.carry()
-	stop()
-	up.chain.close()
-	down.chain.close()
-	if !isOff {
-		_ = client.Close()
-		_ = endpoint.Close()
+	l.unwatch = l.slot.watch(l.kickSome)
+}
+
+// finish is what follows carry. It leaves the connections open if the link has been taken off them.
+func (l *link) finish(isOff bool) Result {
+	l.unwatch()
+	for _, d := range l.directions {
+		d.chain.close()
 	}
-	stopClient()
-	stopEndpoint()
+	if !isOff {
+		_ = l.client.Close()
+		_ = l.endpoint.Close()
+	}
+	l.stopClient()
+	l.stopEndpoint()
+	down, up := l.directions[proxy.Downstreamward], l.directions[proxy.Upstreamward]
 	l.result.Upstream, l.result.Downstream = up.written, down.written
 	for _, d := range l.directions {
-		l.result.Received[d.which] = d.passed + d.chain.taken
+		l.result.Received[d.which] = d.received()
 	}
 	return l.result
 }
@@ -140,7 +163,12 @@ type link struct {
 	slot       *Slot
 	options    Options
 	began      time.Time
-	directions [2]*direction // by proxy.Direction
+	client     net.Conn
+	endpoint   net.Conn
+	directions [2]*direction // by proxy.Direction; nil while the link is parked. Changed under rest.mu
+
+	stopClient, stopEndpoint, unwatch func()
+	parking                           *parking // nil: the link is never parked
 
 	state   atomic.Int32 // carrying, pausing, closing or over
 	rest    rest
@@ -159,7 +187,7 @@ type link struct {
 // The states of a link.
 const (
 	carrying int32 = iota
-	pausing        // see rest
+	pausing        // both directions are to stop for now: see rest and parking
 	closing        // in an orderly way
 	over
 )
@@ -167,7 +195,18 @@ const (
 func (l *link) newDirection(which proxy.Direction, src, dst net.Conn) *direction {
 	d := &direction{link: l, which: which, src: newReader(src), dst: newWriter(dst), wake: make(chan struct{}, 1), rings: Never}
 	d.chain.direction, d.chain.began, d.chain.budget = which, l.began, l.options.Budget
+	if l.parking != nil {
+		l.parking.prepare(d)
+	}
 	return d
+}
+
+// makeDirections makes both directions anew.
+func (l *link) makeDirections() {
+	down, up := l.newDirection(proxy.Downstreamward, l.endpoint, l.client), l.newDirection(proxy.Upstreamward, l.client, l.endpoint)
+	l.rest.mu.Lock()
+	defer l.rest.mu.Unlock()
+	l.directions = [2]*direction{down, up}
 }
 
 func (l *link) now() time.Duration { return time.Since(l.began) }
@@ -177,13 +216,16 @@ func (l *link) isClosing() bool { return l.state.Load() == closing }
 func (l *link) kick() { l.kickSome(bothDirections) }
 
 func (l *link) kickSome(which directions) {
+	if which == (directions{}) || l.unpark() {
+		return
+	}
 	l.rest.mu.Lock()
 	defer l.rest.mu.Unlock()
 	if l.rest.isOff {
 		return
 	}
 	for _, d := range l.directions {
-		if which[d.which] {
+		if d != nil && which[d.which] {
 			d.kick()
 		}
 	}

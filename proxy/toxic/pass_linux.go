@@ -48,7 +48,7 @@ func (d *direction) pass() bool {
 		p.message, p.fill, p.drain = p.passMessages, p.fillPipe, p.drainPipe
 		d.passer = p
 	}
-	d.src.arm(d.link.deadline(Never))
+	d.src.arm(d.untilLook(d.link.deadline(Never)))
 	d.dst.arm(time.Time{})
 	if !d.isStale() {
 		d.passer.run()
@@ -78,6 +78,7 @@ func (p *passer) run() {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		d.src.armed.known = false
 		d.link.checkIdle()
+		d.checkCalm()
 	default:
 		d.sourceEnded(err)
 	}

@@ -43,8 +43,8 @@ func (r *rest) wrote(which proxy.Direction, n int) {
 	}
 }
 
-// carry runs both directions until the link ends. It reports whether the link has been taken off instead.
-func (l *link) carry() (isOff bool) {
+// carry runs both directions until the link ends. It reports whether the link has been taken off, or is parked, instead.
+func (l *link) carry() (isLeft bool) {
 	l.rest.isOn.Store(true)
 	for {
 		var w sync.WaitGroup
@@ -54,26 +54,48 @@ func (l *link) carry() (isOff bool) {
 		if l.state.Load() != pausing {
 			return false
 		}
-		l.rest.paused <- struct{}{}
-		if !<-l.rest.resumed {
+		if l.leave() {
 			return true
 		}
 		for _, d := range l.directions {
-			d.src.armed.known, d.dst.armed.known = false, false // pause has changed the deadlines
+			d.src.armed.known, d.dst.armed.known = false, false // stop has changed the deadlines
 		}
 	}
+}
+
+// leave does what both directions have stopped for. It reports false if they go on.
+func (l *link) leave() bool {
+	if l.parking != nil {
+		return l.park()
+	}
+	l.rest.paused <- struct{}{}
+	return !<-l.rest.resumed
+}
+
+// stop stops both directions. It reports false if they do not run.
+func (l *link) stop() bool {
+	l.mu.Lock()
+	isCarrying := l.rest.isOn.Load() && l.state.CompareAndSwap(carrying, pausing)
+	l.mu.Unlock()
+	if isCarrying {
+		l.kick()
+	}
+	return isCarrying
+}
+
+// goOn is to be called before both directions run again.
+func (l *link) goOn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.CompareAndSwap(pausing, carrying)
 }
 
 // pause stops both directions; resume or takeOff must follow. It reports false if the link has not begun yet, or has
 // ended, with done.
 func (l *link) pause(done <-chan struct{}) bool {
-	l.mu.Lock()
-	isCarrying := l.rest.isOn.Load() && l.state.CompareAndSwap(carrying, pausing)
-	l.mu.Unlock()
-	if !isCarrying {
+	if !l.stop() {
 		return false
 	}
-	l.kick()
 	select {
 	case <-l.rest.paused:
 		return true
@@ -83,9 +105,7 @@ func (l *link) pause(done <-chan struct{}) bool {
 }
 
 func (l *link) resume() {
-	l.mu.Lock()
-	l.state.CompareAndSwap(pausing, carrying)
-	l.mu.Unlock()
+	l.goOn()
 	l.rest.resumed <- true
 }
 

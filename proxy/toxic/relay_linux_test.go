@@ -1,0 +1,369 @@
+package toxic
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/park"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
+
+// relayed is a Relay between two sockets that is parked soon.
+type relayed struct {
+	*Relay
+	client, endpoint *net.TCPConn
+	near, far        *net.TCPConn // the Relay's own
+	slot             *Slot
+	lot              *park.Lot
+	result           chan Result
+	woken            atomic.Int64
+}
+
+// newRelayed returns a Relay that runs.
+func newRelayed(t testing.TB, o Options) *relayed {
+	t.Helper()
+	r := prepareRelayed(t, o)
+	go r.Run()
+	t.Cleanup(func() {
+		r.client.Close()
+		r.endpoint.Close()
+		select {
+		case <-r.result:
+		case <-time.After(patience):
+			t.Error("it has not ended")
+		}
+	})
+	return r
+}
+
+func prepareRelayed(t testing.TB, o Options) *relayed {
+	t.Helper()
+	r := &relayed{slot: NewSlot(), lot: &park.Lot{}, result: make(chan Result, 2)}
+	t.Cleanup(r.lot.Close)
+	r.client, r.near = sockets(t)
+	r.endpoint, r.far = sockets(t)
+	if o.Lot = r.lot; o.Calm == 0 {
+		o.Calm = time.Millisecond
+	}
+	r.Relay = NewRelay(r.near, r.far, r.slot, o, func(result Result) { r.result <- result })
+	wake := r.parking.entry.Wake
+	r.parking.entry.Wake = func() {
+		r.woken.Add(1)
+		wake()
+	}
+	return r
+}
+
+func (r *relayed) waitUntilParked(t testing.TB) {
+	t.Helper()
+	eventually(t, "it is parked", func() bool { return r.lot.Count() == 1 })
+}
+
+// end returns how the Relay has ended.
+func (r *relayed) end(t testing.TB) Result {
+	t.Helper()
+	select {
+	case result := <-r.result:
+		r.result <- result
+		return result
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+		return Result{}
+	}
+}
+
+func TestRelayIsParkedTimeAndAgain(t *testing.T) {
+	r := newRelayed(t, Options{Idle: time.Hour})
+	for range 5 {
+		r.waitUntilParked(t)
+		say(t, r.client, "hello")
+		hear(t, r.endpoint, "hello")
+		r.waitUntilParked(t)
+		say(t, r.endpoint, "hi")
+		hear(t, r.client, "hi")
+	}
+	r.waitUntilParked(t)
+	r.link.rest.mu.Lock()
+	if r.link.directions != [2]*direction{} {
+		t.Error("it keeps what it does not need")
+	}
+	r.link.rest.mu.Unlock()
+	_ = r.client.CloseWrite()
+	if got, err := io.ReadAll(r.endpoint); err != nil || len(got) > 0 {
+		t.Errorf("%q %v", got, err)
+	}
+	_ = r.endpoint.CloseWrite()
+	if got := r.end(t); got.Upstream != 25 || got.Downstream != 10 || got.Received != [2]int64{proxy.Downstreamward: 10, proxy.Upstreamward: 25} ||
+		got.Cause != ByPeers || got.Side != ClientSide {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What ends a Link ends a Relay that is parked.
+func TestParkedRelayEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		idle time.Duration
+		act  func(*relayed)
+		want func(Result) bool
+	}{
+		"client resets": {act: func(r *relayed) { reset(r.client) }, want: func(r Result) bool { return r.Cause == ByReset && r.Side == ClientSide && isReset(r.Err) }},
+		"endpoint resets": {act: func(r *relayed) { reset(r.endpoint) }, want: func(r Result) bool {
+			return r.Cause == ByReset && r.Side == EndpointSide && isReset(r.Err)
+		}},
+		"both end": {act: func(r *relayed) {
+			_ = r.endpoint.CloseWrite()
+			_ = r.client.CloseWrite()
+		}, want: func(r Result) bool { return r.Cause == ByPeers }},
+		"closed, client": {act: func(r *relayed) {
+			_ = r.near.Close()
+			r.Wake()
+		}, want: func(r Result) bool { return r.Cause == ByReset && r.Side == ClientSide }},
+		"closed, both": {act: func(r *relayed) {
+			_ = r.far.Close()
+			_ = r.near.Close()
+			r.Wake()
+		}, want: func(r Result) bool { return r.Cause == ByReset }},
+		"toxic upstream": {act: func(r *relayed) { r.slot.Set(act("t", proxy.Upstreamward, Timeout{Timeout: shape.Const(1)})) }, want: func(r Result) bool {
+			return r.Cause == ByToxic && r.Toxic.Name == "t"
+		}},
+		"toxic downstream": {act: func(r *relayed) { r.slot.Set(act("t", proxy.Downstreamward, ResetPeer{})) }, want: func(r Result) bool {
+			return r.Cause == ByToxic && r.Toxic.Name == "t"
+		}},
+		"idle": {idle: 300 * time.Millisecond, act: func(*relayed) {}, want: func(r Result) bool { return r.Cause == ByIdle }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelayed(t, Options{Idle: c.idle})
+			say(t, r.client, "x")
+			hear(t, r.endpoint, "x")
+			r.waitUntilParked(t)
+			c.act(r)
+			if got := r.end(t); !c.want(got) || got.Upstream != 1 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// The idle time counts from when something moved last, not from when it was parked.
+func TestParkedRelayIsIdleFromItsLastByteOn(t *testing.T) {
+	t.Parallel()
+	const idle = time.Second
+	r := newRelayed(t, Options{Idle: idle, Calm: idle * 3 / 10})
+	say(t, r.client, "x")
+	hear(t, r.endpoint, "x")
+	began := time.Now()
+	r.waitUntilParked(t)
+	parked := time.Since(began)
+	r.end(t)
+	if d := time.Since(began); d < idle*9/10 {
+		t.Errorf("idle for %v only", d)
+	} else if d > idle+parked/2 {
+		t.Logf("the machine is slow, or the time has begun anew: %v, parked after %v", d, parked)
+	}
+}
+
+// Toxics act on a parked Relay like on any other, and it is parked again once they are gone.
+func TestToxicsComeAndGoOnParkedRelays(t *testing.T) {
+	r := newRelayed(t, Options{})
+	for range 3 {
+		r.waitUntilParked(t)
+		r.slot.Set(delays(30)...)
+		if r.lot.Count() != 0 {
+			t.Fatal("it is still parked")
+		}
+		began := time.Now()
+		say(t, r.client, "hello")
+		hear(t, r.endpoint, "hello")
+		if d := time.Since(began); d < 29*time.Millisecond {
+			t.Errorf("held back for %v", d)
+		}
+		r.slot.Set()
+	}
+	r.waitUntilParked(t)
+	woken := r.woken.Load()
+	r.slot.Set(Active{Entry: &Entry{Name: "never", Toxicity: 0, Toxic: Timeout{}}})
+	if r.lot.Count() != 1 || r.woken.Load() != woken {
+		t.Error("it is woken by a toxic that does not act on it")
+	}
+}
+
+// stopped is a Relay whose directions have stopped, to be parked.
+func stopped(t *testing.T, o Options) *relayed {
+	t.Helper()
+	r := prepareRelayed(t, o)
+	r.link.begin(r.near, r.far)
+	for _, d := range r.link.directions {
+		d.advance()
+	}
+	r.link.state.Store(pausing)
+	t.Cleanup(r.link.unwatch)
+	return r
+}
+
+// What happens when both directions have stopped and the link is not in the Lot yet is not overlooked.
+func TestParkingMeetsWhatHasJustHappened(t *testing.T) {
+	for name, c := range map[string]struct {
+		o      Options
+		before func(*testing.T, *relayed)
+	}{
+		"toxic":  {before: func(_ *testing.T, r *relayed) { r.slot.Set(act("t", proxy.Downstreamward, Timeout{})) }},
+		"closed": {before: func(_ *testing.T, r *relayed) { _ = r.far.Close(); r.Wake() }},
+		"idle":   {o: Options{Idle: 1}, before: func(*testing.T, *relayed) {}},
+		"bytes": {before: func(t *testing.T, r *relayed) { // the direction has not looked since
+			r.link.directions[proxy.Upstreamward].written++
+		}},
+		"end": {before: func(_ *testing.T, r *relayed) {
+			r.link.directions[proxy.Upstreamward].sourceEnded(io.EOF)
+		}},
+		"held": {before: func(_ *testing.T, r *relayed) {
+			b := newBlock(0)
+			b.data = b.data[:1]
+			r.link.directions[proxy.Upstreamward].chain.arrive(b)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := stopped(t, c.o)
+			c.before(t, r)
+			if r.link.park() || r.lot.Count() != 0 {
+				t.Error("it is parked")
+			}
+			if r.link.state.Load() != carrying {
+				t.Error("it does not go on")
+			}
+		})
+	}
+}
+
+// Between the last look at the toxics and the Lot, nobody finds the link there.
+func TestParkingMeetsAToxicThatComesLast(t *testing.T) {
+	r := stopped(t, Options{})
+	r.link.unwatch() // nobody tells
+	done := make(chan bool, 1)
+	r.link.rest.mu.Lock() // holds park up after it has looked
+	go func() { done <- r.link.park() }()
+	eventually(t, "it has looked", func() bool { return r.link.state.Load() == carrying })
+	time.Sleep(5 * time.Millisecond) // no test fails if that is too short
+	r.slot.Set(act("t", proxy.Downstreamward, Timeout{}))
+	r.link.rest.mu.Unlock()
+	if <-done || r.lot.Count() != 0 {
+		t.Error("it is parked although a toxic acts")
+	}
+}
+
+// Bytes that have come since the last read wake at once.
+func TestParkingMeetsBytes(t *testing.T) {
+	for side := range 2 {
+		r := stopped(t, Options{})
+		from := [...]*net.TCPConn{r.client, r.endpoint}[side]
+		to := [...]*net.TCPConn{r.endpoint, r.client}[side]
+		say(t, from, "just now")
+		if !r.link.park() {
+			t.Fatal("it cannot be parked")
+		}
+		hear(t, to, "just now")
+		r.client.Close()
+		r.endpoint.Close()
+		r.end(t)
+	}
+}
+
+// Not a byte is lost or comes out of order, however bytes, ends, toxics and parking meet.
+func TestRelayLosesNothingWhenItIsParked(t *testing.T) {
+	t.Parallel()
+	for _, withToxics := range []bool{false, true} {
+		var relays sync.WaitGroup
+		var woken atomic.Int64
+		for range 8 {
+			r := newRelayed(t, Options{Idle: time.Minute, Calm: 100 * time.Microsecond})
+			relays.Go(func() {
+				r.carriesAll(t, withToxics)
+				woken.Add(r.woken.Load())
+			})
+		}
+		relays.Wait()
+		if woken.Load() < 100 {
+			t.Errorf("with toxics %v: parked %d times only", withToxics, woken.Load())
+		}
+	}
+}
+
+// carriesAll sends messages both ways, with pauses in which the Relay may just be about to be parked.
+func (r *relayed) carriesAll(t *testing.T, withToxics bool) {
+	const messages = 300
+	sent := marked(1 << 20)
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	for _, ends := range [][2]*net.TCPConn{{r.client, r.endpoint}, {r.endpoint, r.client}} {
+		all.Go(func() {
+			rest := sent
+			for i := range messages {
+				n := 1 + rand.IntN(2*len(rest)/(messages-i))
+				if i == messages-1 {
+					n = len(rest)
+				}
+				n = min(n, len(rest))
+				if _, err := ends[0].Write(rest[:n]); err != nil {
+					t.Error(err)
+					return
+				}
+				rest = rest[n:]
+				time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+			}
+			_ = ends[0].CloseWrite()
+		})
+		all.Go(func() {
+			if got, err := io.ReadAll(ends[1]); err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("%d bytes of %d, %v", len(got), len(sent), err)
+			}
+		})
+	}
+	changes := make(chan struct{})
+	go func() {
+		defer close(changes)
+		for on := true; withToxics; on = !on {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Duration(rand.IntN(3000)) * time.Microsecond):
+			}
+			if on {
+				r.slot.Set(delays(0.2)...)
+			} else {
+				r.slot.Set()
+			}
+		}
+	}()
+	all.Wait()
+	close(stop)
+	<-changes
+	if got := r.end(t); got.Upstream != int64(len(sent)) || got.Downstream != int64(len(sent)) || got.Received != [2]int64{1 << 20, 1 << 20} ||
+		got.Cause != ByPeers {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Messages that keep coming keep a Relay out of the Lot, in whatever direction they go.
+func TestBusyRelayIsNotParked(t *testing.T) {
+	t.Parallel()
+	const calm = 500 * time.Millisecond
+	r := newRelayed(t, Options{Calm: calm})
+	last := time.Now()
+	for end := last.Add(4 * calm); time.Now().Before(end); time.Sleep(calm / 20) {
+		say(t, r.endpoint, "x")
+		hear(t, r.client, "x")
+		if r.lot.Count() != 0 || r.woken.Load() > 0 {
+			if time.Since(last) < calm/2 { // the machine has not held us up
+				t.Fatal("it is parked")
+			}
+			t.Skip("the machine is too slow")
+		}
+		last = time.Now()
+	}
+}
