@@ -1,9 +1,11 @@
 package toxic
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -59,6 +61,48 @@ func TestBudgetBoundsAllLinks(t *testing.T) {
 			t.Errorf("%d bytes are said to be held in the end", used)
 		}
 	})
+}
+
+// TestBudgetCountsPieces: what a toxic cuts into small pieces takes many times the memory of its bytes, so fewer of them are taken in.
+func TestBudgetCountsPieces(t *testing.T) {
+	const size, limit = 4 << 20, 8 << 20
+	hour := fixed(3_600_000)
+	for name, toxics := range map[string][]Active{
+		"slicer":          {down("s", Slicer{AverageSize: fixed(1)}), down("l", Latency{Latency: hour})},
+		"slicer, timeout": {down("s", Slicer{AverageSize: fixed(1)}), down("l", Timeout{})},
+		"stall":           {down("s", Stall{Duration: hour, EveryBytes: fixed(1)})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var before, now runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				budget := NewBudget(limit)
+				b := newBench(Options{Budget: budget}, toxics...)
+				b.send(make([]byte, size), 100_000, 0)
+				time.Sleep(time.Minute)
+				runtime.GC()
+				runtime.ReadMemStats(&now)
+				if grown := int64(now.HeapAlloc) - int64(before.HeapAlloc); grown > 2*limit+size {
+					t.Errorf("the heap has grown by %d MiB, %d MiB are said to be held", grown>>20, budget.Used()>>20)
+				}
+				b.slot.Set()
+				if _, total := b.arrivals(); total != size {
+					t.Errorf("%d bytes arrive", total)
+				}
+				b.close()
+				if used := budget.Used(); used != 0 {
+					t.Errorf("%d bytes are said to be held in the end", used)
+				}
+			})
+		})
+	}
+}
+
+func TestEntrySize(t *testing.T) {
+	if size := unsafe.Sizeof(entry{}); size != entrySize {
+		t.Errorf("an entry takes %d bytes", size)
+	}
 }
 
 // TestBudgetLeavesRoom: who comes when others have filled their shares goes on, slowly.

@@ -23,7 +23,8 @@ type chain struct {
 	end    injected // by a toxic, and through all behind it; after out unless urgent
 
 	blocks ring // all blocks that hold bytes not taken yet, in the order of the stream
-	memory int  // that they take, in bytes
+	rings  int  // memory of large queues, in bytes: many small pieces take more than their bytes
+	memory int  // of both
 	budget *Budget
 	taken  int64
 }
@@ -44,6 +45,7 @@ func (c *chain) arrive(b *block) {
 	c.blocks.push(b)
 	c.hold(b.cost())
 	c.feed(0, entry{block: b, n: b.left}, c.now)
+	c.weigh()
 }
 
 // shrink makes the newest block take less memory, if it has to wait.
@@ -61,6 +63,16 @@ func (c *chain) shrink() {
 func (c *chain) hold(n int) {
 	c.memory += n
 	c.budget.hold(n)
+}
+
+// weigh notes what the queues take.
+func (c *chain) weigh() {
+	n := c.out.memory()
+	for _, st := range c.stages {
+		n += st.held.memory()
+	}
+	c.hold(n - c.rings)
+	c.rings = n
 }
 
 // finish takes the end of what the source sends: FIN or RST.
@@ -101,6 +113,7 @@ func (c *chain) feedEnd(stage int, i injected, at time.Duration) {
 // advance moves everything that is due.
 func (c *chain) advance(now time.Duration) {
 	c.now = now
+	defer c.weigh()
 	for moved := true; moved; {
 		moved = false
 		for i, st := range c.stages {
@@ -198,6 +211,7 @@ func (c *chain) take(n int) {
 			b.free()
 		}
 	}
+	c.weigh()
 }
 
 // set puts the toxics in force that concern this direction.
@@ -318,5 +332,5 @@ func (c *chain) close() {
 		st.finish()
 	}
 	c.hold(-c.memory)
-	c.stages, c.out = nil, queue{}
+	c.stages, c.out, c.rings = nil, queue{}, 0
 }

@@ -27,16 +27,16 @@ type queue struct {
 	n     int
 }
 
-// keptRing is the largest ring, in entries, that an empty queue keeps.
-const keptRing = 64
+const (
+	// keptRing is the largest ring, in entries, that an empty queue keeps.
+	keptRing = 64
+	// entrySize is the memory of an entry, in bytes.
+	entrySize = 48
+)
 
 func (q *queue) push(e entry) {
 	if q.n == len(q.ring) {
-		grown := make([]entry, max(8, 2*len(q.ring)))
-		for i := range q.n {
-			grown[i] = *q.at(i)
-		}
-		q.ring, q.first = grown, 0
+		q.resize(max(8, 2*len(q.ring)))
 	}
 	q.ring[(q.first+q.n)&(len(q.ring)-1)] = e
 	q.n++
@@ -51,11 +51,23 @@ func (q *queue) pop() entry {
 	q.ring[q.first] = entry{}
 	q.first = (q.first + 1) & (len(q.ring) - 1)
 	q.n--
-	if q.n == 0 && len(q.ring) > keptRing {
-		q.ring, q.first = nil, 0
+	if len(q.ring) > keptRing && q.n <= len(q.ring)/4 {
+		q.resize(len(q.ring) / 2)
 	}
 	return e
 }
+
+// resize makes room for so many entries, a power of two.
+func (q *queue) resize(size int) {
+	ring := make([]entry, size)
+	for i := range q.n {
+		ring[i] = *q.at(i)
+	}
+	q.ring, q.first = ring, 0
+}
+
+// memory is what the ring takes, in bytes, beyond the one that every queue may keep.
+func (q *queue) memory() int { return max(0, len(q.ring)-keptRing) * entrySize }
 
 // ring is a queue of blocks.
 type ring struct {

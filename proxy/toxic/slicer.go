@@ -62,14 +62,21 @@ func (k *cutter) Shape(c Chunk, emit func(Chunk)) {
 	}
 }
 
-// Bound implements Bounded: some thousand pieces, each of which takes memory beside its bytes.
+// Bound implements Bounded.
 func (k *cutter) Bound() int {
-	const pieces, least, most = 1024, 4 << 10, 64 << 10
-	smallest := k.toxic.AverageSize.Min() - k.toxic.SizeVariation.Max()
 	if k.toxic.AverageSize.Max() == 0 {
-		return most
+		return mostCut
 	}
-	return int(min(max(pieces*smallest, least), most))
+	return boundOf(k.toxic.AverageSize.Min() - k.toxic.SizeVariation.Max())
+}
+
+// mostCut is the most that waits in a toxic that cuts, in bytes.
+const mostCut = 64 << 10
+
+// boundOf bounds a toxic that cuts pieces of so many bytes, or more: to some thousand, since each takes memory beside its bytes.
+func boundOf(smallest float64) int {
+	const pieces, least = 1024, 4 << 10
+	return int(min(max(pieces*smallest, least), mostCut))
 }
 
 func (t *Slicer) fields() []Field {

@@ -86,6 +86,16 @@ func (s *staller) Shape(c Chunk, emit func(Chunk)) {
 	}
 }
 
+// Bound implements Bounded.
+func (s *staller) Bound() int {
+	if s.toxic.EveryBytes.Max() > 0 {
+		if b := boundOf(s.toxic.EveryBytes.Min()); b < mostCut {
+			return b
+		}
+	}
+	return 0
+}
+
 func (s *staller) end(begin time.Duration) time.Duration {
 	return after(begin, milliseconds(s.toxic.Duration.At(begin-s.began)))
 }
