@@ -310,8 +310,16 @@ func TestToxicsOfTCPRoutes(t *testing.T) {
 	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)
 	send("two\n")
 	wantSilence()
+	if _, stdout, _ := s.command("chaos status"); !strings.Contains(stdout, "toxiproxy shop.db/slow  latency  jitter=0 latency=3600000  downstream  1") {
+		t.Errorf("the toxic is not shown:\n%s", stdout)
+	}
 	call("DELETE", "/proxies/shop.db/toxics/slow", "", 204)
 	wantEcho("two\n")
+	for _, want := range []string{"toxiproxy API: a toxic is added", "toxiproxy API: a toxic is removed"} {
+		if !strings.Contains(s.stderr.String(), want) {
+			t.Errorf("no %q in the log:\n%s", want, s.stderr.String())
+		}
+	}
 
 	// Under another name the route has no toxics.
 	call("POST", "/proxies/shop.db/toxics", `{"name":"slow","type":"latency","attributes":{"latency":3600000}}`, 200)

@@ -129,18 +129,18 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	if p.source, err = newSource(p); err != nil {
 		return nil, err
 	}
+	o.toxiproxy.hosts = o.admin.hosts
+	if p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, p.chaos.Engine, bounded(log)); err != nil {
+		return nil, err
+	}
 	p.operator, err = o.admin.start(admin.Config{
 		Ready:    p.ready,
 		Metrics:  telemetry.NewRegistry(p.metrics, readVersion().module),
 		Snapshot: p.server.Snapshot,
 		Explain:  p.explain,
 		Chaos:    p.chaos.Engine,
+		Toxics:   p.toxiproxy.list(),
 	}, log)
-	if err != nil {
-		return nil, err
-	}
-	o.toxiproxy.hosts = o.admin.hosts
-	p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, p.chaos.Engine, log)
 	return p, err
 }
 

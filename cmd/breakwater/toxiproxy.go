@@ -197,6 +197,14 @@ func (a *toxiproxyAPI) close() error {
 	return err
 }
 
+// list returns what lists the toxics; nil for a nil API.
+func (a *toxiproxyAPI) list() func() []toxiproxy.Toxic {
+	if a == nil {
+		return nil
+	}
+	return a.proxies.Toxics
+}
+
 // failed never delivers for a nil API.
 func (a *toxiproxyAPI) failed() <-chan error {
 	if a == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/authority"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	Explain func(Query) (fmt.Stringer, error)
 	// Chaos is what is live of experiments; nil: nothing is shown of them.
 	Chaos *chaos.Engine
+	// Toxics are those made through the API for Toxiproxy's clients, which are shown beside experiments; nil: there is no such API.
+	Toxics func() []toxiproxy.Toxic
 	// Hosts are names, besides addresses and localhost, by which clients may call the endpoint, without port.
 	Hosts []string
 	// Pprof offers /debug/pprof.

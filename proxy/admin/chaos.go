@@ -12,6 +12,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos/report"
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
 // ControlHeader is the field without which nothing is changed. A page of another origin cannot send it without a preflight request,
@@ -28,7 +29,7 @@ const (
 // controls are all paths that change something.
 func controls() map[string]bool { return map[string]bool{OffPath: true, OnPath: true, RearmPath: true} }
 
-const chaosIndex = `/chaos        what every experiment does now (?format=json)
+const chaosIndex = `/chaos        what every experiment does now, and toxics of the API for Toxiproxy's clients (?format=json)
 /chaos/log    the latest faults, as JSON lines
 /report       what has been injected and what clients saw (?format=table, markdown, junit or json)
 POST to /chaos/off, /chaos/on and /chaos/rearm?namespace=NAMESPACE&name=NAME with "` + ControlHeader + `: 1" changes that
@@ -77,12 +78,17 @@ type Experiment struct {
 type Experiments struct {
 	Enabled     bool         `json:"enabled"` // no kill switch is used
 	Experiments []Experiment `json:"experiments"`
+	// Toxics are those made through the API for Toxiproxy's clients. None acts unless Enabled.
+	Toxics []toxiproxy.Toxic `json:"toxics,omitempty"`
 }
 
 func (e *endpoint) chaos(w http.ResponseWriter, r *http.Request) {
 	all := Experiments{Enabled: e.Chaos.Enabled(), Experiments: []Experiment{}}
 	for _, s := range e.Chaos.Status() {
 		all.Experiments = append(all.Experiments, glance(&s))
+	}
+	if e.Toxics != nil {
+		all.Toxics = e.Toxics()
 	}
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "text":
@@ -125,9 +131,17 @@ func (all Experiments) String() string {
 	}
 	if len(all.Experiments) == 0 {
 		b.WriteString("no experiments\n")
-		return b.String()
+	} else {
+		all.writeExperiments(&b)
 	}
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	if len(all.Toxics) > 0 {
+		all.writeToxics(&b)
+	}
+	return b.String()
+}
+
+func (all Experiments) writeExperiments(b *bytes.Buffer) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\nEXPERIMENT\tPHASE\tMATCHED\tINJECTED\tCAPPED\tDRY RUN\tUNTIL (UTC)\n")
 	for _, x := range all.Experiments {
 		until := "-"
@@ -143,10 +157,37 @@ func (all Experiments) String() string {
 	_ = w.Flush() // into memory
 	for _, x := range all.Experiments {
 		if x.Reason != "" {
-			fmt.Fprintf(&b, "\n%s/%s: %s\n", x.Namespace, x.Name, line(x.Reason))
+			fmt.Fprintf(b, "\n%s/%s: %s\n", x.Namespace, x.Name, line(x.Reason))
 		}
 	}
-	return b.String()
+}
+
+func (all Experiments) writeToxics(b *bytes.Buffer) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "\nTOXIC\tTYPE\tATTRIBUTES\tSTREAM\tTOXICITY\n")
+	for _, t := range all.Toxics {
+		fmt.Fprintf(w, "toxiproxy %s\t%s\t%s\t%s\t%v\n", toxicName(t), t.Type, line(t.AttributesText()), t.Stream, t.Toxicity)
+	}
+	_ = w.Flush() // into memory
+	if !all.Enabled {
+		b.WriteString("\nthese toxics do not act while chaos is off\n")
+	}
+	for _, t := range all.Toxics {
+		if t.Idle != "" {
+			fmt.Fprintf(b, "\ntoxiproxy %s does not act: %s\n", toxicName(t), line(t.Idle))
+		}
+	}
+}
+
+// longestName bounds the names in a table that clients may choose as they like, in bytes.
+const longestName = 100
+
+func toxicName(t toxiproxy.Toxic) string {
+	name := line(t.Proxy + "/" + t.Name)
+	if len(name) > longestName {
+		name = strings.ToValidUTF8(name[:longestName], "") + "..."
+	}
+	return name
 }
 
 func (e *endpoint) faults(w http.ResponseWriter, _ *http.Request) {

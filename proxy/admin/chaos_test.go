@@ -19,6 +19,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
 var db = proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"}
@@ -105,6 +106,31 @@ func TestChaosIsShown(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestToxicsAreShown(t *testing.T) {
+	c, e := withChaos(t, chaos.Config{})
+	e.Apply(&proxy.Snapshot{})
+	c.Toxics = func() []toxiproxy.Toxic {
+		return []toxiproxy.Toxic{
+			{Proxy: "shop.db", Name: "l2", Type: "latency", Attributes: map[string]any{"latency": 100.0, "jitter": 0.0}, Stream: "downstream", Toxicity: 1},
+			{Proxy: "p", Name: "\n" + strings.Repeat("n", 1000), Type: "noop", Stream: "upstream", Toxicity: 0.5, Idle: "the proxy is disabled"},
+		}
+	}
+	shown := func(target string, wants ...string) {
+		t.Helper()
+		body := get(t, c, target, nil).Body.String()
+		for _, want := range wants {
+			if !strings.Contains(body, want) {
+				t.Errorf("no %q in\n%.3000s", want, body)
+			}
+		}
+	}
+	shown("/chaos", "chaos is on\nno experiments\n", "\ntoxiproxy shop.db/l2   ", "  latency  jitter=0 latency=100  downstream  1\n",
+		"\ntoxiproxy p/ nnn", "nnn... does not act: the proxy is disabled\n")
+	shown("/chaos?format=json", `"toxics":[{"proxy":"shop.db","name":"l2","type":"latency","attributes":{"jitter":0,"latency":100},"stream":"downstream","toxicity":1},`)
+	e.SetEnabled(false)
+	shown("/chaos", "chaos is OFF", "\nthese toxics do not act while chaos is off\n")
 }
 
 func TestFaultLogIsLinesOfJSON(t *testing.T) {

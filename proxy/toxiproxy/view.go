@@ -2,7 +2,6 @@ package toxiproxy
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -28,12 +27,8 @@ func (t Toxic) AttributesText() string { return attributesText(t.Attributes) }
 func attributesText(attributes map[string]any) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		value := fmt.Sprint(attributes[name])
-		if m, ok := attributes[name].(map[string]any); ok { // what changes over time
-			data, _ := json.Marshal(m) // numbers and strings
-			value = string(data)
-		}
-		all = append(all, name+"="+value)
+		value, _ := json.Marshal(attributes[name]) // numbers and strings, in a map if they change over time
+		all = append(all, name+"="+strings.Trim(string(value), `"`))
 	}
 	return strings.Join(all, " ")
 }

@@ -61,7 +61,7 @@ func TestChangesAreLogged(t *testing.T) {
 		{"POST", "/proxies/p/toxics", `{"name":"l","type":"latency","attributes":{"latency":100}}`,
 			`a toxic is added" proxy=p toxic=l type=latency attributes="jitter=0 latency=100" stream=downstream toxicity=1 by=192.0.2.1:1234`},
 		{"POST", "/proxies/p/toxics", `{"name":"l","type":"latency"}`, ""},
-		{"POST", "/proxies/p/toxics/l", `{"attributes":{"latency":200}}`, `a toxic is changed" proxy=p toxic=l type=latency attributes="jitter=0 latency=200"`},
+		{"POST", "/proxies/p/toxics/l", `{"attributes":{"latency":200000}}`, `a toxic is changed" proxy=p toxic=l type=latency attributes="jitter=0 latency=200000"`},
 		{"DELETE", "/proxies/p/toxics/l", "", `a toxic is removed" proxy=p toxic=l by=192.0.2.1:1234`},
 		{"DELETE", "/proxies/p/toxics/l", "", ""},
 		{"POST", "/proxies/p/toxics", `{"type":"latency","name":"` + strings.Repeat("n", 100_000) + `"}`, "nnn... type=latency"},
