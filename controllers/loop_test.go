@@ -440,7 +440,8 @@ func TestAPortThatIsNotBoundIsACondition(t *testing.T) {
 		g := aGateway()
 		g.Spec.Listeners = append(g.Spec.Listeners, gatewayv1.Listener{Name: "other", Port: 81, Protocol: gatewayv1.HTTPProtocolType})
 		object := proxy.ObjectID{Kind: "Gateway", Namespace: "ns", Name: "gw"}
-		failure := errors.Join(errors.New("something else"), unbound{{Object: proxy.ObjectID{Kind: "IngressClass"}}, {Object: object, Section: "http"}})
+		namesake := proxy.ObjectID{Kind: "IngressClass", Namespace: "ns", Name: "gw"}
+		failure := errors.Join(errors.New("something else"), unbound{{Object: namesake, Section: "other"}, {Object: object, Section: "http"}})
 		b.failing(func() error { return failure })
 		class := &gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: "breakwater"}}
 		class.Spec.ControllerName = "breakwater-gateway.io/controller"

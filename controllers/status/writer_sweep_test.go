@@ -77,8 +77,8 @@ func TestANewLeaderTakesItsAddressesFromIngressesThatAreNobodys(t *testing.T) {
 
 func TestANewLeaderTakesBackWhatGatewaysSayThatNobodyServes(t *testing.T) {
 	objects := []client.Object{gatewayClass("other", "example.com/other"), &networkingv1.Ingress{ObjectMeta: objectMeta()}}
-	add := func(name, class string, provisioned bool) {
-		g := gatewayWith(class, condition("Accepted", "True", earlier), condition("Programmed", "True", earlier))
+	add := func(name, class string, provisioned bool, is metav1.ConditionStatus) {
+		g := gatewayWith(class, condition("Accepted", is, earlier), condition("Programmed", is, earlier))
 		g.Name, g.UID = name, types.UID(name)
 		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Labels: map[string]string{"managed-by": "somebody"}}}
 		if provisioned {
@@ -87,25 +87,29 @@ func TestANewLeaderTakesBackWhatGatewaysSayThatNobodyServes(t *testing.T) {
 		s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(g, schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "Gateway"})}
 		objects = append(objects, g, s)
 	}
-	add("class-is-gone", "gone", true)
-	add("class-is-others", "other", true)
-	add("never-ours", "gone", false)
+	add("class-is-gone", "gone", true, metav1.ConditionTrue)
+	add("class-is-others", "other", true, metav1.ConditionTrue)
+	add("never-ours", "gone", false, metav1.ConditionTrue)
+	add("refused", "gone", true, metav1.ConditionFalse)
 	c := newCluster(t, objects...)
-	served := func() (names []string) {
+	with := func(is metav1.ConditionStatus) (names []string) {
 		var list gatewayv1.GatewayList
 		if err := c.List(t.Context(), &list); err != nil {
 			t.Fatal(err)
 		}
 		for i := range list.Items {
-			if list.Items[i].Status.Conditions[1].Status == metav1.ConditionTrue {
+			if list.Items[i].Status.Conditions[1].Status == is {
 				names = append(names, list.Items[i].Name)
 			}
 		}
 		slices.Sort(names)
 		return names
 	}
-	c.sweep(t, func() bool { return len(served()) <= 2 })
-	if got, want := fmt.Sprint(served()), "[class-is-others never-ours]"; got != want {
+	c.sweep(t, func() bool { return len(with(metav1.ConditionTrue)) <= 2 })
+	if got, want := fmt.Sprint(with(metav1.ConditionTrue)), "[class-is-others never-ours]"; got != want {
 		t.Errorf("programmed are %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(with(metav1.ConditionFalse)), "[refused]"; got != want {
+		t.Errorf("%s say that they are not programmed, want %s", got, want)
 	}
 }

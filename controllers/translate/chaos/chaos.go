@@ -79,7 +79,7 @@ func Build(v *view.View, o Options, prev *State) *State {
 	}
 	next := &State{options: o, objects: make(map[types.NamespacedName]*object, len(v.NetworkChaos)), Reports: map[types.NamespacedName]*status.NetworkChaos{}}
 	b := building{view: v, options: o, lookups: map[view.Lookup]struct{}{}}
-	b.closed = sync.OnceValue(b.closedNamespaces)
+	b.closed, b.carriedTo = sync.OnceValue(b.closedNamespaces), sync.OnceValue(b.carriedToServices)
 	for key, source := range v.NetworkChaos {
 		n := b.object(source, prev.objects[key])
 		next.objects[key] = n
@@ -124,7 +124,9 @@ type building struct {
 	view    *view.View
 	options Options
 	lookups map[view.Lookup]struct{}
-	closed  func() []string // closedNamespaces, worked out once
+	// Worked out once, when they are asked for.
+	closed    func() []string                   // closedNamespaces
+	carriedTo func() map[proxy.ObjectID]traffic // carriedToServices
 }
 
 // object translates an object, or takes what prev (which may be nil) has of it.
