@@ -82,8 +82,7 @@ func (s *Server) connection(p *port, nc net.Conn) {
 	}
 	st := s.state.Load()
 	if r := st.streams[p.id]; r != nil {
-		defer p.closed()
-		s.streams.ServeConn(stream.Incoming{Conn: nc, Told: told, Route: r, Generation: st.generation})
+		s.streams.ServeConn(stream.Incoming{Conn: nc, Told: told, Route: r, Generation: st.generation}, p.closed)
 		return
 	}
 	if told.Source.IsValid() {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
@@ -27,7 +28,8 @@ type Config struct {
 	// nobody. Default 2 s.
 	DrainQuiet time.Duration
 
-	// Toxics bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
+	// Toxics bounds what toxics hold back, by Buffer and Budget, and how long a connection waits before it is parked, by Calm; the rest
+	// of it is not used.
 	Toxics toxic.Options
 
 	Chaos     Chaos                // nil: nothing ever acts
@@ -41,6 +43,7 @@ type Server struct {
 	cut      context.Context // ends when Shutdown has waited long enough
 	cutOff   context.CancelFunc
 	sessions sessionCount
+	lot      park.Lot // TCP connections on which nothing happens
 
 	mu      sync.Mutex
 	live    map[*conn]struct{}    // guarded by mu
@@ -86,6 +89,7 @@ func (s *Server) Count() (connections, sessions int) {
 // cuts them off and returns ctx's error. What comes from then on is refused.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.cutOff()
+	defer s.lot.Close()
 	s.mu.Lock()
 	s.closed = true
 	for p := range s.packets {

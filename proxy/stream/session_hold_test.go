@@ -104,9 +104,12 @@ func TestDatagramThatComesTooLateIsDropped(t *testing.T) {
 func TestPanicIsLogged(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
-	c := &conn{srv: New(Config{}), client: a, route: &Route{metrics: new(telemetry.Stream)}}
+	c := &conn{srv: New(Config{}), client: a, route: &Route{metrics: new(telemetry.Stream)}, closed: func() {}}
+	if !c.srv.add(c) {
+		t.Fatal("it is not taken")
+	}
 	func() {
-		defer c.finish()
+		defer func() { c.finish(recover()) }()
 		panic("boom")
 	}()
 	if c.entry.Outcome != telemetry.StreamReset || c.entry.Err == nil {

@@ -37,34 +37,37 @@ type conn struct {
 	route      *Route
 	generation uint64
 	entry      telemetry.StreamEntry
+	closed     func()
+	way        *dial // to the Endpoint, once it has been reached
 
 	mu       sync.Mutex
-	endpoint net.Conn // guarded by mu; nil until dialled
-	cut      bool     // guarded by mu
+	endpoint net.Conn     // guarded by mu; nil until dialled
+	relay    *toxic.Relay // guarded by mu; nil until bytes are passed
+	cut      bool         // guarded by mu
 }
 
-// ServeConn passes a connection on to an Endpoint of its Route and returns when it has ended and is closed. A connection that nobody
-// can serve is reset.
-func (s *Server) ServeConn(in Incoming) {
-	c := &conn{srv: s, client: in.Conn, route: in.Route, generation: in.Generation}
+// ServeConn passes a connection on to an Endpoint of its Route, closes it at its end and then calls closed. It may return before that:
+// a connection on which nothing happens waits without a goroutine. A connection that nobody can serve is reset.
+func (s *Server) ServeConn(in Incoming, closed func()) {
+	c := &conn{srv: s, client: in.Conn, route: in.Route, generation: in.Generation, closed: closed}
 	c.source, c.target = in.Told.Source, in.Told.Destination
 	if !c.source.IsValid() {
 		c.source, c.target = AddrPort(in.Conn.RemoteAddr()), AddrPort(in.Conn.LocalAddr())
 	}
 	if !s.add(c) {
 		reset(in.Conn)
+		closed()
 		return
 	}
-	defer s.remove(c)
 	c.entry = telemetry.StreamEntry{Start: time.Now(), Protocol: proxy.TCP, Client: c.source, Listener: in.Route.listener.ID, Route: in.Route.id()}
 	in.Route.metrics.Open()
-	defer c.finish()
-	c.serve()
+	if c.reach() {
+		c.pass()
+	}
 }
 
-// finish counts and logs the end.
-func (c *conn) finish() {
-	v := recover()
+// finish counts and logs the end. It is deferred: v is what has been recovered.
+func (c *conn) finish(v any) {
 	if v != nil {
 		c.abort()
 		c.entry.Err = fmt.Errorf("panicked: %v", v)
@@ -79,6 +82,8 @@ func (c *conn) finish() {
 	c.route.metrics.End(c.entry.Outcome)
 	c.entry.End = time.Now()
 	c.srv.log(&c.entry)
+	c.srv.remove(c)
+	c.closed()
 }
 
 // abort resets both sides. It may be called by any goroutine.
@@ -90,6 +95,9 @@ func (c *conn) abort() {
 	if c.endpoint != nil {
 		reset(c.endpoint)
 	}
+	if c.relay != nil {
+		c.relay.Wake()
+	}
 }
 
 // refuse resets the client's connection.
@@ -98,36 +106,54 @@ func (c *conn) refuse(end telemetry.StreamEnd, err error) {
 	c.entry.Outcome, c.entry.Err = end, err
 }
 
-func (c *conn) serve() {
+// reach finds the way to an Endpoint. If there is none, that is the connection's end, and it reports false.
+func (c *conn) reach() bool {
+	defer func() {
+		if c.way == nil {
+			c.finish(recover())
+		}
+	}()
 	sh, err := c.route.share(rand.Uint64())
 	if sh != nil {
 		c.entry.Backend = sh.cfg.Backend
 	}
 	if err != nil {
 		c.refuse(telemetry.StreamRefused, err)
-		return
+		return false
 	}
-	d := dial{c: c, backend: sh.backend}
+	d := &dial{c: c, backend: sh.backend}
 	if end, err := d.run(); err != nil {
 		d.leave(Ending{Failed: end == telemetry.StreamUnreachable, Attempts: c.entry.Attempts})
 		c.refuse(end, err)
-		return
+		return false
 	}
-	defer d.close()
-	c.link(&d)
+	d.ctx, d.tried = nil, nil // the connection may wait for long
+	c.way = d
+	return true
 }
 
-// link passes the bytes.
-func (c *conn) link(d *dial) {
+// pass passes the bytes.
+func (c *conn) pass() {
 	idle := c.route.cfg.Idle
 	if idle <= 0 {
 		idle = c.srv.cfg.Idle
 	}
-	slot := d.slot()
 	m := c.route.metrics
 	o := c.srv.cfg.Toxics
 	o.Idle, o.Moved = idle, [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}
-	r := toxic.Link(c.client, d.nc, slot, o)
+	o.Lot = &c.srv.lot
+	r := toxic.NewRelay(c.client, c.way.nc, c.way.slot(), o, c.passed)
+	c.mu.Lock()
+	c.relay = r
+	c.mu.Unlock()
+	r.Run()
+}
+
+// passed takes down how the connection has ended.
+func (c *conn) passed(r toxic.Result) {
+	defer func() { c.finish(recover()) }()
+	d := c.way
+	defer d.close()
 	c.entry.Up, c.entry.Down = r.Upstream, r.Downstream
 	c.entry.Err = r.Err
 	d.broke = r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide
@@ -284,11 +310,10 @@ func (d *dial) wait(h Hold) error {
 	if h.Delay <= 0 {
 		return nil
 	}
-	t := time.NewTimer(h.Delay)
-	defer t.Stop()
-	alarm.Set(time.Now().Add(h.Delay))
+	passed, done := alarm.After(h.Delay)
+	defer done()
 	select {
-	case <-t.C:
+	case <-passed:
 	case <-h.Gone:
 	case <-d.ctx.Done():
 		return d.ctx.Err()

@@ -62,8 +62,9 @@ type conn struct {
 	ordinal uint64
 	slot    *toxic.Slot
 	client  net.Conn
-	cut     bool     // guarded by proxyServer.mu: closed by a change
-	up      net.Conn // guarded by proxyServer.mu; nil while dialling
+	cut     bool         // guarded by proxyServer.mu: closed by a change
+	up      net.Conn     // guarded by proxyServer.mu; nil while dialling
+	relay   *toxic.Relay // guarded by proxyServer.mu; likewise
 }
 
 func newProxyServer(s *Server, in proxyInput) *proxyServer {
@@ -240,6 +241,7 @@ func (p *proxyServer) cut(c *conn) {
 	closeConn(c.client, p.server.cfg.Strict)
 	if c.up != nil {
 		closeConn(c.up, p.server.cfg.Strict)
+		c.relay.Wake()
 	}
 }
 
@@ -336,29 +338,43 @@ func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
 	}
 }
 
-// serve connects a client with the upstream, until both have ended.
+// serve connects a client with the upstream. It may return before both have ended.
 func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen string) {
-	defer p.ended.Done()
-	defer func() {
-		p.mu.Lock()
-		delete(p.conns, c)
-		p.mu.Unlock()
-	}()
 	up, err := p.server.dial(ctx, upstream)
 	if err != nil {
 		p.server.cfg.Log.Warn("toxiproxy API: the upstream cannot be reached", "proxy", p.name, "upstream", upstream, "error", err)
 		closeConn(c.client, p.server.cfg.Strict)
+		p.forget(c)
 		return
 	}
+	o := p.server.cfg.Held
+	o.Lot = &p.server.lot
+	relay := toxic.NewRelay(c.client, up, c.slot, o, func(r toxic.Result) {
+		defer p.forget(c)
+		p.report(r, upstream, listen)
+	})
 	p.mu.Lock()
-	c.up = up
+	c.up, c.relay = up, relay
 	cut := c.cut
 	p.mu.Unlock()
 	if cut {
 		closeConn(up, p.server.cfg.Strict)
+		p.forget(c)
 		return
 	}
-	r := toxic.Link(c.client, up, c.slot, p.server.cfg.Held)
+	relay.Run()
+}
+
+// forget notes that a connection has ended.
+func (p *proxyServer) forget(c *conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+	p.ended.Done()
+}
+
+// report tells what has become of a connection.
+func (p *proxyServer) report(r toxic.Result, upstream, listen string) {
 	if r.Cause == toxic.ByPanic {
 		p.server.cfg.Log.Error("toxiproxy API: a toxic panicked", "proxy", p.name, "error", r.Err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/authority"
+	"github.com/breakwater-gateway/breakwater/proxy/park"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -41,7 +42,8 @@ type Config struct {
 	Refuse func(netip.AddrPort) error
 	// DialTimeout is for one attempt to reach an upstream; 0 is 10 s.
 	DialTimeout time.Duration
-	// Held bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
+	// Held bounds what toxics hold back, by Buffer and Budget, and how long a connection waits before it is parked, by Calm; the rest of
+	// it is not used.
 	Held toxic.Options
 	// Routes are the TCP routes of the configuration; nil: there are none.
 	Routes Routes
@@ -84,6 +86,7 @@ type Server struct {
 	hosts authority.Names
 	stop  context.Context
 	end   context.CancelFunc
+	lot   park.Lot // connections on which nothing happens
 
 	mu      sync.Mutex // guards what follows; never held while anything waits
 	proxies map[string]*proxyServer
@@ -121,6 +124,7 @@ func (s *Server) Close() {
 	for _, p := range all {
 		p.wait()
 	}
+	s.lot.Close()
 }
 
 // SetEnabled is the kill switch: with false no toxic of a proxy acts until it is called with true. They are shown as before, and can
