@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -35,7 +36,8 @@ func (o *dataOptions) groups() []group {
 	return []group{
 		newGroup("Data plane", o.addServer),
 		newGroup("Limits", o.addLimits),
-		newGroup("Timeouts (enforced to a quarter of a second; negative is none)", o.addTimeouts),
+		newGroup("Timeouts of requests (more than 0, kept to a quarter of a second; a negative one is none)", o.addTimeouts),
+		newGroup("Timeouts of connections and sessions (more than 0)", o.addConnectionTimeouts),
 	}
 }
 
@@ -65,15 +67,18 @@ func (o *dataOptions) addTimeouts(f *pflag.FlagSet) {
 	f.DurationVar(&t.Idle, "idle-timeout", 75*time.Second, "for a client's connection between requests")
 	f.DurationVar(&t.Body, "body-timeout", time.Minute, "without progress in a request body: 408")
 	f.DurationVar(&t.Write, "write-timeout", time.Minute, "without progress in sending to a client")
-	f.DurationVar(&o.upstream.DialTimeout, "upstream-dial-timeout", 5*time.Second, "for connecting to an endpoint")
 	f.DurationVar(&t.UpstreamHeader, "upstream-header-timeout", time.Minute, "for an endpoint to begin its response: 504")
 	f.DurationVar(&t.UpstreamBody, "upstream-body-timeout", time.Minute, "without progress in a response body")
 	f.DurationVar(&t.UpstreamWrite, "upstream-write-timeout", time.Minute, "without progress in sending to an endpoint: 504")
+	f.DurationVar(&t.Tunnel, "tunnel-timeout", time.Hour, "without bytes in either direction of an upgraded connection")
+}
+
+func (o *dataOptions) addConnectionTimeouts(f *pflag.FlagSet) {
+	f.DurationVar(&o.upstream.DialTimeout, "upstream-dial-timeout", 5*time.Second, "for connecting to an endpoint")
 	f.DurationVar(&o.upstream.IdleTimeout, "upstream-idle-timeout", time.Minute, "for an unused connection to an endpoint")
 	f.DurationVar(&o.stream.Idle, "stream-idle-timeout", time.Hour, "without bytes in either direction of a TCP connection")
 	f.DurationVar(&o.stream.SessionIdle, "udp-session-timeout", time.Minute, "without a datagram in either direction of a UDP session")
 	f.DurationVar(&o.headerTimeout, "proxy-header-timeout", 10*time.Second, "for a PROXY protocol header where one is expected")
-	f.DurationVar(&t.Tunnel, "tunnel-timeout", time.Hour, "without bytes in either direction of an upgraded connection")
 }
 
 // config returns the configuration of the server.
@@ -105,24 +110,55 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 		}
 		c.Forwarded.TrustedProxies = append(c.Forwarded.TrustedProxies, p)
 	}
-	for _, n := range []struct {
-		flag  string
-		value int
-	}{
-		{"max-connections", o.maxConnections}, {"attempts", o.attempts}, {"max-request-line", o.limits.RequestLine},
-		{"max-header-bytes", o.limits.HeaderBytes}, {"max-header-count", o.limits.HeaderCount},
-		{"max-idle-connections", o.upstream.MaxIdle},
-		{"max-udp-sessions", o.stream.MaxSessions}, {"toxic-buffer", o.toxicBuffer},
-	} {
-		if n.value <= 0 {
-			return c, wrong("--%s %d: want 1 or more", n.flag, n.value)
-		}
-	}
-	if o.toxicMemory < 0 {
-		return c, wrong("--toxic-memory %d: want 0 or more", o.toxicMemory)
+	if err := errors.Join(o.validateLimits(), o.validateTimeouts()); err != nil {
+		return c, err
 	}
 	c.Toxics = toxic.Options{Buffer: o.toxicBuffer, Budget: toxic.NewBudget(cmp.Or(o.toxicMemory, toxicMemory()))}
 	return c, nil
+}
+
+// validateLimits reports the first limit out of its range.
+func (o *dataOptions) validateLimits() error {
+	for _, n := range []flagValue[int]{
+		{"max-connections", o.maxConnections}, {"attempts", o.attempts}, {"max-header-count", o.limits.HeaderCount},
+		{"max-idle-connections", o.upstream.MaxIdle}, {"max-udp-sessions", o.stream.MaxSessions}, {"toxic-buffer", o.toxicBuffer},
+	} {
+		if n.value <= 0 {
+			return wrong("--%s %d: want 1 or more", n.flag, n.value)
+		}
+	}
+	for _, n := range []flagValue[int]{{"max-request-line", o.limits.RequestLine}, {"max-header-bytes", o.limits.HeaderBytes}} {
+		if n.value <= 0 || n.value > http1.MaxHeaderBytes {
+			return wrong("--%s %d: want 1 to %d", n.flag, n.value, http1.MaxHeaderBytes)
+		}
+	}
+	if o.toxicMemory < 0 {
+		return wrong("--toxic-memory %d: want 0 or more", o.toxicMemory)
+	}
+	return nil
+}
+
+// validateTimeouts reports the first timeout that means nothing. 0 does not: some would read it as none, some as the default.
+func (o *dataOptions) validateTimeouts() error {
+	t := &o.timeouts
+	for _, d := range []flagValue[time.Duration]{
+		{"header-timeout", t.Header}, {"idle-timeout", t.Idle}, {"body-timeout", t.Body}, {"write-timeout", t.Write},
+		{"upstream-header-timeout", t.UpstreamHeader}, {"upstream-body-timeout", t.UpstreamBody},
+		{"upstream-write-timeout", t.UpstreamWrite}, {"tunnel-timeout", t.Tunnel},
+	} {
+		if d.value == 0 {
+			return wrong("--%s 0s: want more than 0, or less for none", d.flag)
+		}
+	}
+	for _, d := range []flagValue[time.Duration]{
+		{"upstream-dial-timeout", o.upstream.DialTimeout}, {"upstream-idle-timeout", o.upstream.IdleTimeout},
+		{"stream-idle-timeout", o.stream.Idle}, {"udp-session-timeout", o.stream.SessionIdle}, {"proxy-header-timeout", o.headerTimeout},
+	} {
+		if d.value <= 0 {
+			return wrong("--%s %v: want more than 0", d.flag, d.value)
+		}
+	}
+	return nil
 }
 
 // parsePrefix parses a network, or an address as the network of it alone.
@@ -146,6 +182,9 @@ func (o *accessLogOptions) add(f *pflag.FlagSet) {
 
 // options returns what the access log writes, and whether it is on.
 func (o *accessLogOptions) options() (telemetry.LogOptions, bool, error) {
+	if o.format == "off" && o.query {
+		return telemetry.LogOptions{}, false, wrong("--access-log-query needs --access-log")
+	}
 	if o.format == "off" {
 		return telemetry.LogOptions{}, false, nil
 	}

@@ -205,7 +205,9 @@ func TestWrongCommandLines(t *testing.T) {
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var stdout, stderr output
-			code := run(context.Background(), strings.Fields(c.args), &stdout, &stderr)
+			ended, end := context.WithCancel(context.Background())
+			end() // what starts in spite of the mistake is not to run for ever
+			code := run(ended, strings.Fields(c.args), &stdout, &stderr)
 			if code != c.code || !strings.Contains(stderr.String(), c.want) {
 				t.Errorf("exit code %d, want %d, with %q in\n%s", code, c.code, c.want, stderr.String())
 			}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
@@ -12,6 +14,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // objectOptions are the flags that say which objects are served and how: package translate.
@@ -42,6 +45,15 @@ func (o *chaosOptions) add(f *pflag.FlagSet) {
 	f.DurationVar(&o.maxDuration, "chaos-max-duration", 24*time.Hour, "longest duration of a NetworkChaos; 0 is any")
 }
 
+func (o *chaosOptions) validate() error {
+	if o.maxDuration > 0 && o.defaultDuration > o.maxDuration {
+		return wrong("--chaos-default-duration %v: want at most --chaos-max-duration, %v", o.defaultDuration, o.maxDuration)
+	}
+	return notNegative(
+		flagValue[time.Duration]{"chaos-default-duration", o.defaultDuration}, flagValue[time.Duration]{"chaos-max-duration", o.maxDuration},
+	)
+}
+
 // translate returns the options of the translation. namespace is that of the kill switch; "" is any.
 func (o *chaosOptions) translate(namespace string) chaos.Options {
 	return chaos.Options{
@@ -62,6 +74,23 @@ func (o *objectOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.shareHosts, "share-ingress-hosts", false,
 		"let Ingresses of several namespaces serve one host together; otherwise it belongs to the namespace of the oldest")
 	f.BoolVar(&o.allowExternalName, "allow-external-name", false, "let Services of type ExternalName be backends")
+}
+
+// validate reports flags that cannot be used.
+func (o *objectOptions) validate() error {
+	if len(validation.IsDNS1123Subdomain(o.class)) > 0 {
+		return wrong("--class %q: want a name of lower-case letters, digits, \"-\" and \".\"", o.class)
+	}
+	domain, path, _ := strings.Cut(o.controller, "/")
+	if len(validation.IsDNS1123Subdomain(domain)) > 0 || path == "" {
+		return wrong("--controller-name %q: want a name like breakwater-gateway.io/controller", o.controller)
+	}
+	for _, a := range o.addresses {
+		if _, err := netip.ParseAddr(a); err != nil && len(validation.IsDNS1123Subdomain(a)) > 0 {
+			return wrong("--address %q: want an IP address or a host name", a)
+		}
+	}
+	return o.chaos.validate()
 }
 
 func (o *objectOptions) translate() translate.Options {

@@ -54,6 +54,10 @@ func (o *stopOptions) add(f *pflag.FlagSet) {
 	f.DurationVar(&o.gracePeriod, "grace-period", 30*time.Second, "how long requests in flight may take at the end")
 }
 
+func (o *stopOptions) validate() error {
+	return notNegative(flagValue[time.Duration]{"drain-delay", o.drainDelay}, flagValue[time.Duration]{"grace-period", o.gracePeriod})
+}
+
 // clusterDrainDelay is the drain delay in a cluster if none is given: endpoints of a Service are withdrawn in that time.
 const clusterDrainDelay = 5 * time.Second
 
@@ -96,8 +100,14 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	if err != nil {
 		return nil, err
 	}
-	if err := o.toxiproxy.validate(o.objects.ingressPort); err != nil {
-		return nil, err
+	for _, validate := range []func() error{
+		o.objects.validate,
+		o.stop.validate,
+		func() error { return o.toxiproxy.validate(o.objects.ingressPort) },
+	} {
+		if err := validate(); err != nil {
+			return nil, err
+		}
 	}
 	limitMemory(log)
 	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep}

@@ -37,7 +37,7 @@ func newRoot() *cobra.Command {
 		newVersion(),
 	)
 	for _, c := range append(root.Commands(), root) {
-		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	}
 	return root
 }

@@ -36,18 +36,30 @@ func newServe() *cobra.Command {
 		Example: serveExample,
 		Args:    noArgs,
 	}
+	files, cluster := newGroup("Without a cluster", o.standalone.add), newGroup("In a cluster", o.cluster.add)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := o.mode(c.Flags().Changed("manifests"), files, cluster); err != nil {
+			return err
+		}
 		if o.standalone.dir == "" && !c.Flags().Changed("drain-delay") {
 			o.process.stop.drainDelay = clusterDrainDelay
 		}
 		return o.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 	}
-	groups := []group{
-		newGroup("Without a cluster", o.standalone.add),
-		newGroup("In a cluster", o.cluster.add),
-	}
-	addGroups(c, append(groups, o.process.groups()...)...)
+	addGroups(c, append([]group{files, cluster}, o.process.groups()...)...)
 	return c
+}
+
+// mode refuses the flags of the mode that is not chosen. standalone tells whether --manifests is given.
+func (o *serveOptions) mode(standalone bool, files, cluster group) error {
+	switch {
+	case !standalone:
+		return files.refuse("without --manifests")
+	case o.standalone.dir == "": // a variable of a script that is not set must not lead to some cluster
+		return wrong("--manifests \"\": want a folder or a file")
+	default:
+		return cluster.refuse("with --manifests")
+	}
 }
 
 func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error {

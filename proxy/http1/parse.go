@@ -6,10 +6,13 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
+// MaxHeaderBytes is the largest Limits.HeaderBytes, in bytes: a head has to fit into one buffer.
+const MaxHeaderBytes = largeBuffer
+
 // Limits bound what a message head may cost. The zero value of a field stands for its default.
 type Limits struct {
 	RequestLine int // bytes of the request line without CRLF; beyond: 414. Default 8,192
-	HeaderBytes int // bytes of a whole head; beyond: 431 (502 for a response). Default and maximum 65,536
+	HeaderBytes int // bytes of a whole head; beyond: 431 (502 for a response). Default and maximum MaxHeaderBytes, 65,536
 	HeaderCount int // field lines in a head; beyond: 431 (502 for a response). Default 100
 	// AllowUnderscores accepts "_" in field names. Many servers turn both "-" and "_" into the same variable name, so
 	// "X_Real_IP" can pass for "X-Real-IP"; the default is to refuse it with 400.
@@ -20,8 +23,8 @@ func (l Limits) withDefaults() Limits {
 	if l.RequestLine <= 0 {
 		l.RequestLine = 8 << 10
 	}
-	if l.HeaderBytes <= 0 || l.HeaderBytes > largeBuffer {
-		l.HeaderBytes = largeBuffer
+	if l.HeaderBytes <= 0 || l.HeaderBytes > MaxHeaderBytes {
+		l.HeaderBytes = MaxHeaderBytes
 	}
 	if l.HeaderCount <= 0 {
 		l.HeaderCount = 100
