@@ -82,8 +82,9 @@ func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experim
 		if source.Spec.Preset != nil {
 			continue // its toxics were chosen by the targets
 		}
-		if t := unfit(carriedBy(ref.Kind), content.Toxics); t != nil {
-			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: a %s does not carry what the toxic %s breaks", field, ref.Kind, t.Name)
+		carried, carrier := b.carried(ref, key)
+		if t := unfit(carried, content.Toxics); t != nil {
+			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: %s does not carry what the toxic %s breaks", field, carrier, t.Name)
 		}
 	}
 	return nil

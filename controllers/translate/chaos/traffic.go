@@ -1,6 +1,12 @@
 package chaos
 
 import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/fault"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
@@ -31,7 +37,7 @@ func actsOn(t proxy.Toxic) (all traffic) {
 	return all
 }
 
-// carriedBy returns what an object of a kind carries; of a Gateway and a Service the kind does not tell.
+// carriedBy returns what an object of a kind carries; of a Gateway and a Service the kind alone does not tell.
 func carriedBy(kind string) traffic {
 	switch kind {
 	case kindHTTPRoute, kindIngress:
@@ -42,4 +48,44 @@ func carriedBy(kind string) traffic {
 		return datagrams
 	}
 	return everything
+}
+
+// carried returns what a target carries, and how to say in a message who does: a Gateway's listeners, or the Routes and Ingresses that
+// lead to a Service. Without any of those nothing is ruled out.
+func (b *building) carried(ref *v1alpha1.TargetRef, key types.NamespacedName) (all traffic, carrier string) {
+	switch ref.Kind {
+	case kindGateway:
+		carrier = "Gateway " + targetText(ref, key)
+		for i := range b.view.Gateways[key].Spec.Listeners {
+			if l := &b.view.Gateways[key].Spec.Listeners[i]; ref.SectionName == nil || string(l.Name) == *ref.SectionName {
+				all |= carriedByListener(l.Protocol)
+			}
+		}
+	case kindService:
+		carrier = fmt.Sprintf("what leads to Service %s", key)
+		all = b.carriedTo()[idOf(kindService, key)]
+	default:
+		return carriedBy(ref.Kind), "a " + ref.Kind
+	}
+	if all == 0 {
+		all = everything
+	}
+	return all, carrier
+}
+
+func carriedByListener(p gatewayv1.ProtocolType) traffic {
+	switch p {
+	case gatewayv1.TCPProtocolType:
+		return carriedBy(kindTCPRoute)
+	case gatewayv1.UDPProtocolType:
+		return carriedBy(kindUDPRoute)
+	}
+	return carriedBy(kindHTTPRoute)
+}
+
+// carriedToServices returns what Routes and Ingresses carry to each Service that they lead to.
+func (b *building) carriedToServices() map[proxy.ObjectID]traffic {
+	all := map[proxy.ObjectID]traffic{}
+	b.eachWay(func(route, via proxy.ObjectID, _ string) { all[via] |= carriedBy(route.Kind) })
+	return all
 }
