@@ -3,10 +3,24 @@
 // On Linux the runtime waits for its next timer in epoll_wait(2), whose timeout is in whole milliseconds: in a process with nothing
 // else to do, a timer of 5.1 ms rings after 6. A timerfd(2) of which the poller is told when it rings, and which nobody reads, ends
 // that wait on the microsecond, and the runtime then looks at all its timers. So who has set a timer or a deadline calls Set with
-// the same time, and needs nothing else; without the call, or if there is no timerfd to be had, the timer is merely late.
+// the same time, and when it has rung Set again, or Next, since one ring is asked of the kernel at a time; After does both. Without
+// the calls, or if there is no timerfd to be had, timers are merely late.
 package alarm
 
 import "time"
+
+// After is time.NewTimer, on time. done ends the wait and must be called.
+func After(d time.Duration) (rung <-chan time.Time, done func()) {
+	t := time.NewTimer(d)
+	Set(time.Now().Add(d))
+	return t.C, func() {
+		t.Stop()
+		Next()
+	}
+}
+
+// Next is called by who has waited and waits no more: the next one who has asked is rung for.
+func Next() { Set(time.Time{}) }
 
 // bell is what rings.
 type bell interface {

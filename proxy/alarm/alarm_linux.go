@@ -21,10 +21,20 @@ func Set(at time.Time) {
 }
 
 // began is where the queue's times begin, on the clock of package time and, as zero, on CLOCK_MONOTONIC.
-var (
-	began = time.Now()
-	zero  = monotonic()
-)
+var began, zero = bothClocks()
+
+// bothClocks reads the two clocks as closely after one another as a few attempts bring: whoever is interrupted between them reads
+// two times.
+func bothClocks() (began time.Time, zero time.Duration) {
+	best := time.Duration(-1)
+	for range 5 {
+		before, now, after := monotonic(), time.Now(), monotonic()
+		if gap := after - before; best < 0 || gap < best {
+			best, began, zero = gap, now, after
+		}
+	}
+	return began, zero
+}
 
 func monotonic() time.Duration {
 	var now unix.Timespec

@@ -38,3 +38,21 @@ func TestSetAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestNextIsRungFor: the kernel knows of one ring at a time.
+func TestNextIsRungFor(t *testing.T) {
+	if theClock() == nil {
+		t.Skip("there is no timerfd")
+	}
+	_, end := After(2 * time.Hour)
+	defer end()
+	rung, done := After(time.Millisecond)
+	<-rung
+	done()
+	c := theClock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if left := c.queue.asked - time.Since(began); left <= 0 {
+		t.Errorf("the ring asked for is %v ago", -left)
+	}
+}

@@ -45,16 +45,16 @@ func PauseUntil(w proxy.Responder, d time.Duration, enough <-chan struct{}) *pro
 }
 
 func (c *serverConn) pause(d time.Duration, enough <-chan struct{}) *proxy.Error {
-	if why := cause(c.limit.hit.Load()); why != causeNone {
+	if why := c.overdue(); why != causeNone {
 		return interruption("wait", why)
 	}
 	why := c.ringable(watchClient, func(rung <-chan struct{}) {
-		if c.limit.hit.Load() == 0 { // or it was hit just before the phase
+		if c.overdue() == causeNone { // or it was hit just before the phase
 			wait(d, rung, enough)
 		}
 	})
 	if why == causeNone {
-		why = cause(c.limit.hit.Load())
+		why = c.overdue()
 	}
 	if why != causeNone {
 		return interruption("wait", why)
@@ -85,11 +85,10 @@ func wait(d time.Duration, rung, enough <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	alarm.Set(time.Now().Add(d))
+	passed, done := alarm.After(d)
+	defer done()
 	select {
-	case <-t.C:
+	case <-passed:
 	case <-rung:
 	case <-enough:
 	}

@@ -183,6 +183,7 @@ func (f *flow) schedule() {
 	case next == Never:
 		if f.timer != nil {
 			f.timer.Stop()
+			alarm.Next()
 		}
 	case f.timer == nil:
 		f.timer = time.AfterFunc(d, f.wake)

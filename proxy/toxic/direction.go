@@ -237,7 +237,7 @@ func (d *direction) ring(due time.Duration) {
 	switch {
 	case due == d.rings:
 	case due == Never:
-		alarm.Set(past)
+		alarm.Next()
 	default:
 		alarm.Set(d.link.began.Add(due))
 	}
