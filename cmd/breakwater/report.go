@@ -91,7 +91,7 @@ func (o *reportOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writ
 		return err
 	}
 	var b bytes.Buffer
-	if err := report.Write(&b, r, format); err != nil {
+	if err := report.Write(&b, r, format, o.failing()); err != nil {
 		return err
 	}
 	if o.output == "-" {
@@ -130,6 +130,14 @@ func (o *reportOptions) read(ctx context.Context, stdin io.Reader) (*chaos.Repor
 		return nil, errors.New("read the report: this is none: it has no time")
 	}
 	return r, nil
+}
+
+// failing is what --fail-on says of experiments; nil if it is not given.
+func (o *reportOptions) failing() (all report.Failing) {
+	for _, outcome := range o.failOn {
+		all = append(all, report.Outcome(outcome)) // a run without experiments has none to count
+	}
+	return all
 }
 
 // verdict is the error that --fail-on wants, with a line for each reason.

@@ -211,7 +211,7 @@ func (e *endpoint) report(w http.ResponseWriter, r *http.Request) {
 	}
 	what := e.Chaos.Report()
 	w.Header().Set("Content-Type", format.ContentType())
-	_ = report.Write(w, &what, format) // the client has gone: nobody is left to tell
+	_ = report.Write(w, &what, format, nil) // the client has gone: nobody is left to tell
 }
 
 func (e *endpoint) enable(w http.ResponseWriter, on bool) {

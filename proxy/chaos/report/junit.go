@@ -60,10 +60,10 @@ type output struct {
 	Text string `xml:",cdata"`
 }
 
-func writeJUnit(w io.Writer, r *chaos.Report) error {
+func writeJUnit(w io.Writer, r *chaos.Report, failing Failing) error {
 	document := suites{}
 	for i := range r.Experiments {
-		s := suiteOf(&r.Experiments[i], r.Time)
+		s := suiteOf(&r.Experiments[i], r.Time, failing)
 		s.ID = i
 		document.Suites = append(document.Suites, s)
 	}
@@ -79,7 +79,7 @@ func writeJUnit(w io.Writer, r *chaos.Report) error {
 	return err
 }
 
-func suiteOf(x *chaos.ExperimentReport, at time.Time) suite {
+func suiteOf(x *chaos.ExperimentReport, at time.Time, failing Failing) suite {
 	began, took := at, time.Duration(0)
 	if x.Start != nil && x.End != nil && x.Start.Before(at) {
 		began, took = *x.Start, min(at.Sub(*x.Start), x.End.Sub(*x.Start))
@@ -95,10 +95,10 @@ func suiteOf(x *chaos.ExperimentReport, at time.Time) suite {
 		Case: testCase{Name: Name(x), Class: "breakwater." + x.Kind, Time: elapsed},
 	}
 	switch v := Judge(x, at); {
-	case v.Outcome.Failed():
+	case failing.has(v.Outcome):
 		s.Failures = 1
 		s.Case.Failure = &remark{Message: string(v.Outcome) + ": " + v.Reason, Type: string(v.Outcome), Text: text.String()}
-	case v.Outcome == Skipped:
+	case v.Outcome == Skipped || v.Outcome == NoneInjected: // what has not happened is no success either
 		s.Skipped = 1
 		s.Case.Skipped = &remark{Message: v.Reason}
 	}

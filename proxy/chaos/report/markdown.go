@@ -10,9 +10,9 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
 
-func writeMarkdown(out io.Writer, r *chaos.Report) error {
+func writeMarkdown(out io.Writer, r *chaos.Report, failing Failing) error {
 	w := bufio.NewWriter(out)
-	fmt.Fprintf(w, "# Fault report: %s\n\n%s UTC\n", title(r), r.Time.UTC().Format(time.DateTime))
+	fmt.Fprintf(w, "# Fault report: %s\n\n%s UTC\n", title(r, failing), r.Time.UTC().Format(time.DateTime))
 	for _, n := range notes(r) {
 		fmt.Fprintf(w, "\n**%s**\n", n)
 	}

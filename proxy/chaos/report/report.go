@@ -50,15 +50,15 @@ func (f Format) ContentType() string {
 	return "text/plain; charset=utf-8"
 }
 
-// Write writes r. It fails only if w does, or for a Format that is none.
-func Write(w io.Writer, r *chaos.Report, f Format) error {
+// Write writes r, with the Outcomes that are failing counted as failures. It fails only if w does, or for a Format that is none.
+func Write(w io.Writer, r *chaos.Report, f Format, failing Failing) error {
 	switch f {
 	case Table:
-		return writeTable(w, r)
+		return writeTable(w, r, failing)
 	case Markdown:
-		return writeMarkdown(w, r)
+		return writeMarkdown(w, r, failing)
 	case JUnit:
-		return writeJUnit(w, r)
+		return writeJUnit(w, r, failing)
 	case JSON:
 		return writeJSON(w, r)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,7 +82,7 @@ func TestGolden(t *testing.T) {
 		for _, f := range Formats() {
 			t.Run(name+"/"+string(f), func(t *testing.T) {
 				var got bytes.Buffer
-				if err := Write(&got, &r, f); err != nil {
+				if err := Write(&got, &r, f, nil); err != nil {
 					t.Fatal(err)
 				}
 				file := filepath.Join("testdata", name+"."+ext[f])
@@ -117,7 +118,7 @@ func TestTableFitsATerminal(t *testing.T) {
 				Bytes: 1<<63 - 1, Delay: q})
 		}
 		var got bytes.Buffer
-		if err := Write(&got, &r, Table); err != nil {
+		if err := Write(&got, &r, Table, nil); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(got.String()) {
@@ -161,6 +162,47 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// What failed is what somebody asks about: the headline, and the failures in JUnit's XML.
+func TestFailing(t *testing.T) {
+	r := reports()["many"]
+	for _, c := range []struct {
+		failing  Failing
+		failures int
+	}{
+		{nil, 2}, {Failing{}, 0}, {Failing{Halted}, 1}, {Failing{Halted, Refused, NoneInjected, Skipped}, 4}, {Failing{Skipped, NoneInjected}, 2},
+	} {
+		headline := "5 experiments"
+		if c.failures > 0 {
+			headline += fmt.Sprintf(", %d failed", c.failures)
+		}
+		for _, f := range []Format{Table, Markdown} {
+			var got bytes.Buffer
+			if err := Write(&got, &r, f, c.failing); err != nil || !strings.Contains(got.String(), headline+"\n") {
+				t.Errorf("%v as %s: %v, no %q in %.100s", c.failing, f, err, headline, got.String())
+			}
+		}
+		var got bytes.Buffer
+		if err := Write(&got, &r, JUnit, c.failing); err != nil || strings.Count(got.String(), "<failure ") != c.failures ||
+			strings.Count(got.String(), ` failures="1"`) != c.failures {
+			t.Errorf("%v: %v\n%s", c.failing, err, got.String())
+		}
+	}
+}
+
+func TestWhatIsDeletedHasNoTimeLeft(t *testing.T) {
+	for text, change := range map[string]func(*chaos.ExperimentReport){
+		"5m left":             nil,
+		"it has been deleted": func(x *chaos.ExperimentReport) { x.Deleted = true },
+		"no such target":      func(x *chaos.ExperimentReport) { x.Problem = "no such target" },
+	} {
+		x := experiment("x", "Active", change)
+		got := strings.Join(facts(&x, now), "\n")
+		if !strings.Contains(got, text) || strings.Contains(got, "left") != (change == nil) {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{count(0), "0"}, {count(999), "999"}, {count(1000), "1,000"}, {count(999_999), "999,999"}, {count(1_000_000), "1M"},
@@ -180,7 +222,7 @@ func TestNumbers(t *testing.T) {
 func TestFormatsAreRead(t *testing.T) {
 	r := reports()["many"]
 	var document bytes.Buffer
-	if err := Write(&document, &r, JSON); err != nil {
+	if err := Write(&document, &r, JSON, nil); err != nil {
 		t.Fatal(err)
 	}
 	var back chaos.Report
@@ -193,7 +235,7 @@ func TestFormatsAreRead(t *testing.T) {
 		t.Errorf("got %s, want %s", after, before)
 	}
 	document.Reset()
-	if err := Write(&document, &r, JUnit); err != nil {
+	if err := Write(&document, &r, JUnit, nil); err != nil {
 		t.Fatal(err)
 	}
 	var read struct {
@@ -218,7 +260,7 @@ func TestFormatsAreRead(t *testing.T) {
 			skipped++
 		}
 	}
-	if len(read.Suites) != 5 || failures != 3 || failed != 3 || skipped != 1 {
+	if len(read.Suites) != 5 || failures != 2 || failed != 2 || skipped != 2 {
 		t.Errorf("%d suites, %d failures, %d failed, %d skipped", len(read.Suites), failures, failed, skipped)
 	}
 }
@@ -232,7 +274,7 @@ func TestFormats(t *testing.T) {
 	if _, err := ParseFormat("xml"); err == nil || !strings.Contains(err.Error(), "want table, markdown, junit, json") {
 		t.Error(err)
 	}
-	if err := Write(&bytes.Buffer{}, &chaos.Report{}, "xml"); err == nil {
+	if err := Write(&bytes.Buffer{}, &chaos.Report{}, "xml", nil); err == nil {
 		t.Error("an unknown format is written")
 	}
 }

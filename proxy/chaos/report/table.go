@@ -14,9 +14,9 @@ import (
 // columns is how wide a terminal is taken to be.
 const columns = 100
 
-func writeTable(out io.Writer, r *chaos.Report) error {
+func writeTable(out io.Writer, r *chaos.Report, failing Failing) error {
 	w := bufio.NewWriter(out)
-	fmt.Fprintf(w, "Fault report of %s UTC: %s\n", r.Time.UTC().Format(time.DateTime), title(r))
+	fmt.Fprintf(w, "Fault report of %s UTC: %s\n", r.Time.UTC().Format(time.DateTime), title(r, failing))
 	for _, n := range notes(r) {
 		fmt.Fprintln(w, n)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,16 @@ const (
 	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended, switched off, or its time has not come
 )
 
-// Failed reports whether a CI run should not be content with it.
-func (o Outcome) Failed() bool { return o == Halted || o == Refused || o == NoneInjected }
+// Failing are the Outcomes that count as failures: what a CI run should not be content with. nil, if nobody says, is Halted and
+// Refused.
+type Failing []Outcome
+
+func (f Failing) has(o Outcome) bool {
+	if f == nil {
+		f = Failing{Halted, Refused}
+	}
+	return slices.Contains(f, o)
+}
 
 // Verdict is an Outcome with what there is to say about it.
 type Verdict struct {
@@ -65,10 +74,10 @@ func matched(n uint64) string {
 }
 
 // title is the headline of a report.
-func title(r *chaos.Report) string {
+func title(r *chaos.Report, failing Failing) string {
 	failed := 0
 	for i := range r.Experiments {
-		if Judge(&r.Experiments[i], r.Time).Outcome.Failed() {
+		if failing.has(Judge(&r.Experiments[i], r.Time).Outcome) {
 			failed++
 		}
 	}
@@ -108,6 +117,7 @@ func when(x *chaos.ExperimentReport, at time.Time) string {
 	}
 	s := fmt.Sprintf("%s to %s UTC (%s)", from.Format(time.DateTime), to.Format(layout), span(to.Sub(from).Round(time.Second)))
 	switch {
+	case x.Deleted || x.Problem != "": // whatever was to come does not
 	case from.After(at):
 		s += ", to come"
 	case to.After(at):
