@@ -42,6 +42,8 @@ type Applied struct {
 	Build time.Duration // the translation
 	Apply time.Duration // Apply
 	Total time.Duration // from the arrival of the oldest change of the batch until Apply returned
+	// Changes are attributes for a log line that name the objects which have come, changed and gone; nil if nobody knows.
+	Changes []any
 }
 
 // builder runs translations and hands their outcome to the data plane. One goroutine uses it.
@@ -93,16 +95,22 @@ func (b *builder) build(v *view.View, o translate.Options, changes batch) bool {
 func (b *builder) serve(a Applied, first time.Time) bool {
 	began := time.Now()
 	err := b.apply(b.last.Snapshot)
+	again := b.unbound != nil && err != nil && b.unbound.Error() == err.Error()
+	b.unbound = err
 	switch {
-	case err == nil:
+	case err == nil && b.refused > 0:
 		b.refused = 0
-	case b.unbound != nil && b.unbound.Error() == err.Error():
+		b.log.Info("everything is served again")
+	case err == nil:
+	case again:
 		b.refused++
+		next, _ := b.retryAfter()
+		b.log.Warn("still cannot serve everything, will try again", "error", err, "next", next)
 	default:
 		b.refused = 1
-		b.log.Error("cannot serve everything, will try again", "error", err)
+		next, _ := b.retryAfter()
+		b.log.Error("cannot serve everything, will try again", "error", err, "next", next)
 	}
-	b.unbound = err
 	if b.applied != nil {
 		a.Apply, a.Total = time.Since(began), time.Since(first)
 		b.applied(a)

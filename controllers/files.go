@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -36,14 +37,17 @@ type FilesConfig struct {
 // that symbolic links lead to outside the folder are read, but only a change of the link is noticed.
 //
 // If anything in the folder is wrong, the log says which file, object and field and why, and the last good state stays in
-// service as a whole.
+// service as a whole, but for what breaks traffic on purpose: experiments end as the files say, and none begins.
 type Files struct {
 	config  FilesConfig
 	folder  *view.Folder
 	builder builder
-	synced  chan struct{} // closed when the first state serves
+	synced  chan struct{}                // closed when the first state serves
+	waiting atomic.Pointer[view.Problem] // what holds the first state back; nil: nothing that is known
 
+	held     bool           // by the last load
 	problems []view.Problem // of the last load
+	changes  []any          // what the last load has changed, for the log; nil if it has been logged
 	report   *status.Report // of the last build
 }
 
@@ -57,12 +61,10 @@ func NewFiles(c FilesConfig) (*Files, error) {
 		return nil, fmt.Errorf("find the folder of manifests: %w", err)
 	}
 	c.Dir = dir
-	return &Files{
-		config:  c,
-		folder:  view.NewFolder(c.Dir),
-		builder: builder{dataPlane: c.DataPlane, applied: c.Applied, log: c.Log},
-		synced:  make(chan struct{}),
-	}, nil
+	f := &Files{config: c, folder: view.NewFolder(c.Dir), synced: make(chan struct{})}
+	f.folder.Switch = c.Translate.Chaos.Switch.Name
+	f.builder = builder{dataPlane: c.DataPlane, applied: f.applied, log: c.Log}
+	return f, nil
 }
 
 // Synced reports whether a good state has been loaded and serves. Once true it stays so.
@@ -73,6 +75,14 @@ func (f *Files) Synced() bool {
 	default:
 		return false
 	}
+}
+
+// Waiting returns what holds the first state back, nil if nothing does that is known yet. It may be called concurrently.
+func (f *Files) Waiting() error {
+	if p := f.waiting.Load(); p != nil && !f.Synced() {
+		return fmt.Errorf("nothing is served until all manifests are valid: %v", p)
+	}
+	return nil
 }
 
 // A change is acted upon when the files have been quiet for settle, so that a file that is being written is not read in
@@ -97,7 +107,7 @@ func (f *Files) Run(ctx context.Context) error {
 	defer timer.Stop()
 	var first time.Time // when the oldest change that is not loaded yet was noticed; zero: there is none
 	for {
-		if again, ok := f.builder.retryAfter(); ok && first.IsZero() {
+		if again, ok := f.again(time.Now()); ok && first.IsZero() {
 			timer.Reset(again)
 		}
 		select {
@@ -117,6 +127,9 @@ func (f *Files) Run(ctx context.Context) error {
 			first = time.Now()
 			timer.Reset(settle)
 		case <-timer.C:
+			if due := f.folder.Due(); first.IsZero() && !due.IsZero() && !time.Now().Before(due) {
+				first = time.Now()
+			}
 			if first.IsZero() {
 				f.done(f.builder.serve(Applied{Lane: LaneRetry}, time.Now()))
 				f.tell()
@@ -128,6 +141,16 @@ func (f *Files) Run(ctx context.Context) error {
 			first = time.Time{}
 		}
 	}
+}
+
+// again returns how long to wait if nothing changes meanwhile: for another attempt to bind ports, or for a file that turned
+// empty to count as such. ok is false if there is nothing to wait for.
+func (f *Files) again(now time.Time) (d time.Duration, ok bool) {
+	d, ok = f.builder.retryAfter()
+	if due := f.folder.Due(); !due.IsZero() && (!ok || due.Sub(now) < d) {
+		return max(0, due.Sub(now)), true
+	}
+	return d, ok
 }
 
 // watch watches the folder, all folders in it and the nearest folder above it, in which it or a part of its path may
@@ -182,27 +205,93 @@ func isFolder(path string) bool {
 
 // load brings the data plane to what the folder says, or reports why not.
 func (f *Files) load(first time.Time) {
-	changes, problems, good := f.folder.Load()
-	if !slices.Equal(problems, f.problems) {
-		for _, p := range problems {
-			if p.Skipped {
-				f.config.Log.Info("skipped", problemAttributes(p)...)
-			} else {
-				f.config.Log.Error("invalid manifest", problemAttributes(p)...)
-			}
-		}
-		if !good {
-			f.config.Log.Error("the last good state stays in service until all manifests are valid", "folder", f.config.Dir)
-		}
-		f.problems = problems
+	changes, problems, good := f.folder.Load(time.Now())
+	f.changes = changesForLog(&changes)
+	if i := slices.IndexFunc(problems, view.Problem.Holds); i >= 0 && f.builder.last == nil {
+		f.waiting.Store(&problems[i])
 	}
+	f.tellProblems(problems, good)
 	defer f.count()
-	if !good {
+	if !good && (f.builder.last == nil || f.changes == nil) {
 		return
 	}
-	full := changes.Other || !f.Synced()
+	full := changes.Other || f.builder.last == nil
 	f.done(f.builder.build(f.folder.View, f.config.Translate, batch{first: first, full: full, services: changes.Services}))
+	if f.changes != nil {
+		f.config.Log.Info("manifests have changed, and what is served has not", f.changes...)
+	}
 	f.tell()
+}
+
+// applied passes on what the builder tells, with what has changed in the folder.
+func (f *Files) applied(a Applied) {
+	a.Changes, f.changes = f.changes, nil
+	if f.config.Applied != nil {
+		f.config.Applied(a)
+	}
+}
+
+// tellProblems logs what is wrong with the files and was not before, and whether that holds back the rest.
+func (f *Files) tellProblems(problems []view.Problem, good bool) {
+	known := make(map[view.Problem]bool, len(f.problems))
+	for _, p := range f.problems {
+		known[p] = true
+	}
+	level := slog.LevelWarn
+	for _, p := range problems {
+		if p.Level == view.Invalid {
+			level = slog.LevelError
+		}
+		if !known[p] {
+			said := spokenAs(p.Level)
+			f.config.Log.Log(context.Background(), said.level, said.message, problemAttributes(p)...)
+		}
+	}
+	switch {
+	case good && f.held:
+		f.config.Log.Info("all manifests are valid again", "folder", f.config.Dir)
+	case !good && slices.Equal(problems, f.problems) && f.changes == nil:
+	case !good && f.builder.last == nil:
+		f.config.Log.Log(context.Background(), level, "nothing is served until all manifests are valid", "folder", f.config.Dir)
+	case !good:
+		f.config.Log.Log(context.Background(), level, "the last good state stays in service until all manifests are valid; "+
+			"meanwhile an experiment whose NetworkChaos is gone, has changed or cannot be read ends, and none begins", "folder", f.config.Dir)
+	}
+	f.problems, f.held = problems, !good
+}
+
+// spoken is how a Problem is logged.
+type spoken struct {
+	level   slog.Level
+	message string
+}
+
+func spokenAs(l view.Level) spoken {
+	return map[view.Level]spoken{
+		view.Invalid:    {slog.LevelError, "invalid manifest"},
+		view.Unfinished: {slog.LevelWarn, "unfinished manifest"},
+		view.Warning:    {slog.LevelWarn, "doubtful manifest"},
+		view.Skipped:    {slog.LevelInfo, "skipped"},
+	}[l]
+}
+
+// changesForLog returns attributes that name the objects which have come, changed and gone; nil for none.
+func changesForLog(c *view.Changes) (attributes []any) {
+	const most = 5 // names in one line
+	for _, a := range []struct {
+		key   string
+		names []string
+	}{{"added", c.Added}, {"changed", c.Changed}, {"removed", c.Removed}} {
+		if len(a.names) == 0 {
+			continue
+		}
+		text := strings.Join(a.names[:min(len(a.names), most)], ", ")
+		if more := len(a.names) - most; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		attributes = append(attributes, a.key, text)
+	}
+	return attributes
 }
 
 // tell logs what is wrong with objects and was not before.
@@ -220,7 +309,7 @@ func (f *Files) count() {
 	}
 	n := len(findings(f.report))
 	for _, p := range f.problems {
-		if !p.Skipped {
+		if p.Level != view.Skipped {
 			n++
 		}
 	}

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/controllers"
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
+	"github.com/breakwater-gateway/breakwater/controllers/translate/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
@@ -23,13 +25,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type plane struct {
 	mu      sync.Mutex
 	applied []*proxy.Snapshot // guarded by mu
+	failure error             // what Apply returns; guarded by mu
+}
+
+// fail has Apply return err.
+func (p *plane) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failure = err
 }
 
 func (p *plane) Apply(s *proxy.Snapshot) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.applied = append(p.applied, s)
-	return nil
+	return p.failure
 }
 
 // hosts returns the host names of the latest snapshot.
@@ -105,7 +115,11 @@ func runFiles(t *testing.T, dir string) (*plane, *controllers.Files, *lines) {
 	p, log := &plane{}, &lines{}
 	f, err := controllers.NewFiles(controllers.FilesConfig{
 		Dir: dir, DataPlane: p, Log: log.log(),
-		Translate: translate.Options{Controller: "breakwater-gateway.io/controller", Class: "breakwater", ImplicitClasses: true, IngressPort: 8080},
+		Translate: translate.Options{
+			Controller: "breakwater-gateway.io/controller", Class: "breakwater", ImplicitClasses: true, IngressPort: 8080,
+			Chaos: chaos.Options{Files: true, Switch: types.NamespacedName{Name: "breakwater-chaos"}},
+		},
+		Applied: func(a controllers.Applied) { log.log().Info("applied", a.Changes...) },
 	})
 	if err != nil {
 		t.Fatal(err)

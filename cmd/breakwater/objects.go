@@ -134,7 +134,7 @@ func (o *standaloneOptions) snapshot(objects *objectOptions, stderr io.Writer) (
 	v, problems := view.FromFiles(o.dir)
 	bad := 0
 	for _, p := range problems {
-		if p.Skipped {
+		if p.Level == view.Skipped {
 			continue
 		}
 		bad++

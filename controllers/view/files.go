@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 )
 
 // maxFile bounds the size of one file of manifests, in bytes.
@@ -19,9 +21,27 @@ type Problem struct {
 	Object   string
 	Field    string
 	Reason   string
-	// Skipped: nothing is wrong; the document is of a kind that has no part in routing and was left out.
-	Skipped bool
+	Level    Level
 }
+
+// Level says what a Problem means for everything else in the folder.
+type Level uint8
+
+const (
+	// Invalid: what is there is wrong, and holds back everything.
+	Invalid Level = iota
+	// Unfinished: a file seems to be being written, which holds back everything.
+	Unfinished
+	// Warning: what is there is taken, but perhaps not as it was meant.
+	Warning
+	// Skipped: nothing is wrong; the document is of a kind that has no part in routing and was left out.
+	Skipped
+)
+
+// Holds reports whether the Problem holds back everything in the folder.
+func (p Problem) Holds() bool { return p.Level == Invalid || p.Level == Unfinished }
+
+func holds(problems []Problem) bool { return slices.ContainsFunc(problems, Problem.Holds) }
 
 // String returns file, line, document, object, field and reason in one line.
 func (p Problem) String() string {
@@ -46,12 +66,12 @@ func (p Problem) String() string {
 // without a namespace are put in "default".
 //
 // What is wrong is not in the View and is reported; so is what is skipped. A caller that wants all or nothing keeps
-// what it had if any Problem is not Skipped; that is what a Folder does.
+// what it had if a Problem Holds; that is what a Folder does.
 //
 // As there is no one to fill EndpointSlices, they stand in the files too, and may name loopback addresses.
 func FromFiles(dir string) (*View, []Problem) {
 	f := NewFolder(dir)
-	objects, problems := f.read()
+	objects, problems := f.read(time.Now())
 	for _, o := range objects {
 		f.View.Set(o)
 	}

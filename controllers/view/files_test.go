@@ -34,7 +34,7 @@ func problems(dir string, list []Problem) []string {
 	var result []string
 	for _, p := range list {
 		s := strings.TrimPrefix(p.String(), dir+"/")
-		if p.Skipped {
+		if p.Level == Skipped {
 			s = "skipped " + s
 		}
 		result = append(result, s)
@@ -154,7 +154,7 @@ func TestFromFiles(t *testing.T) {
 
 func TestFromFilesOfAFolderThatIsNotThere(t *testing.T) {
 	v, list := FromFiles(filepath.Join(t.TempDir(), "gone"))
-	if v == nil || len(list) != 1 || list[0].Skipped {
+	if v == nil || len(list) != 1 || list[0].Level == Skipped {
 		t.Errorf("view %v, problems %v", v, list)
 	}
 }

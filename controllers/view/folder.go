@@ -1,10 +1,14 @@
 package view
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +22,18 @@ import (
 // Folder keeps a View as a folder of manifests says, see FromFiles. What has not changed since the last Load is not parsed
 // again and keeps its pointers, so that a small edit costs little however much the folder holds. One goroutine uses it.
 type Folder struct {
-	View *View // all objects of the last Load that found nothing wrong
+	View *View // all objects of the last Load that found nothing wrong, but for what hold takes away
+	// Switch is the name of the ConfigMap that is the kill switch, "" for none. Text that cannot be read and has this name in it
+	// counts as one that says nothing, so that faults end.
+	Switch string
 
 	dir    string
 	files  map[string]*file
 	served map[identity]Object // what View holds
+	// known are the NetworkChaos as they were read last, and those read since all was well, with their times of creation.
+	known  map[identity]*v1alpha1.NetworkChaos
+	places map[identity]Place // of the objects of the last Load
+	due    time.Time
 }
 
 // identity is what tells objects apart.
@@ -31,6 +42,8 @@ type identity struct {
 	types.NamespacedName
 }
 
+func idOf(o Object) identity { return identity{kindName(o), keyOf(o)} }
+
 // file is a file as it was when it was read last.
 type file struct {
 	info      os.FileInfo
@@ -38,6 +51,9 @@ type file struct {
 	documents []Document
 	texts     texts
 	problem   string // why it could not be read
+	blank     bool   // there is nothing in it
+	// emptied is when it was found to be blank that was not before; zero: it is not, or always was.
+	emptied time.Time
 }
 
 // NewFolder returns a Folder with an empty View.
@@ -49,30 +65,51 @@ func NewFolder(dir string) *Folder {
 type Changes struct {
 	Other    bool                              // something else than EndpointSlices
 	Services map[types.NamespacedName]struct{} // whose EndpointSlices have changed
+	// Added, Changed and Removed are the objects ("Ingress shop/web"), in order.
+	Added, Changed, Removed []string
 }
 
-// Load brings the View to what the folder says. If anything is wrong there the View stays as it is and ok is false; the
-// Problems say what, and also what is skipped.
-func (f *Folder) Load() (changes Changes, problems []Problem, ok bool) {
-	objects, problems := f.read()
-	for _, p := range problems {
-		if !p.Skipped {
-			return changes, problems, false
-		}
+// Load brings the View to what the folder says. If a Problem holds it back, ok is false and the View stays as it is but for
+// what may break traffic on purpose: that can only become less, see hold.
+func (f *Folder) Load(now time.Time) (changes Changes, problems []Problem, ok bool) {
+	objects, problems := f.read(now)
+	ok = !slices.ContainsFunc(problems, Problem.Holds)
+	if !ok {
+		objects = f.hold(objects)
 	}
 	changes.Services = map[types.NamespacedName]struct{}{}
 	for id, o := range f.served {
 		if _, ok := objects[id]; !ok {
 			f.change(&changes, o, f.View.Delete)
+			changes.Removed = append(changes.Removed, describe(o))
 		}
 	}
 	for id, o := range objects {
-		if f.served[id] != o {
-			f.change(&changes, o, f.View.Set)
+		switch before := f.served[id]; {
+		case before == o:
+			continue
+		case before == nil:
+			changes.Added = append(changes.Added, describe(o))
+		default:
+			changes.Changed = append(changes.Changed, describe(o))
 		}
+		f.change(&changes, o, f.View.Set)
+	}
+	for _, names := range [][]string{changes.Added, changes.Changed, changes.Removed} {
+		slices.Sort(names)
 	}
 	f.served = objects
-	return changes, problems, true
+	return changes, problems, ok
+}
+
+// Due returns when to Load again although nothing has changed in the folder: when a file that turned empty counts as such. It is
+// zero if there is no reason to.
+func (f *Folder) Due() time.Time { return f.due }
+
+// Place returns where an object that the last Load has read stands.
+func (f *Folder) Place(kind string, key types.NamespacedName) (Place, bool) {
+	p, ok := f.places[identity{kind, key}]
+	return p, ok
 }
 
 // change changes one object of the View and notes what that is a change of.
@@ -93,8 +130,11 @@ func (f *Folder) change(c *Changes, o Object, do func(Object)) {
 }
 
 // read returns the objects of all files without those that are wrong.
-func (f *Folder) read() (map[identity]Object, []Problem) {
-	r := reading{objects: make(map[identity]Object, len(f.served)), seen: make(map[identity]place, len(f.served))}
+func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
+	r := reading{
+		objects: make(map[identity]Object, len(f.served)), places: make(map[identity]Place, len(f.served)),
+		known: f.known, mark: f.Switch, now: now,
+	}
 	files := make(map[string]*file, len(f.files))
 	root := f.dir
 	if info, err := os.Stat(root); err == nil && info.IsDir() {
@@ -103,89 +143,140 @@ func (f *Folder) read() (map[identity]Object, []Problem) {
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			r.problems = append(r.problems, Problem{File: path, Reason: err.Error()})
+			r.problems = append(r.problems, Problem{File: path, Reason: reasonOf(err)})
 		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
 			return filepath.SkipDir
 		case !entry.IsDir() && (path == root || isManifest(path)):
-			files[path] = readFile(path, f.files[path])
+			files[path] = readFile(path, f.files[path], now)
 			r.add(path, files[path])
 		}
 		return nil
 	})
 	if err != nil {
-		r.problems = append(r.problems, Problem{File: f.dir, Reason: err.Error()})
+		r.problems = append(r.problems, Problem{File: f.dir, Reason: reasonOf(err)})
 	}
-	f.files = files
+	f.files, f.places, f.due = files, r.places, r.due
+	f.remember(r.objects, !slices.ContainsFunc(r.problems, Problem.Holds))
 	return r.objects, r.problems
+}
+
+// remember notes the NetworkChaos that have been read. Those that cannot be read for now are kept in mind until all is well.
+func (f *Folder) remember(objects map[identity]Object, good bool) {
+	known := map[identity]*v1alpha1.NetworkChaos{}
+	if !good {
+		maps.Copy(known, f.known)
+	}
+	for id, o := range objects {
+		if c, ok := o.(*v1alpha1.NetworkChaos); ok {
+			known[id] = c
+		}
+	}
+	f.known = known
+}
+
+// reasonOf returns what an error of the file system says, without the path, which a Problem has besides.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
 }
 
 // clockStep is the coarsest step in which a file system may note times: a file that was read so soon after it was written may
 // have been written again without a trace.
 const clockStep = 2 * time.Second
 
+// emptyGrace is how long a file that turned empty is taken to be in the middle of being written: a shell empties what its
+// output goes to before the program that makes the output begins.
+const emptyGrace = 5 * time.Second
+
 // readFile reads a file, or returns what it was before if it is the same.
-func readFile(path string, before *file) *file {
+func readFile(path string, before *file, now time.Time) *file {
 	info, err := os.Stat(path)
 	if err != nil {
-		return &file{problem: err.Error()}
+		return &file{problem: reasonOf(err)}
 	}
 	if before != nil && before.problem == "" && os.SameFile(info, before.info) && info.Size() == before.info.Size() &&
 		info.ModTime().Equal(before.info.ModTime()) && before.at.Sub(info.ModTime()) > clockStep {
 		return before
 	}
-	next := &file{info: info, at: time.Now()}
+	next := &file{info: info, at: now}
 	data, err := read(path, info)
 	if err != nil {
-		return &file{problem: err.Error()}
+		return &file{problem: reasonOf(err)}
 	}
 	var known texts
 	if before != nil {
 		known = before.texts
 	}
 	next.documents, next.texts = parse(path, data, known)
-	for _, d := range next.documents {
-		stamp(d.Object, next.at)
+	if next.blank = len(bytes.TrimSpace(data)) == 0; next.blank && before != nil {
+		if next.emptied = before.emptied; !before.blank {
+			next.emptied = now
+		}
+		next.texts = known
 	}
 	return next
-}
-
-// stamp gives a NetworkChaos a time of creation: its duration counts from when it was loaded, or changed last. Other kinds go
-// without, so that their precedence does not depend on the order of edits.
-func stamp(o Object, at time.Time) {
-	if c, ok := o.(*v1alpha1.NetworkChaos); ok && c.CreationTimestamp.IsZero() {
-		c.CreationTimestamp = metav1.NewTime(at)
-	}
 }
 
 // reading is the objects of a folder being put together.
 type reading struct {
 	objects  map[identity]Object
-	seen     map[identity]place
+	places   map[identity]Place
+	known    map[identity]*v1alpha1.NetworkChaos
+	mark     string // Folder.Switch
+	now      time.Time
+	due      time.Time // Folder.due
 	problems []Problem
 }
 
-// place is where an object stands.
-type place struct {
-	file string
-	line int
+// Place is where an object stands.
+type Place struct {
+	File string
+	Line int // from 1
 }
 
 func (r *reading) add(path string, f *file) {
 	if f.problem != "" {
 		r.problems = append(r.problems, Problem{File: path, Reason: f.problem})
 	}
+	if until := f.emptied.Add(emptyGrace); !f.emptied.IsZero() && r.now.Before(until) {
+		r.problems = append(r.problems, Problem{File: path, Level: Unfinished,
+			Reason: fmt.Sprintf("has become empty: taken to be being written for %v; to remove what it held, delete it", emptyGrace)})
+		if r.due.IsZero() || until.Before(r.due) {
+			r.due = until
+		}
+	}
 	for _, d := range f.documents {
 		r.problems = append(r.problems, d.Problems...)
-		if d.Object == nil || len(d.Problems) > 0 {
+		switch {
+		case d.Object == nil:
+			r.addSwitch(d)
+			continue
+		case holds(d.Problems) && !isConfigMap(d.Object):
 			continue
 		}
-		id := identity{kindName(d.Object), keyOf(d.Object)}
-		if first, ok := r.seen[id]; ok {
+		id := idOf(d.Object)
+		if first, ok := r.places[id]; ok {
 			r.problems = append(r.problems, Problem{File: path, Document: d.Number, Line: d.Line, Object: describe(d.Object),
-				Reason: fmt.Sprintf("is already defined in %s:%d", first.file, first.line)})
+				Reason: fmt.Sprintf("is already defined in %s:%d", first.File, first.Line)})
 			continue
 		}
-		r.seen[id] = place{path, d.Line}
+		r.stamp(id, d.Object)
+		r.places[id] = Place{path, d.Line}
 		r.objects[id] = d.Object
+	}
+}
+
+// stamp gives a NetworkChaos without one a time of creation: its duration counts from when it was loaded, or its spec changed
+// last. Other kinds go without, so that their precedence does not depend on the order of edits.
+func (r *reading) stamp(id identity, o Object) {
+	c, ok := o.(*v1alpha1.NetworkChaos)
+	if !ok || !c.CreationTimestamp.IsZero() {
+		return
+	}
+	c.CreationTimestamp = metav1.NewTime(r.now)
+	if before := r.known[id]; before != nil && sameExperiment(before, c) {
+		c.CreationTimestamp = before.CreationTimestamp
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -42,7 +43,7 @@ func writeFile(t *testing.T, dir, name string, parts ...string) {
 
 func load(t *testing.T, f *Folder) Changes {
 	t.Helper()
-	changes, problems, ok := f.Load()
+	changes, problems, ok := f.Load(time.Now())
 	if !ok {
 		t.Fatal(problems)
 	}
@@ -97,7 +98,7 @@ func TestFolderKeepsItsViewWhileAnythingIsWrong(t *testing.T) {
 	load(t, f)
 	for _, wrong := range []string{ingressText("b", "'not a host'"), ingressText("a", "twice.test"), "---\n{", "kind: Nothing\n"} {
 		writeFile(t, dir, "b.yaml", wrong)
-		if _, problems, ok := f.Load(); ok || len(problems) == 0 {
+		if _, problems, ok := f.Load(time.Now()); ok || len(problems) == 0 {
 			t.Errorf("%q: ok %v, problems %v", wrong, ok, problems)
 		}
 		if len(f.View.Ingresses) != 1 || f.View.Ingresses[name("a")].Spec.Rules[0].Host != "a.test" {
@@ -154,7 +155,8 @@ func TestFolderEqualsFromFiles(t *testing.T) {
 				}
 			}
 			writeFile(t, dir, file, parts...)
-			_, problems, ok := f.Load()
+			f.Load(time.Now())
+			_, problems, ok := f.Load(time.Now().Add(emptyGrace)) // when what is empty counts as empty
 			fresh, freshProblems := FromFiles(dir)
 			if !slices.Equal(problems, freshProblems) {
 				t.Fatalf("seed %d: problems %v, from scratch %v", seed, problems, freshProblems)
@@ -166,5 +168,246 @@ func TestFolderEqualsFromFiles(t *testing.T) {
 				t.Fatalf("seed %d: the View differs from one that was read from scratch", seed)
 			}
 		}
+	}
+}
+
+const (
+	abortText = `---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: abort}
+spec: {targetRefs: [{kind: Ingress, name: a}], duration: 1h, toxics: [{type: Abort, abort: {status: 503}}]}
+`
+	switchText = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: breakwater-chaos}\ndata: {chaos: %s}\n"
+	tokenText  = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {key: %s}\n"
+	podText    = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: pod, labels: {app: %s}}\n"
+	spaceText  = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {breakwater-gateway.io/chaos: %s, team: %s}}\n"
+	grantText  = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: grant}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: x}, {group: %s, kind: NetworkChaos, namespace: x}]
+  to: [{group: "", kind: Service}]
+`
+)
+
+func removeFile(t *testing.T, dir, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// said is what the ConfigMap of the kill switch says; "" if that is nothing, or there is none.
+func said(v *View) string {
+	if m := v.ConfigMaps[name("breakwater-chaos")]; m != nil {
+		return m.Data["chaos"]
+	}
+	return ""
+}
+
+func TestWhileAFolderIsHeldExperimentsCanOnlyEnd(t *testing.T) {
+	for what, test := range map[string]struct {
+		edit func(dir string)
+		goes bool // whether the experiment goes on
+	}{
+		"nothing else has changed": {func(string) {}, true},
+		"its text, not its spec": {func(dir string) {
+			writeFile(t, dir, "chaos.yaml", strings.ReplaceAll(abortText, "metadata:", "# a comment\nmetadata:"))
+		}, true},
+		"its file is gone":  {func(dir string) { removeFile(t, dir, "chaos.yaml") }, false},
+		"it is gone":        {func(dir string) { writeFile(t, dir, "chaos.yaml", "# nothing\n") }, false},
+		"its file is empty": {func(dir string) { writeFile(t, dir, "chaos.yaml") }, false},
+		"it is no YAML":     {func(dir string) { writeFile(t, dir, "chaos.yaml", "---\nkind: [\n") }, false},
+		"it breaks a rule": {func(dir string) {
+			writeFile(t, dir, "chaos.yaml", strings.Replace(abortText, "status: 503", "status: 5030", 1))
+		}, false},
+		"it says something else": {func(dir string) {
+			writeFile(t, dir, "chaos.yaml", strings.Replace(abortText, "duration: 1h", "duration: 1h, percent: 1", 1))
+		}, false},
+		"the folder is gone": {func(dir string) {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, dir, "a.yaml", ingressText("a", "a.test"))
+			writeFile(t, dir, "chaos.yaml", abortText)
+			f := NewFolder(dir)
+			load(t, f)
+			writeFile(t, dir, "b.yaml", "kind: [\n")
+			writeFile(t, dir, "new.yaml", strings.Replace(abortText, "name: abort", "name: new", 1))
+			test.edit(dir)
+			changes, _, ok := f.Load(time.Now())
+			if ok {
+				t.Fatal("nothing is wrong")
+			}
+			if got := f.View.NetworkChaos[name("abort")] != nil; got != test.goes || changes.Other == test.goes {
+				t.Errorf("goes on: %v, want %v; changes %+v", got, test.goes, changes)
+			}
+			if f.View.NetworkChaos[name("new")] != nil {
+				t.Error("a new one begins")
+			}
+			if f.View.Ingresses[name("a")] == nil {
+				t.Error("the route is gone")
+			}
+		})
+	}
+}
+
+func TestWhileAFolderIsHeldTheKillSwitchActs(t *testing.T) {
+	for what, test := range map[string]struct {
+		before, after, want string
+		switchIs            bool // in the View
+	}{
+		"it comes":                   {"", fmt.Sprintf(switchText, `"off"`), "off", true},
+		"it is thrown":               {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off"`), "off", true},
+		"it is thrown without marks": {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `off`), "false", true},
+		"it goes":                    {fmt.Sprintf(switchText, `"on"`), "", "", true},
+		"it breaks":                  {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off`), "", true},
+		"it comes broken":            {"", fmt.Sprintf(switchText, `"off`), "", true},
+		"it says nothing readable":   {fmt.Sprintf(switchText, `"on"`), strings.Replace(switchText, "%s", "{off: 1}", 1), "", true},
+		"it has another field":       {fmt.Sprintf(switchText, `"on"`), strings.Replace(fmt.Sprintf(switchText, "'on'"), "data:", "dat:", 1), "", true},
+		"something else breaks":      {"", "---\nkind: ConfigMap\nmetadata: {name: other\n", "", false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, dir, "a.yaml", ingressText("a", "a.test"))
+			writeFile(t, dir, "switch.yaml", test.before)
+			f := NewFolder(dir)
+			f.Switch = "breakwater-chaos"
+			load(t, f)
+			writeFile(t, dir, "b.yaml", "kind: [\n")
+			writeFile(t, dir, "switch.yaml", test.after)
+			if _, _, ok := f.Load(time.Now()); ok {
+				t.Fatal("nothing is wrong")
+			}
+			if got := f.View.ConfigMaps[name("breakwater-chaos")] != nil; got != test.switchIs || said(f.View) != test.want {
+				t.Errorf("there: %v, want %v; says %q, want %q", got, test.switchIs, said(f.View), test.want)
+			}
+		})
+	}
+}
+
+func TestAnIllTypedKillSwitchFreezesNothing(t *testing.T) {
+	for _, text := range []string{"off", "no", "1", "{off: 1}", "[off]"} {
+		dir := t.TempDir()
+		writeFile(t, dir, "a.yaml", ingressText("a", "a.test"), fmt.Sprintf(switchText, text))
+		f := NewFolder(dir)
+		_, problems, ok := f.Load(time.Now())
+		if !ok || len(problems) != 1 || problems[0].Level != Warning {
+			t.Errorf("%s: ok %v, problems %v", text, ok, problems)
+		}
+		if m := f.View.ConfigMaps[name("breakwater-chaos")]; m == nil || m.Data["chaos"] == "on" {
+			t.Errorf("%s: got %v", text, m)
+		}
+	}
+}
+
+// What an experiment needs in order to act is taken away at once, and given only when all is well.
+func TestWhileAFolderIsHeldWhatExperimentsNeedCanOnlyGo(t *testing.T) {
+	for _, test := range []struct {
+		text, before, after string
+		stays               bool // for whatever but experiments
+		has                 func(v *View) bool
+	}{
+		{tokenText, "old", "new", false, func(v *View) bool { return v.Secrets[name("token")] != nil }},
+		{podText, "old", "new", false, func(v *View) bool { return v.Pods[name("pod")] != nil }},
+		{grantText, "breakwater-gateway.io", "other", true, func(v *View) bool { return len(v.ReferenceGrants["default"][0].Spec.From) == 2 }},
+		{strings.Replace(spaceText, "team: %s", "team: a", 1), "enabled", "disabled", true, func(v *View) bool {
+			return v.Namespaces["default"].Labels["breakwater-gateway.io/chaos"] == "enabled"
+		}},
+	} {
+		dir := t.TempDir()
+		writeFile(t, dir, "x.yaml", fmt.Sprintf(test.text, test.before))
+		f := NewFolder(dir)
+		load(t, f)
+		writeFile(t, dir, "b.yaml", "kind: [\n")
+		f.Load(time.Now())
+		if !test.has(f.View) {
+			t.Errorf("%s: is gone although it has not changed", test.text)
+		}
+		writeFile(t, dir, "x.yaml", fmt.Sprintf(test.text, test.after))
+		f.Load(time.Now())
+		if test.has(f.View) {
+			t.Errorf("%s: is still there", test.text)
+		}
+		if all := len(f.View.Secrets) + len(f.View.Pods) + len(f.View.ReferenceGrants) + len(f.View.Namespaces); all == 1 != test.stays {
+			t.Errorf("%s: stays: %v, want %v", test.text, all == 1, test.stays)
+		}
+		removeFile(t, dir, "b.yaml")
+		load(t, f)
+		fresh, _ := FromFiles(dir)
+		if !reflect.DeepEqual(f.View.Secrets, fresh.Secrets) || !reflect.DeepEqual(f.View.Namespaces, fresh.Namespaces) ||
+			!reflect.DeepEqual(f.View.Pods, fresh.Pods) || !reflect.DeepEqual(f.View.ReferenceGrants, fresh.ReferenceGrants) {
+			t.Errorf("%s: is not as the files say when all is well", test.text)
+		}
+	}
+}
+
+func TestAFileThatTurnedEmptyIsBeingWrittenForAWhile(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a.yaml", ingressText("a", "a.test"), abortText)
+	writeFile(t, dir, "empty.yaml")
+	f := NewFolder(dir)
+	load(t, f)
+	began := f.View.NetworkChaos[name("abort")].CreationTimestamp
+	now := time.Now()
+	for _, blank := range []string{"", " \n"} {
+		writeFile(t, dir, "a.yaml", blank)
+		_, problems, ok := f.Load(now)
+		if ok || len(problems) != 1 || problems[0].Level != Unfinished || !f.Due().Equal(now.Add(emptyGrace)) {
+			t.Errorf("%q: ok %v, problems %v, due %v", blank, ok, problems, f.Due())
+		}
+		if len(f.View.Ingresses) != 1 || len(f.View.NetworkChaos) != 0 {
+			t.Errorf("%q: %d Ingresses, %d NetworkChaos", blank, len(f.View.Ingresses), len(f.View.NetworkChaos))
+		}
+	}
+	writeFile(t, dir, "a.yaml", ingressText("a", "a.test"), abortText)
+	load(t, f)
+	if c := f.View.NetworkChaos[name("abort")]; c == nil || !c.CreationTimestamp.Equal(&began) || !f.Due().IsZero() {
+		t.Errorf("it does not go on when the file is written: %v, due %v", c, f.Due())
+	}
+	writeFile(t, dir, "a.yaml")
+	f.Load(now)
+	if _, problems, ok := f.Load(now.Add(emptyGrace)); !ok || len(problems) != 0 || len(f.View.Ingresses) != 0 || !f.Due().IsZero() {
+		t.Errorf("after a while: ok %v, problems %v, %d Ingresses, due %v", ok, problems, len(f.View.Ingresses), f.Due())
+	}
+}
+
+func TestAnExperimentBeginsAnewOnlyWithAnotherSpec(t *testing.T) {
+	for what, test := range map[string]struct {
+		edit   func(dir string)
+		begins bool
+	}{
+		"a comment": {func(dir string) { writeFile(t, dir, "chaos.yaml", "# c\n", abortText) }, false},
+		"a form":    {func(dir string) { writeFile(t, dir, "chaos.yaml", strings.Replace(abortText, "503", " 503 ", 1)) }, false},
+		"a label": {func(dir string) {
+			writeFile(t, dir, "chaos.yaml", strings.Replace(abortText, "abort}", "abort, labels: {a: b}}", 1))
+		}, false},
+		"another file":  {func(dir string) { writeFile(t, dir, "other.yaml", abortText); removeFile(t, dir, "chaos.yaml") }, false},
+		"another spec":  {func(dir string) { writeFile(t, dir, "chaos.yaml", strings.Replace(abortText, "503", "502", 1)) }, true},
+		"gone and back": {func(string) {}, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, dir, "chaos.yaml", abortText)
+			f := NewFolder(dir)
+			load(t, f)
+			began := f.View.NetworkChaos[name("abort")].CreationTimestamp
+			if what == "gone and back" {
+				removeFile(t, dir, "chaos.yaml")
+				load(t, f)
+				writeFile(t, dir, "chaos.yaml", abortText)
+			}
+			test.edit(dir)
+			load(t, f)
+			if c := f.View.NetworkChaos[name("abort")]; c.CreationTimestamp.Equal(&began) == test.begins {
+				t.Errorf("created %v, at first %v", c.CreationTimestamp, began)
+			}
+		})
 	}
 }

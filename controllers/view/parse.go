@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -21,6 +23,8 @@ type Document struct {
 	Line     int    // where the YAML document begins
 	Object   Object // with defaults; nil if it could not be decoded
 	Problems []Problem
+
+	text []byte // of what could not be decoded
 }
 
 // Parse decodes the YAML or JSON documents of a file. Decoding is strict: unknown and duplicate fields are Problems, and
@@ -46,8 +50,14 @@ func parse(file string, data []byte, before texts) ([]Document, texts) {
 		} else {
 			p.document(chunk)
 		}
-		if documents := p.documents[first:]; withoutProblems(documents) {
+		documents := p.documents[first:]
+		if !slices.ContainsFunc(documents, func(d Document) bool { return holds(d.Problems) }) {
 			after[text] = documents
+		}
+		for i := range documents {
+			if documents[i].Object == nil && holds(documents[i].Problems) {
+				documents[i].text = chunk.data
+			}
 		}
 	}
 	return p.documents, after
@@ -57,12 +67,12 @@ func parse(file string, data []byte, before texts) ([]Document, texts) {
 func (p *parsing) again(known []Document) {
 	for _, d := range known {
 		d.Number, d.Line = p.at.Document, p.at.Line
+		d.Problems = slices.Clone(d.Problems)
+		for i := range d.Problems {
+			d.Problems[i].Document, d.Problems[i].Line = d.Number, d.Line
+		}
 		p.documents = append(p.documents, d)
 	}
-}
-
-func withoutProblems(documents []Document) bool {
-	return !slices.ContainsFunc(documents, func(d Document) bool { return len(d.Problems) > 0 })
 }
 
 // parsing is a file being parsed.
@@ -175,13 +185,17 @@ func (p *parsing) decode(data []byte, k kind) {
 		}
 		data = completed
 	}
+	var doubts []Problem
+	if k.name == "ConfigMap" {
+		data, doubts = p.asText(data)
+	}
 	object := k.new()
 	strict, err := kjson.UnmarshalStrict(data, object)
 	if err != nil {
 		p.refuse("", err.Error())
 		return
 	}
-	d := Document{Number: p.at.Document, Line: p.at.Line, Object: object}
+	d := Document{Number: p.at.Document, Line: p.at.Line, Object: object, Problems: doubts}
 	setScope(object, k)
 	p.at.Object = describe(object)
 	for _, e := range strict {
@@ -191,7 +205,47 @@ func (p *parsing) decode(data []byte, k kind) {
 	check(object, k, func(field, reason string) {
 		d.Problems = append(d.Problems, p.problem(field, reason))
 	})
+	if m, ok := object.(*corev1.ConfigMap); ok && holds(d.Problems) {
+		m.Data = nil // a kill switch of which not all is understood says nothing
+	}
 	p.documents = append(p.documents, d)
+}
+
+// asText returns a ConfigMap whose data are text, as an API server wants them: "chaos: off" is a boolean in YAML. What is
+// neither text nor one word is left out, which of a kill switch means that chaos is off.
+func (p *parsing) asText(data []byte) ([]byte, []Problem) {
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil || m["data"] == nil {
+		return data, nil
+	}
+	var doubts []Problem
+	doubt := func(field, reason string) {
+		problem := p.problem(field, reason)
+		problem.Level = Warning
+		doubts = append(doubts, problem)
+	}
+	values, ok := m["data"].(map[string]any)
+	if !ok {
+		doubt("data", "is not an object, so it is left out")
+		delete(m, "data")
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		field := "data." + key
+		switch v := values[key].(type) {
+		case string:
+		case bool, float64:
+			values[key] = fmt.Sprint(v)
+			doubt(field, fmt.Sprintf("is taken as the text %q; a cluster would refuse it: write it in quotes", fmt.Sprint(v)))
+		default:
+			delete(values, key)
+			doubt(field, "is not text, so it is left out")
+		}
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return data, nil
+	}
+	return text, doubts
 }
 
 // unknown reports a kind that has no place in a View: an error in the groups that we read, otherwise a notice.
@@ -200,7 +254,7 @@ func (p *parsing) unknown(h header) {
 	if group, _, _ := strings.Cut(h.APIVersion, "/"); ourGroup(group) && !knownElsewhere(h.Kind) {
 		problem = p.problem("kind", fmt.Sprintf("there is no kind %q in %s", h.Kind, h.APIVersion))
 	} else {
-		problem.Skipped = true
+		problem.Level = Skipped
 	}
 	p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: []Problem{problem}})
 }

@@ -170,9 +170,9 @@ func (b *Bed) Delete(name string) {
 // apply goes from the folder to the server. With a mistake in any file the server keeps what it has.
 func (b *Bed) apply() []view.Problem {
 	b.t.Helper()
-	_, all, good := b.folder.Load()
+	_, all, good := b.folder.Load(time.Now())
 	if !good {
-		return slices.DeleteFunc(all, func(p view.Problem) bool { return p.Skipped })
+		return slices.DeleteFunc(all, func(p view.Problem) bool { return !p.Holds() })
 	}
 	b.result = translate.Build(b.folder.View, b.options, b.result)
 	err := b.Server.Apply(b.result.Snapshot)
