@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -162,6 +163,8 @@ func (in proxyInput) check() *Error {
 		return missing("upstream")
 	case strings.Contains(in.Name, "/"):
 		return badBody(errors.New("name: contains a slash, so the proxy could never be addressed"))
+	case max(len(in.Name), len(in.Listen), len(in.Upstream)) > maxText:
+		return badBody(fmt.Errorf("name, listen or upstream is longer than %d bytes", maxText))
 	}
 	return nil
 }

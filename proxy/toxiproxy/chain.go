@@ -110,6 +110,9 @@ func (c *chain) add(body []byte) (toxicJSON, *Error) {
 	if strings.Contains(in.Name, "/") {
 		return toxicJSON{}, badBody(fmt.Errorf("name: %q contains a slash, so it could never be addressed", in.Name))
 	}
+	if len(in.Name) > maxText {
+		return toxicJSON{}, badBody(fmt.Errorf("name: longer than %d bytes", maxText))
+	}
 	if _, ok := toxic.Find(in.Type).(toxic.Stream); !ok {
 		return toxicJSON{}, errToxicType
 	}
@@ -124,6 +127,8 @@ func (c *chain) add(body []byte) (toxicJSON, *Error) {
 		return toxicJSON{}, errProxyNotFound
 	case c.find(in.Name) >= 0:
 		return toxicJSON{}, errToxicExists
+	case len(c.list) >= maxToxics:
+		return toxicJSON{}, badBody(fmt.Errorf("there are %d toxics here, no more can be added", maxToxics))
 	}
 	c.list = append(c.list, w)
 	c.changed(c.entries(), nil)

@@ -3,6 +3,7 @@ package toxiproxy
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -52,6 +53,13 @@ type Config struct {
 	// Traffic, if not nil, is told what every connection has carried when it has ended. It must not block.
 	Traffic func(Traffic)
 }
+
+// Bounds of what one API holds, so that whoever may use it cannot fill a gateway that others share.
+const (
+	maxProxies = 4096
+	maxToxics  = 64   // of a proxy or Route, each of which every change compares with every other, on every connection
+	maxText    = 1024 // bytes of a name or an address
+)
 
 // PortRange is an inclusive range of ports; the zero value is no restriction.
 type PortRange struct{ First, Last uint16 }
@@ -164,8 +172,11 @@ func (s *Server) find(name string) (target, *Error) {
 	return target{}, errProxyNotFound
 }
 
+// isRoute reports whether a name is that of a Route, or of one that is away and has toxics, which act again when it comes back.
 func (s *Server) isRoute(name string) bool {
-	return slices.ContainsFunc(s.routeList(), func(r Route) bool { return r.Name == name })
+	routes := s.routeList()
+	s.forgetRoutes(routes)
+	return slices.ContainsFunc(routes, func(r Route) bool { return r.Name == name }) || s.routeChains()[name] != nil
 }
 
 func (s *Server) routeList() []Route {
@@ -246,9 +257,13 @@ func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
 	}
 	p := newProxyServer(s, in)
 	s.mu.Lock()
-	if s.closed || s.proxies[in.Name] != nil {
+	switch {
+	case s.closed || s.proxies[in.Name] != nil:
 		s.mu.Unlock()
 		return nil, errProxyExists
+	case len(s.proxies) >= maxProxies:
+		s.mu.Unlock()
+		return nil, badBody(fmt.Errorf("there are %d proxies, no more can be made", maxProxies))
 	}
 	p.off = s.off
 	s.proxies[in.Name] = p

@@ -456,3 +456,61 @@ func TestRuntimeMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A proxy must not stand before the toxics of a Route that is away: nobody would see them when they act again.
+func TestRouteThatComesBackKeepsItsName(t *testing.T) {
+	r := &routes{set: map[string]string{}}
+	s := serve(t, Config{Routes: r})
+	ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"timeout"}`)
+	r.absent = true
+	make := func() int {
+		status, _ := ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":"shop.db","listen":"127.0.0.1:0","upstream":%q}`, echo(t)))
+		return status
+	}
+	if status := make(); status != http.StatusConflict {
+		t.Errorf("a proxy with the name of a route that has toxics: %d", status)
+	}
+	r.absent = false
+	if _, body := ask(s, "GET", "/proxies", ""); !strings.Contains(body, "timeout_downstream") {
+		t.Errorf("%q acts on the route, shown is %s", r.set["shop.db"], body)
+	}
+	if status, _ := ask(s, "DELETE", "/proxies/shop.db/toxics/timeout_downstream", ""); status != http.StatusNoContent || r.set["shop.db"] != "" {
+		t.Errorf("removal: %d, %q acts", status, r.set["shop.db"])
+	}
+	r.absent = true
+	if status := make(); status != http.StatusCreated {
+		t.Errorf("a proxy with the name of a route that is gone: %d", status)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	s := serve(t, Config{})
+	proxy := func(name string) (int, string) {
+		return ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":%q,"listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`, name))
+	}
+	for i := range maxProxies {
+		if status, body := proxy(fmt.Sprintf("p%d", i)); status != http.StatusCreated {
+			t.Fatalf("proxy %d: %d %s", i, status, body)
+		}
+	}
+	if status, body := proxy("one more"); status != http.StatusBadRequest || !strings.Contains(body, "there are 4096 proxies") {
+		t.Errorf("one proxy more: %d %s", status, body)
+	}
+	if status, body := proxy(strings.Repeat("n", maxText+1)); status != http.StatusBadRequest || !strings.Contains(body, "longer than 1024 bytes") {
+		t.Errorf("a long name: %d %s", status, body)
+	}
+	toxic := func(name string) (int, string) {
+		return ask(s, "POST", "/proxies/p0/toxics", fmt.Sprintf(`{"name":%q,"type":"noop"}`, name))
+	}
+	for i := range maxToxics {
+		if status, body := toxic(fmt.Sprintf("t%d", i)); status != http.StatusOK {
+			t.Fatalf("toxic %d: %d %s", i, status, body)
+		}
+	}
+	if status, body := toxic("one more"); status != http.StatusBadRequest || !strings.Contains(body, "there are 64 toxics here") {
+		t.Errorf("one toxic more: %d %s", status, body)
+	}
+	if status, body := toxic(strings.Repeat("n", maxText+1)); status != http.StatusBadRequest || !strings.Contains(body, "longer than 1024 bytes") {
+		t.Errorf("a long name of a toxic: %d %s", status, body)
+	}
+}

@@ -64,7 +64,7 @@ func TestChangesAreLogged(t *testing.T) {
 		{"POST", "/proxies/p/toxics/l", `{"attributes":{"latency":200000}}`, `a toxic is changed" proxy=p toxic=l type=latency attributes="jitter=0 latency=200000"`},
 		{"DELETE", "/proxies/p/toxics/l", "", `a toxic is removed" proxy=p toxic=l by=192.0.2.1:1234`},
 		{"DELETE", "/proxies/p/toxics/l", "", ""},
-		{"POST", "/proxies/p/toxics", `{"type":"latency","name":"` + strings.Repeat("n", 100_000) + `"}`, "nnn... type=latency"},
+		{"POST", "/proxies/p/toxics", `{"type":"latency","name":"` + strings.Repeat("n", 1000) + `"}`, "nnn... type=latency"},
 		{"POST", "/reset", "", "all toxics removed\" toxics=1 by="},
 		{"POST", "/proxies/p", `{"enabled":true}`, ""},
 		{"POST", "/proxies/p", `{"enabled":false}`, "a proxy is changed\" proxy=p"},
