@@ -156,6 +156,9 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 
 // ready is what /readyz says.
 func (p *process) ready() error {
+	if f, ok := p.source.(*controllers.Files); ok && f.Waiting() != nil {
+		return f.Waiting()
+	}
 	if err := p.server.Ready(); err != nil {
 		return err
 	}
@@ -182,8 +185,10 @@ func (p *process) applied(a controllers.Applied) {
 		p.metrics.Propagated(a.Total)
 	case controllers.LaneRetry: // nothing has changed
 	}
-	p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
-		"lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)
+	if a.Lane != controllers.LaneRetry { // which the controllers log themselves
+		p.log.Log(context.Background(), p.appliedLevel, "configuration applied",
+			append(a.Changes, "lane", string(a.Lane), "build", a.Build, "apply", a.Apply, "total", a.Total)...)
+	}
 	if p.serving != nil && p.server.Ready() == nil {
 		p.serving()
 		p.serving = nil
