@@ -241,7 +241,7 @@ func TestClientThatGoesAwayEndsItsUpstreamRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			started, ended := make(chan struct{}), make(chan time.Time, 1)
+			started, ended := make(chan struct{}), make(chan struct{})
 			e := endpoint(t, func(_ int, c *wire) {
 				c.head()
 				c.send("%s", tc.answer)
@@ -253,7 +253,7 @@ func TestClientThatGoesAwayEndsItsUpstreamRequest(t *testing.T) {
 				}
 				close(started)
 				c.rest()
-				ended <- time.Now()
+				close(ended)
 			})
 			c := dialWire(t, proxyTo(t, Config{}, e.addr))
 			c.send("%s", tc.request)
@@ -265,11 +265,8 @@ func TestClientThatGoesAwayEndsItsUpstreamRequest(t *testing.T) {
 			if tc.reset {
 				_ = c.SetLinger(0)
 			}
-			left := time.Now()
 			c.Close()
-			if took := within(t, "the end of the upstream request", ended).Sub(left); took > time.Second {
-				t.Errorf("the upstream request ended after %v", took)
-			}
+			within(t, "the end of the upstream request", ended)
 		})
 	}
 }
