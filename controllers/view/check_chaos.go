@@ -28,6 +28,7 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 	rule(s.Schedule != nil || s.TimeZone == nil, "timeZone says nothing without a schedule")
 	checkSequence(s, rule)
 	checkCarriers(s, rule)
+	checkRequests(s, rule)
 	for i := range s.TargetRefs {
 		checkTargetRef(fmt.Sprintf("spec.targetRefs[%d]", i), &s.TargetRefs[i], f)
 	}
@@ -105,6 +106,14 @@ func checkCarriers(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
 	rule(!datagrams || !hasTarget(s, "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Ingress"),
 		"toxics for datagrams need targets that carry them: a UDPRoute, a Gateway or a Service")
 	rule(!streams || !hasTarget(s, "UDPRoute"), "a UDPRoute carries datagrams: use toxics of UDP, Corrupt, Down, Latency, Noop or Timeout")
+}
+
+// checkRequests checks that what looks at requests has a target that carries some.
+func checkRequests(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
+	isNamed := func(k *v1alpha1.Key) bool { return k != nil && k.Name != nil }
+	looks := len(s.Match) > 0 || s.Token != nil || isNamed(s.DecideBy) || s.Sequence != nil && isNamed(s.Sequence.Key)
+	rule(!looks || hasTarget(s, "HTTPRoute", "GRPCRoute", "Ingress", "Gateway", "Service"),
+		"match, token and keys of a header or cookie look at requests of HTTP, which a TCPRoute, TLSRoute or UDPRoute does not carry")
 }
 
 func isFault(t v1alpha1.ToxicType) bool {
