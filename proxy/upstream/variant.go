@@ -16,9 +16,6 @@ type Variant struct {
 	Key any
 	// Wrap puts something around a connection that has just been opened.
 	Wrap func(net.Conn) net.Conn
-	// Current reports whether connections of this Variant are still wanted: those that are not are closed after their request. nil
-	// is always.
-	Current func() bool
 }
 
 // maxVariants bounds the idle connections with something around them, per Endpoint.
@@ -57,14 +54,9 @@ func (e *Endpoint) DialVariant(ctx context.Context, v *Variant) (*http1.Conn, *p
 
 // PutVariant is Put for a Variant.
 func (e *Endpoint) PutVariant(v *Variant, c *http1.Conn) {
-	if v.Current != nil && !v.Current() || !e.reg.keepVariant(e.key, v.Key, c) {
+	if !e.reg.keepVariant(e.key, v.Key, c) {
 		c.Close()
 	}
-}
-
-// DropVariants closes the idle connections of all Variants, to every Endpoint, that are not wanted any more.
-func (r *Registry) DropVariants(wanted func(key any) bool) {
-	r.variants.drop(func(_ key, c *variantConn) bool { return !wanted(c.variant) })
 }
 
 // keepVariant reports false if the connection cannot be kept.
