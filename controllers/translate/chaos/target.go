@@ -60,6 +60,7 @@ func labelsOf(s *v1alpha1.PodSelector) (map[string]string, error) {
 
 // targets checks that all targets of a NetworkChaos exist, may be broken by it and carry what it breaks.
 func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experiment) *refusal {
+	var together traffic
 	for i := range source.Spec.TargetRefs {
 		ref := &source.Spec.TargetRefs[i]
 		field := fmt.Sprintf("spec.targetRefs[%d]", i)
@@ -79,13 +80,17 @@ func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experim
 		case !b.exists(ref, key):
 			return refuse(v1alpha1.ReasonTargetNotFound, "%s: %s %s not found", field, ref.Kind, targetText(ref, key))
 		}
+		carried, carrier := b.carried(ref, key)
+		together |= carried
 		if source.Spec.Preset != nil {
 			continue // its toxics were chosen by the targets
 		}
-		carried, carrier := b.carried(ref, key)
 		if t := unfit(carried, content.Toxics); t != nil {
 			return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: %s does not carry what the toxic %s breaks", field, carrier, t.Name)
 		}
+	}
+	if field := requestField(&source.Spec); field != "" && together&requests == 0 {
+		return refuse(v1alpha1.ReasonUnsupportedTarget, "%s: looks at requests of HTTP, and no target carries any", field)
 	}
 	return nil
 }

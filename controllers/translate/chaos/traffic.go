@@ -89,3 +89,19 @@ func (b *building) carriedToServices() map[proxy.ObjectID]traffic {
 	b.eachWay(func(route, via proxy.ObjectID, _ string) { all[via] |= carriedBy(route.Kind) })
 	return all
 }
+
+// requestField returns the field of a spec that looks at what only requests bear, "" if there is none.
+func requestField(s *v1alpha1.NetworkChaosSpec) string {
+	isNamed := func(k *v1alpha1.Key) bool { return k != nil && k.Name != nil }
+	switch {
+	case len(s.Match) > 0:
+		return "spec.match"
+	case s.Token != nil:
+		return "spec.token"
+	case isNamed(s.DecideBy):
+		return "spec.decideBy"
+	case s.Sequence != nil && isNamed(s.Sequence.Key):
+		return "spec.sequence.key"
+	}
+	return ""
+}
