@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
@@ -84,40 +85,19 @@ func listenersOn(snap *proxy.Snapshot, id portID) []proxy.ListenerID {
 	return ids
 }
 
-// maxAcceptPause bounds the pause after an error of accept, for instance when the process has run out of descriptors.
-const maxAcceptPause = time.Second
-
 func (s *Server) acceptLoop(p *port) {
 	defer s.accept.Done()
-	pause := time.Duration(0)
-	for {
-		nc, err := p.ln.Accept()
-		if err != nil {
-			select {
-			case <-p.stop:
-				return
-			default:
-			}
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			s.cfg.Log.Error("accepting a connection failed", "port", p.id.number, "error", err, "retryIn", pause)
-			select {
-			case <-p.stop:
-				return
-			case <-time.After(pause):
-			}
-			continue
-		}
-		pause = 0
+	accept.Loop(p.ln, p.stop, func(nc net.Conn) bool {
 		if s.open.Add(1) > int64(s.cfg.MaxConnections) {
 			s.open.Add(-1)
 			s.metrics.Refused(telemetry.TooMany)
 			_ = nc.Close()
-			continue
+			return true
 		}
 		p.metrics.Open()
 		go s.connection(p, nc)
-	}
+		return true
+	}, func(err error, retryIn time.Duration) {
+		s.cfg.Log.Error("accepting a connection failed", "port", p.id.number, "error", err, "retryIn", retryIn)
+	})
 }

@@ -2,7 +2,6 @@ package toxiproxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -301,41 +301,27 @@ func (p *proxyServer) actives(ordinal uint64) []toxic.Active {
 	return as
 }
 
-const maxAcceptPause = time.Second
-
 func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
 	defer p.ended.Done()
-	pause := time.Duration(0)
-	for {
-		nc, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			p.server.cfg.Log.Error("toxiproxy API: accepting a connection failed", "proxy", p.name, "error", err, "retryIn", pause)
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(pause):
-			}
-			continue
-		}
-		pause = 0
-		p.mu.Lock()
-		if p.ln != ln { // stopped meanwhile
-			p.mu.Unlock()
-			closeConn(nc, p.server.cfg.Strict)
-			return
-		}
-		c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(p.actives(p.ordinal)...)}
-		p.ordinal++
-		p.conns[c] = struct{}{}
-		upstream, listen := p.upstream, p.listen
-		p.ended.Add(1)
-		p.mu.Unlock()
-		go p.serve(ctx, c, upstream, listen)
+	accept.Loop(ln, ctx.Done(), func(nc net.Conn) bool { return p.take(ctx, ln, nc) }, func(err error, retryIn time.Duration) {
+		p.server.cfg.Log.Error("toxiproxy API: accepting a connection failed", "proxy", p.name, "error", err, "retryIn", retryIn)
+	})
+}
+
+// take serves a connection that ln has accepted. It reports false if the proxy does not listen there any more.
+func (p *proxyServer) take(ctx context.Context, ln net.Listener, nc net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ln != ln { // stopped meanwhile
+		closeConn(nc, p.server.cfg.Strict)
+		return false
 	}
+	c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(p.actives(p.ordinal)...)}
+	p.ordinal++
+	p.conns[c] = struct{}{}
+	p.ended.Add(1)
+	go p.serve(ctx, c, p.upstream, p.listen)
+	return true
 }
 
 // serve connects a client with the upstream. It may return before both have ended.
