@@ -51,7 +51,8 @@ type stopOptions struct {
 func (o *stopOptions) add(f *pflag.FlagSet) {
 	f.DurationVar(&o.drainDelay, "drain-delay", 0,
 		"how long to serve on after /readyz has turned 503, so that load balancers notice (default 5s in a cluster)")
-	f.DurationVar(&o.gracePeriod, "grace-period", 30*time.Second, "how long requests in flight may take at the end")
+	f.DurationVar(&o.gracePeriod, "grace-period", 30*time.Second,
+		"how long requests in flight, TCP connections and UDP sessions may go on at the end; that requests were cut off makes exit code 1")
 }
 
 func (o *stopOptions) validate() error {
@@ -240,10 +241,11 @@ func (p *process) drain() {
 func (p *process) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.stop.gracePeriod)
 	defer cancel()
-	if err := p.server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("stop: requests were cut off after the grace period of %v: %w", p.stop.gracePeriod, err)
+	err := p.server.Shutdown(ctx)
+	if cut := (*server.CutError)(nil); errors.As(err, &cut) {
+		return cutOff(cut, p.stop.gracePeriod, p.log)
 	}
-	return nil
+	return err
 }
 
 // close ends everything, at once.

@@ -190,6 +190,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Live returns how many connections serve a request now, and how many have switched protocols.
+func (s *Server) Live() (requests, tunnels int) {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	for c := range s.watch.conns {
+		switch {
+		case c.tunnelled.Load():
+			tunnels++
+		case c.main.word.Load()&idleBit == 0:
+			requests++
+		}
+	}
+	return requests, tunnels
+}
+
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()

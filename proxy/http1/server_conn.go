@@ -29,6 +29,8 @@ type serverConn struct {
 	wrapped atomic.Pointer[sock] // down if it is not base, for the Watch
 	bell    *sock                // what pauses wait on; nil before the first (pause.go)
 
+	tunnelled atomic.Bool // it has switched protocols, and ends with that
+
 	in  *buffer // the request head; then bytes that have been read beyond it
 	out *buffer // what is about to be written, to either side
 	x   *proxy.Exchange

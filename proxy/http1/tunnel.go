@@ -31,6 +31,7 @@ func (c *serverConn) tunnel(x *proxy.Exchange, u *Conn, head []byte) *proxy.Erro
 		return err
 	}
 	x.ResponseBytes += int64(len(early))
+	c.tunnelled.Store(true)
 	c.releaseOut()
 	if u.in != nil {
 		u.in.free()

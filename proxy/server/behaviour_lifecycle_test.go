@@ -205,11 +205,14 @@ func TestShutdownLetsRequestsEnd(t *testing.T) {
 }
 
 func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
-	for name, tc := range map[string]struct{ request, answer string }{
-		"waiting":  {get("/"), ""},
-		"download": {get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx"},
-		"upload":   {request("POST", 1000000) + "x", ""},
-		"tunnel":   {upgradeRequest, switching},
+	for name, tc := range map[string]struct {
+		request, answer string
+		cut             CutError
+	}{
+		"waiting":  {get("/"), "", CutError{Requests: 1}},
+		"download": {get("/"), "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx", CutError{Requests: 1}},
+		"upload":   {request("POST", 1000000) + "x", "", CutError{Requests: 1}},
+		"tunnel":   {upgradeRequest, switching, CutError{Tunnels: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reached, ended := make(chan struct{}), make(chan struct{})
@@ -233,8 +236,13 @@ func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			start := time.Now()
-			if err := w.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			dialWire(t, w.addr(testPort)) // is idle, and nothing that is cut off
+			err := w.Shutdown(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
+			}
+			if cut := (&CutError{}); !errors.As(err, &cut) || cut.Requests != tc.cut.Requests || cut.Tunnels != tc.cut.Tunnels || cut.Streams != nil {
+				t.Errorf("%v, want %+v", err, tc.cut)
 			}
 			if took := time.Since(start); took > patience/4 {
 				t.Errorf("it took %v", took)

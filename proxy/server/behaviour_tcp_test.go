@@ -548,11 +548,26 @@ func TestTCPShutdownDrainsThenCuts(t *testing.T) {
 		t.Fatalf("shut down with %v while a connection lives", err)
 	default:
 	}
+	until(t, "only one connection is left", func() bool { n, _ := w.streams.Count(); return n == 1 })
 	cancel()
-	if err := within(t, "the end", done); !errors.Is(err, context.Canceled) {
+	err := within(t, "the end", done)
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	wantCut(t, err, proxy.TCP)
 	stubborn.wantReset()
+}
+
+// wantCut checks that one connection or session of the route of streamed was cut off, and nothing else.
+func wantCut(t *testing.T, err error, protocol proxy.Protocol) {
+	t.Helper()
+	cut := &CutError{}
+	if !errors.As(err, &cut) || cut.Requests+cut.Tunnels != 0 || len(cut.Streams) != 1 {
+		t.Fatalf("%v", err)
+	}
+	if l := cut.Streams[0]; l.Protocol != protocol || l.Count != 1 || l.Route.Object.Name == "" {
+		t.Errorf("%+v", l)
+	}
 }
 
 // What a toxic withholds for ever, in both directions and beyond what there is room for, does not hold up the end.

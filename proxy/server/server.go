@@ -231,8 +231,7 @@ func (s *Server) Drain() {
 }
 
 // Shutdown closes the listening sockets, lets the requests in flight and the TCP connections end and the UDP sessions fall silent,
-// and closes everything. When ctx ends first it cuts them off
-// and returns ctx's error.
+// and closes everything. When ctx ends first it cuts them off and returns a *CutError.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.mu.Lock()
@@ -250,13 +249,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.greeting.close()
 	s.accept.Wait()
 	defer s.cutOff()
-	defer context.AfterFunc(ctx, s.cutOff)()
+	waiting, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var left CutError
+	defer context.AfterFunc(ctx, func() {
+		left = s.live() // before anything of it is gone
+		s.cutOff()
+		cut()
+	})()
 	ended := make(chan error, 1)
-	go func() { ended <- s.streams.Shutdown(ctx) }()
-	err := s.http1.Shutdown(ctx)
-	if streamErr := <-ended; err == nil {
-		err = streamErr
-	}
+	go func() { ended <- s.streams.Shutdown(waiting) }()
+	err := errors.Join(s.http1.Shutdown(waiting), <-ended)
 	s.registry.Close()
-	return err
+	if err == nil {
+		return nil
+	}
+	left.Err = ctx.Err()
+	return &left
 }

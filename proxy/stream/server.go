@@ -1,12 +1,16 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/park"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
@@ -83,6 +87,39 @@ func (s *Server) Count() (connections, sessions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.live), int(s.sessions.n.Load())
+}
+
+// Live is how many TCP connections or UDP sessions of a Route there are.
+type Live struct {
+	Route    telemetry.StreamID
+	Protocol proxy.Protocol
+	Count    int
+}
+
+// Live returns what there is now, in order of the Routes' names.
+func (s *Server) Live() []Live {
+	counts := map[Live]int{}
+	s.mu.Lock()
+	for c := range s.live {
+		counts[Live{Route: c.route.id(), Protocol: proxy.TCP}]++
+	}
+	for p := range s.packets {
+		p.mu.Lock()
+		for _, one := range p.sessions {
+			counts[Live{Route: one.route.id(), Protocol: proxy.UDP}]++
+		}
+		p.mu.Unlock()
+	}
+	s.mu.Unlock()
+	var all []Live
+	for l, n := range counts {
+		l.Count = n
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Live) int {
+		return cmp.Or(strings.Compare(a.Route.String(), b.Route.String()), strings.Compare(string(a.Protocol), string(b.Protocol)))
+	})
+	return all
 }
 
 // Shutdown lets connections come to their ends, and UDP sessions fall silent, then returns. When ctx ends first it
