@@ -52,6 +52,7 @@ type UDPReorder struct {
 // UDPDelay delays datagrams.
 //
 // +kubebuilder:validation:XValidation:rule="(self.distribution == 'Empirical') == has(self.empirical)",message="the distribution Empirical needs empirical, which is for it only"
+// +kubebuilder:validation:XValidation:rule="self.distribution != 'Empirical' || duration(self.jitter) == duration('0s')",message="jitter has no part in the distribution Empirical: leave it out"
 type UDPDelay struct {
 	Delays `json:",inline"`
 	// inOrder lets no datagram overtake another.

@@ -8,6 +8,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="self.type == 'Abort' ? has(self.abort) : self.type == 'Delay' ? has(self.delay) : self.type == 'Headers' ? has(self.headers) : self.type == 'TruncateBody' ? has(self.truncateBody) : self.type == 'WrongContentLength' ? has(self.wrongContentLength) : self.type == 'BrokenChunk' ? has(self.brokenChunk) : self.type == 'CutEvents' ? has(self.cutEvents) : self.type == 'Throttle' ? has(self.throttle) : true",message="the member called like the type must be set"
 // +kubebuilder:validation:XValidation:rule="(has(self.latency) ? 1 : 0) + (has(self.bandwidth) ? 1 : 0) + (has(self.slowClose) ? 1 : 0) + (has(self.timeout) ? 1 : 0) + (has(self.resetPeer) ? 1 : 0) + (has(self.slicer) ? 1 : 0) + (has(self.limitData) ? 1 : 0) + (has(self.packetLoss) ? 1 : 0) + (has(self.stall) ? 1 : 0) + (has(self.corrupt) ? 1 : 0) + (has(self.udpDrop) ? 1 : 0) + (has(self.udpDuplicate) ? 1 : 0) + (has(self.udpReorder) ? 1 : 0) + (has(self.udpDelay) ? 1 : 0) + (has(self.udpRate) ? 1 : 0) + (has(self.udpTruncate) ? 1 : 0) + (has(self.abort) ? 1 : 0) + (has(self.delay) ? 1 : 0) + (has(self.headers) ? 1 : 0) + (has(self.truncateBody) ? 1 : 0) + (has(self.wrongContentLength) ? 1 : 0) + (has(self.brokenChunk) ? 1 : 0) + (has(self.cutEvents) ? 1 : 0) + (has(self.throttle) ? 1 : 0) == (self.type in ['Down', 'Noop'] ? 0 : 1) && (!has(self.down) || self.type == 'Down')",message="only the member called like the type may be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.shapes) || self.shapes.all(s, self.type in ['Latency', 'Delay', 'UDPDelay'] ? s.parameter in ['latency', 'jitter'] : self.type in ['Bandwidth', 'Throttle'] ? s.parameter in ['rate'] : self.type in ['SlowClose'] ? s.parameter in ['delay'] : self.type in ['Timeout', 'ResetPeer'] ? s.parameter in ['timeout'] : self.type in ['Slicer'] ? s.parameter in ['averageSize', 'sizeVariation', 'delay'] : self.type in ['LimitData', 'UDPTruncate'] ? s.parameter in ['bytes'] : self.type in ['PacketLoss', 'UDPDrop'] ? s.parameter in ['loss'] : self.type in ['Stall'] ? s.parameter in ['duration', 'at', 'every', 'bytes', 'everyBytes'] : self.type in ['Corrupt'] ? s.parameter in ['share'] : self.type in ['UDPDuplicate', 'UDPReorder'] ? s.parameter in ['share', 'delay'] : self.type in ['UDPRate'] ? s.parameter in ['rate', 'queue'] : false)",message="this type of toxic has no such parameter, or none that can vary over time"
+// +kubebuilder:validation:XValidation:rule="!has(self.shapes) || !self.shapes.exists(s, s.parameter == 'jitter') || (!has(self.latency) || self.latency.distribution != 'Empirical') && (!has(self.udpDelay) || self.udpDelay.distribution != 'Empirical')",message="jitter has no part in the distribution Empirical: leave it out"
 type Toxic struct {
 	// name by which a sequence, the report and the fault log know the toxic; without it, its type.
 	// +optional
@@ -223,6 +224,7 @@ const (
 // Latency delays bytes; their order stays.
 //
 // +kubebuilder:validation:XValidation:rule="(self.distribution == 'Empirical') == has(self.empirical)",message="the distribution Empirical needs empirical, which is for it only"
+// +kubebuilder:validation:XValidation:rule="self.distribution != 'Empirical' || duration(self.jitter) == duration('0s')",message="jitter has no part in the distribution Empirical: leave it out"
 type Latency struct {
 	Delays `json:",inline"`
 }
@@ -234,7 +236,8 @@ type Delays struct {
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="must be at most 1h"
 	Latency Duration `json:"latency,omitempty"`
-	// jitter is how far delays vary to either side: the bound of Uniform, the standard deviation of Normal and Pareto.
+	// jitter is how far delays vary to either side: the bound of Uniform, the standard deviation of Normal and Pareto;
+	// Empirical has none.
 	// +optional
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="must be at most 1h"

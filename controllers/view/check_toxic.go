@@ -83,6 +83,7 @@ func checkToxic(field string, t *v1alpha1.Toxic, f fault) {
 			f(field, "this type of toxic has no such parameter, or none that can vary over time")
 		}
 	}
+	checkJitter(field, t, f)
 	for i := range t.Shapes {
 		checkShape(fmt.Sprintf("%s.shapes[%d]", field, i), &t.Shapes[i], f)
 	}
@@ -113,9 +114,23 @@ func checkShape(field string, s *v1alpha1.Shape, f fault) {
 	positive(field+".period", s.Period, f)
 }
 
+const noJitter = "jitter has no part in the distribution Empirical: leave it out"
+
+// checkJitter checks that no jitter varies that there is none of.
+func checkJitter(field string, t *v1alpha1.Toxic, f fault) {
+	isEmpirical := t.Latency != nil && t.Latency.Distribution == v1alpha1.DistributionEmpirical ||
+		t.UDPDelay != nil && t.UDPDelay.Distribution == v1alpha1.DistributionEmpirical
+	if isEmpirical && slices.ContainsFunc(t.Shapes, func(s v1alpha1.Shape) bool { return s.Parameter == "jitter" }) {
+		f(field, noJitter)
+	}
+}
+
 func checkDelays(field string, d *v1alpha1.Delays, f fault) {
 	if (d.Distribution == v1alpha1.DistributionEmpirical) != (d.Empirical != nil) {
 		f(field, "the distribution Empirical needs empirical, which is for it only")
+	}
+	if jitter, _ := time.ParseDuration(string(d.Jitter)); d.Distribution == v1alpha1.DistributionEmpirical && jitter != 0 {
+		f(field, noJitter)
 	}
 	hour(field+".latency", d.Latency, f)
 	hour(field+".jitter", d.Jitter, f)

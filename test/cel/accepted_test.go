@@ -133,6 +133,7 @@ func accepted() []row {
 		{"sequence by client", `sequence: {key: {type: ClientIP}, steps: [{}]}`, ""},
 		{"sequence with all percent", `{percent: 100, sequence: {steps: [{}]}}`, ""},
 		{"decideBy", `decideBy: {type: Cookie, name: a}`, ""},
+		{"empirical with a jitter of 0", `{targetRefs: [{kind: HTTPRoute, name: a}], toxics: [{type: Latency, latency: {jitter: 0ms, distribution: Empirical, empirical: [{percent: 100, within: 1s}]}, shapes: [{parameter: latency, type: Ramp, to: {duration: 1s}, period: 1m}]}]}`, ""},
 		{"match of requests among others", `{targetRefs: [{kind: TCPRoute, name: a}, {kind: HTTPRoute, name: b}], match: [{method: GET}]}`, ""},
 		{"match of a Gateway", `{targetRefs: [{kind: TCPRoute, name: a}, {kind: Gateway, name: b}], match: [{method: GET}], decideBy: {type: Header, name: A}}`, ""},
 		{"token of a Service", `{targetRefs: [{kind: Service, name: a}], at: Backend, token: {header: A, secretRef: {name: d}}}`, ""},
