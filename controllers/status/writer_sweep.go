@@ -24,6 +24,7 @@ func (w *Writer) sweep(ctx context.Context) {
 }
 
 func (w *Writer) sweepRoutes(ctx context.Context) {
+	ours := func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }
 	for kind, list := range map[string]client.ObjectList{
 		HTTPRoute: &gatewayv1.HTTPRouteList{}, TCPRoute: &gatewayv1.TCPRouteList{}, UDPRoute: &gatewayv1.UDPRouteList{},
 	} {
@@ -32,7 +33,7 @@ func (w *Writer) sweepRoutes(ctx context.Context) {
 		}
 		_ = meta.EachListItem(list, func(item runtime.Object) error {
 			route := item.(client.Object)
-			if slices.ContainsFunc(statusOf(route).Parents, func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == w.config.Controller }) {
+			if slices.ContainsFunc(statusOf(route).Parents, ours) {
 				w.queue.SetIfAbsent(Key{kind, client.ObjectKeyFromObject(route)}, &formerRoute{Route{Kind: kind}})
 			}
 			return nil
@@ -53,7 +54,8 @@ func (w *Writer) sweepIngresses(ctx context.Context) {
 	for i := range list.Items {
 		ingress := &list.Items[i]
 		if equality.Semantic.DeepEqual(ingress.Status.LoadBalancer.Ingress, ours) && !w.othersIngress(ctx, ingress) {
-			w.queue.SetIfAbsent(Key{"Ingress", client.ObjectKeyFromObject(ingress)}, &formerIngress{Ingress: Ingress{UID: ingress.UID}, Gave: ours})
+			former := &formerIngress{Ingress: Ingress{UID: ingress.UID}, Gave: ours}
+			w.queue.SetIfAbsent(Key{"Ingress", client.ObjectKeyFromObject(ingress)}, former)
 		}
 	}
 }
