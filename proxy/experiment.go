@@ -219,6 +219,7 @@ type ExperimentStatus struct {
 	Start, End time.Time
 	Next       time.Time // the start of the next window; zero if there is none, or none is known yet
 
+	Guard        *Guard    // of the configuration in force; nil: none
 	Halts        uint64    // how often the Guard has halted it here
 	HaltedAt     time.Time // of the halt in force, if it arose here; otherwise zero
 	HaltedReason string    // of the halt in force; otherwise empty

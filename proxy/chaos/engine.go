@@ -39,17 +39,17 @@ type Engine struct {
 	conns    connections
 	manual   atomic.Pointer[map[ManualTarget]*manual] // nil while nothing acts by hand
 
-	mu          sync.Mutex // guards what follows
-	live        map[identity]*experiment
-	order       []*experiment // as in the Snapshot
-	retired     []*experiment // have left it; the oldest first
-	listeners   []*proxy.Listener
-	manuals     map[ManualTarget]*manual // set, whether they act or not
-	followers   []func(on bool)          // of the kill switches
-	snapshotOff bool
-	switchedOff bool
-	timer       *time.Timer
-	closed      bool
+	mu        sync.Mutex // guards what follows
+	live      map[identity]*experiment
+	order     []*experiment // as in the Snapshot
+	retired   []*experiment // have left it; the oldest first
+	listeners []*proxy.Listener
+	manuals   map[ManualTarget]*manual // set, whether they act or not
+	followers []func(on bool)          // of the kill switches
+	switches  [killSwitches]time.Time  // since when each is used; zero: it is not
+	events    []event                  // to be logged by unlock
+	timer     *time.Timer
+	closed    bool
 }
 
 // identity is what live state is kept under.
@@ -72,6 +72,9 @@ func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, log: newFaultLog(cfg.FaultLog), changed: make(chan struct{}, 1), live: map[identity]*experiment{}}
 	e.requests.New = func() any { return &Request{engine: e} }
 	e.backends.Store(&map[proxy.BackendID]*proxy.Backend{})
+	if cfg.Disabled {
+		e.switches[flagSwitch] = time.Now()
+	}
 	return e
 }
 
@@ -83,27 +86,29 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	}
 	compiled := e.compileMatches(snap)
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	if e.closed {
 		return
 	}
 	e.backends.Store(&snap.Backends)
-	e.snapshotOff = snap.ChaosOff
+	e.set(snapshotSwitch, snap.ChaosOff)
 	e.obeySwitches(false)
-	order := make([]*experiment, 0, len(snap.Experiments))
+	order := make([]*experiment, 0, len(snap.Experiments)+len(snap.Refused))
 	for _, cfg := range snap.Experiments {
-		key := identity{cfg.ID, cfg.UID}
-		x := e.live[key]
-		switch {
-		case x == nil:
-			if x = e.takeBack(key, cfg.Created); x == nil {
-				x = newExperiment(e, key)
-			}
-			e.live[key] = x
-		case slices.Contains(order, x):
+		x := e.find(identity{cfg.ID, cfg.UID}, cfg.Created)
+		if slices.Contains(order, x) {
 			continue // given twice
 		}
 		x.configure(cfg, compiled[cfg])
+		order = append(order, x)
+	}
+	for i := range snap.Refused {
+		r := &snap.Refused[i]
+		x := e.find(identity{r.ID, r.UID}, r.Created)
+		if slices.Contains(order, x) {
+			continue
+		}
+		x.refuse(r)
 		order = append(order, x)
 	}
 	for _, x := range e.order {
@@ -117,25 +122,45 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	e.refresh(fresh)
 }
 
+// find returns the live state of an object, new if there is none. e.mu is held.
+func (e *Engine) find(key identity, created time.Time) *experiment {
+	x := e.live[key]
+	if x == nil {
+		if x = e.takeBack(key, created); x == nil {
+			x = newExperiment(e, key)
+		}
+		e.live[key] = x
+	}
+	return x
+}
+
 // Withdraw makes a Snapshot that cannot be served end what it is to end: everything if its kill switch is used, and the
-// Experiments that have left it, that it suspends or halts. Nothing begins, and nothing that acts is changed.
+// Experiments that have left it, that it suspends, halts or refuses. Nothing begins, and nothing that acts is changed.
 func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	if e == nil {
 		return
 	}
 	compiled := e.compileMatches(snap)
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	if e.closed {
 		return
 	}
-	e.snapshotOff = e.snapshotOff || snap.ChaosOff
+	if snap.ChaosOff {
+		e.set(snapshotSwitch, true)
+	}
 	e.obeySwitches(false)
 	kept := make([]*experiment, 0, len(e.order))
 	for _, x := range e.order {
 		i := slices.IndexFunc(snap.Experiments, func(cfg *proxy.Experiment) bool { return identity{cfg.ID, cfg.UID} == x.key })
 		if i < 0 {
-			e.retire(x)
+			r := slices.IndexFunc(snap.Refused, func(r proxy.RefusedExperiment) bool { return identity{r.ID, r.UID} == x.key })
+			if r < 0 {
+				e.retire(x)
+				continue
+			}
+			x.refuse(&snap.Refused[r])
+			kept = append(kept, x)
 			continue
 		}
 		kept = append(kept, x)
@@ -170,6 +195,7 @@ func (e *Engine) retire(x *experiment) {
 	delete(e.live, x.key)
 	x.deleted = true
 	x.rest()
+	e.tell(x)
 	e.retired = append(e.retired, x)
 	if len(e.retired) > maxRetired {
 		e.retired = slices.Delete(e.retired, 0, len(e.retired)-maxRetired)
@@ -206,6 +232,9 @@ func (e *Engine) refresh(fresh bool) {
 	e.wakeIn(wake)
 	e.rebuild(fresh)
 	e.applyManual()
+	for _, x := range e.order {
+		e.tell(x)
+	}
 	select {
 	case e.changed <- struct{}{}:
 	default:
@@ -236,34 +265,31 @@ func (e *Engine) wakeIn(d time.Duration) {
 	}
 	e.timer = time.AfterFunc(d, func() {
 		e.mu.Lock()
-		defer e.mu.Unlock()
+		defer e.unlock()
 		e.refresh(false)
 	})
 }
-
-// off reports whether a kill switch is used. e.mu is held.
-func (e *Engine) off() bool { return e.cfg.Disabled || e.snapshotOff || e.switchedOff }
 
 // SetEnabled is the kill switch: with false no Experiment acts until it is called with true. Windows go on meanwhile. Other
 // switches stay as they are: any one suffices.
 func (e *Engine) SetEnabled(on bool) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.switchedOff = !on
+	defer e.unlock()
+	e.set(adminSwitch, !on)
 	e.refresh(false)
 }
 
 // Enabled reports whether no kill switch is used.
 func (e *Engine) Enabled() bool {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	return !e.off()
 }
 
 // Rearm lifts the halt of an Experiment, wherever it arose, and reports whether there was one.
 func (e *Engine) Rearm(id proxy.ObjectID) bool {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	found := false
 	for _, x := range e.order {
 		if x.key.id == id && x.rearm() {
@@ -271,18 +297,19 @@ func (e *Engine) Rearm(id proxy.ObjectID) bool {
 		}
 	}
 	if found {
+		e.say("experiment is armed again", "experiment", id.String())
 		e.refresh(false)
 	}
 	return found
 }
 
-// Status says what has become of every Experiment of the Snapshot, in its order.
+// Status says what has become of every Experiment of the Snapshot, in its order, and then of those that it refuses.
 func (e *Engine) Status() []proxy.ExperimentStatus {
 	if e == nil {
 		return nil
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	all := make([]proxy.ExperimentStatus, len(e.order))
 	for i, x := range e.order {
 		all[i] = x.status()
@@ -307,6 +334,6 @@ func (e *Engine) Close() {
 	e.order, e.manuals = nil, nil
 	e.refresh(true)
 	e.closed = true
-	e.mu.Unlock()
+	e.unlock()
 	e.log.close()
 }

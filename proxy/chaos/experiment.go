@@ -30,7 +30,9 @@ type experiment struct {
 	// Guarded by Engine.mu.
 	cfg     *proxy.Experiment
 	problem string
-	act     *action // what it does when it acts; nil if there is a problem
+	refused string            // why the object is no Experiment as it is now; cfg is what it was before then, or says who it is
+	told    *proxy.Experiment // the configuration that the log has last said acts; nil: none
+	act     *action           // what it does when it acts; nil if there is a problem
 	acting  bool
 	deleted bool
 	window  window
@@ -88,6 +90,7 @@ func newExperiment(e *Engine, key identity) *experiment {
 
 // configure makes cfg the configuration. Engine.mu is held.
 func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
+	x.refused = ""
 	old := x.cfg
 	if old == cfg {
 		return
@@ -118,6 +121,15 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 	}
 }
 
+// refuse notes that the object is no Experiment as it is now. A halt and what has been counted stay. Engine.mu is held.
+func (x *experiment) refuse(r *proxy.RefusedExperiment) {
+	x.refused = r.Reason + ": " + r.Message
+	if x.cfg == nil {
+		x.cfg = &proxy.Experiment{ID: r.ID, UID: r.UID, Revision: r.Revision, Created: r.Created}
+	}
+	x.rest()
+}
+
 // isHalted reports whether the experiment is halted, here or elsewhere. Engine.mu is held.
 func (x *experiment) isHalted() bool { return x.halt.here || x.cfg.Halted && !x.halt.override }
 
@@ -138,14 +150,14 @@ func (x *experiment) stop(reason string) {
 	e := x.engine
 	e.mu.Lock()
 	if x.halt.here { // a configuration took the flag back before this halt was noted, and another breach has come first
-		e.mu.Unlock()
+		e.unlock()
 		return
 	}
 	x.halt = halt{here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, count: x.halt.count + 1}
 	x.halted.Store(true)
 	x.guard.reset()
 	e.refresh(false)
-	e.mu.Unlock()
+	e.unlock()
 	e.cfg.Log.Warn("experiment halted by its guard", "experiment", x.name, "reason", reason)
 	if e.cfg.Halted != nil {
 		e.cfg.Halted(x.key.id, reason)
@@ -155,7 +167,7 @@ func (x *experiment) stop(reason string) {
 // advance brings the window up to date and decides whether the experiment acts. It returns in how long that has to be done
 // again; negative is never. Engine.mu is held.
 func (x *experiment) advance(now, wall time.Time) time.Duration {
-	if x.problem != "" {
+	if x.problem != "" || x.refused != "" {
 		x.acting = false
 		return -1
 	}
@@ -180,8 +192,12 @@ func (x *experiment) rest() { x.acting, x.act = false, x.act.end() }
 func (x *experiment) status() proxy.ExperimentStatus {
 	s := proxy.ExperimentStatus{
 		ID: x.key.id, UID: x.key.uid, Revision: x.cfg.Revision, Phase: x.phase(), Problem: x.problem,
+		Guard:   x.cfg.Guard,
 		Matched: x.matched.Load(), Injected: x.injected.Load(), SkippedByCap: x.skipped.Load(), DryRun: x.dry.Load(),
 		Start: x.window.from, End: x.window.to, Next: x.window.next, Halts: x.halt.count,
+	}
+	if x.refused != "" {
+		s.Problem = x.refused
 	}
 	switch {
 	case x.halt.here:
@@ -194,6 +210,8 @@ func (x *experiment) status() proxy.ExperimentStatus {
 
 func (x *experiment) phase() proxy.ExperimentPhase {
 	switch {
+	case x.refused != "":
+		return proxy.ExperimentRefused
 	case x.problem != "":
 		return proxy.ExperimentInvalid
 	case x.window.over:

@@ -25,7 +25,7 @@ type manual struct {
 // toxics too; guards, caps and reports do not look at them.
 func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	if e.closed {
 		return
 	}
@@ -52,7 +52,7 @@ func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
 // then on before whoever uses a switch goes on. The same may be told again. told must not block, nor call the Engine.
 func (e *Engine) FollowSwitches(told func(on bool)) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	e.followers = append(e.followers, told)
 	told(!e.off())
 }

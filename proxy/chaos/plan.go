@@ -110,7 +110,7 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 		}
 	}
 	for _, r := range p.tokens {
-		if slices.ContainsFunc(r.of.Targets, func(t proxy.ExperimentTarget) bool { return covers(r.of, t, route, l, b) }) {
+		if Concerns(r.of, route, l, b) {
 			c.strip = append(c.strip, r.token)
 		}
 	}
@@ -118,6 +118,11 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 		return nil
 	}
 	return c
+}
+
+// Concerns reports whether an Experiment has traffic of the Route, Listener and Backend among its targets.
+func Concerns(x *proxy.Experiment, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
+	return slices.ContainsFunc(x.Targets, func(t proxy.ExperimentTarget) bool { return covers(x, t, route, l, b) })
 }
 
 // covers reports whether t, a target of x, is the Route, or the Listener or Backend that serve it unless its namespace is spared.

@@ -69,10 +69,17 @@ type Quantiles struct {
 	Max   float64 `json:"max"`
 }
 
+// ForgetDeleted leaves the Experiments that have left the Snapshot out of the Reports to come.
+func (e *Engine) ForgetDeleted() {
+	e.mu.Lock()
+	defer e.unlock()
+	e.retired = nil
+}
+
 // Report says what has been injected and what clients have seen.
 func (e *Engine) Report() Report {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer e.unlock()
 	r := Report{
 		Time: e.cfg.Now().UTC(), Enabled: !e.off(), Dropped: e.log.dropped.Load(), Experiments: []ExperimentReport{},
 	}
@@ -93,6 +100,9 @@ func (x *experiment) report() ExperimentReport {
 		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
 		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun, Toxics: []ToxicReport{},
 		UninjectedTraffic: x.clients[0].report(), InjectedTraffic: x.clients[1].report(),
+	}
+	if x.deleted {
+		r.Phase = "Deleted"
 	}
 	if !s.Start.IsZero() {
 		r.Start, r.End = &s.Start, &s.End

@@ -1,0 +1,139 @@
+package chaos
+
+import (
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// killSwitch is one of the switches that keep every Experiment and every toxic from acting. Any one suffices.
+type killSwitch int
+
+const (
+	flagSwitch     killSwitch = iota // Config.Disabled
+	snapshotSwitch                   // Snapshot.ChaosOff
+	adminSwitch                      // SetEnabled
+	killSwitches
+)
+
+// String returns what users know the switch by.
+func (k killSwitch) String() string {
+	return [...]string{"--chaos=false", "the ConfigMap", "the admin endpoint"}[k]
+}
+
+// Switch is a kill switch that is used.
+type Switch struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since"`
+}
+
+// Switches returns the kill switches that are used now; none, if faults may act.
+func (e *Engine) Switches() (used []Switch) {
+	e.mu.Lock()
+	defer e.unlock()
+	for k, since := range e.switches {
+		if !since.IsZero() {
+			used = append(used, Switch{killSwitch(k).String(), since})
+		}
+	}
+	return used
+}
+
+// set throws or releases a kill switch. e.mu is held.
+func (e *Engine) set(k killSwitch, thrown bool) {
+	if was := !e.switches[k].IsZero(); was == thrown {
+		return
+	}
+	if thrown {
+		e.switches[k] = time.Now()
+		e.say("kill switch thrown: chaos is off", "switch", k.String())
+		return
+	}
+	e.switches[k] = time.Time{}
+	still := ""
+	for other, since := range e.switches {
+		if !since.IsZero() {
+			still = killSwitch(other).String()
+		}
+	}
+	if still == "" {
+		e.say("kill switch released: chaos is on", "switch", k.String())
+	} else {
+		e.say("kill switch released: chaos stays off", "switch", k.String(), "usedStill", still)
+	}
+}
+
+// off reports whether a kill switch is used. e.mu is held.
+func (e *Engine) off() bool { return e.switches != [killSwitches]time.Time{} }
+
+// event is a line of the log.
+type event struct {
+	message    string
+	attributes []any
+}
+
+// say has a line logged by unlock. e.mu is held.
+func (e *Engine) say(message string, attributes ...any) {
+	e.events = append(e.events, event{message, attributes})
+}
+
+// unlock releases e.mu and then writes what has been said: nobody who throws the kill switch is to wait for a log that is stuck.
+func (e *Engine) unlock() {
+	events := e.events
+	e.events = nil
+	e.mu.Unlock()
+	for _, one := range events {
+		e.cfg.Log.Info(one.message, one.attributes...)
+	}
+}
+
+// tell says when an experiment begins and ends to act, and when it is changed meanwhile. What the kill switches do to all at once is
+// said of them. e.mu is held.
+func (e *Engine) tell(x *experiment) {
+	switch phase := x.phase(); {
+	case phase == proxy.ExperimentActive && x.told == nil:
+		attributes := []any{"experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339), "at", x.cfg.At.String(), "percent", x.cfg.Percent}
+		if x.cfg.DryRun {
+			attributes = append(attributes, "dryRun", true)
+		}
+		e.say("experiment begins", attributes...)
+		x.told = x.cfg
+	case phase == proxy.ExperimentActive && isChanged(x.told, x.cfg):
+		e.say("experiment is changed", "experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339))
+		x.told = x.cfg
+	case phase == proxy.ExperimentActive || phase == proxy.ExperimentOff || x.told == nil:
+	default:
+		x.told = nil
+		if phase == proxy.ExperimentHalted && x.halt.here {
+			return // who has halted it says so
+		}
+		e.say("experiment ends", "experiment", x.name, "reason", x.endReason(phase), "matched", x.matched.Load(), "injected", x.injected.Load())
+	}
+}
+
+// isChanged reports whether somebody has edited the object between two of its configurations. What it selects, such as pods, may
+// change all the time.
+func isChanged(before, now *proxy.Experiment) bool {
+	return before.Revision != now.Revision || now.UID == "" && before != now
+}
+
+func (x *experiment) endReason(phase proxy.ExperimentPhase) string {
+	switch {
+	case x.deleted:
+		return "deleted"
+	case x.refused != "":
+		return "refused: " + x.refused
+	case x.problem != "":
+		return "invalid: " + x.problem
+	}
+	switch phase {
+	case proxy.ExperimentExpired:
+		return "expired"
+	case proxy.ExperimentHalted:
+		return "halted by another replica"
+	case proxy.ExperimentSuspended:
+		return "suspended"
+	default:
+		return "until its next window"
+	}
+}

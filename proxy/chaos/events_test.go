@@ -1,0 +1,204 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// refusing is a Snapshot in which an object is not accepted.
+func refusing(x *proxy.Experiment) *proxy.Snapshot {
+	s := snapshot()
+	s.Refused = []proxy.RefusedExperiment{{
+		ID: x.ID, UID: x.UID, Revision: x.Revision + 1, Created: x.Created, Reason: "TargetNotFound", Message: "no such Route",
+	}}
+	return s
+}
+
+// An object that is refused is shown as that, whether it has acted before or not, and what it has done is not forgotten.
+func TestRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, other := anExperiment("x", abort(503)), anExperiment("other", abort(503))
+		e := newEngine(t, Config{}, x)
+		defer e.Close()
+		serve(e, request())
+		want := func(when string, injected uint64) {
+			t.Helper()
+			s := status(t, e, "x")
+			r := e.Report().Experiments[0]
+			if s.Phase != proxy.ExperimentRefused || s.Problem != "TargetNotFound: no such Route" || s.Injected != injected ||
+				r.Phase != "Refused" || r.Problem != s.Problem || r.Deleted || r.Injected != injected {
+				t.Errorf("%s: %+v\n%+v", when, s, r)
+			}
+			if serve(e, request()) != "" {
+				t.Errorf("%s: it acts", when)
+			}
+		}
+		e.Apply(refusing(x))
+		want("edited", 1)
+		e.Withdraw(refusing(x))
+		want("with a Snapshot that cannot be served", 1)
+		e.Apply(snapshot(x))
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || s.Problem != "" || serve(e, request()) != "a" {
+			t.Errorf("accepted again: %+v", s)
+		}
+		e.Withdraw(refusing(x))
+		want("from one that acts to a Snapshot that cannot be served", 2)
+		time.Sleep(2 * time.Hour)
+		e.Apply(snapshot(x))
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentExpired {
+			t.Errorf("its time goes on while it is refused: %+v", s)
+		}
+		e.Apply(snapshot())
+		if r := e.Report().Experiments; len(r) != 1 || r[0].Phase != "Deleted" || !r[0].Deleted {
+			t.Errorf("%+v", r)
+		}
+		e.ForgetDeleted()
+		if r := e.Report().Experiments; len(r) != 0 {
+			t.Errorf("%+v", r)
+		}
+		e.Apply(refusing(other))
+		if s := status(t, e, "other"); s.Phase != proxy.ExperimentRefused || e.Rearm(other.ID) {
+			t.Errorf("new: %+v", s)
+		}
+	})
+}
+
+func TestAHaltOutlivesARefusal(t *testing.T) {
+	x := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Rearm = "1" })
+	e := newEngine(t, Config{}, x)
+	e.order[0].stop("test")
+	e.Apply(refusing(x))
+	e.Apply(snapshot(with(x, func(*proxy.Experiment) {})))
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted {
+		t.Errorf("%+v", s)
+	}
+}
+
+// lockedText takes what several goroutines write.
+type lockedText struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// take returns what has been written since the last call.
+func (l *lockedText) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
+// Every event has one line, whatever else is brought up to date meanwhile.
+func TestEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text lockedText
+		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if slices.Contains([]string{"time", "level", "until", "at", "percent", "matched", "injected", "experiment"}, a.Key) {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+		e := New(Config{Log: log})
+		defer e.Close()
+		x := anExperiment("x", abort(503))
+		edited := func(change func(*proxy.Experiment)) *proxy.Snapshot {
+			x = with(x, func(x *proxy.Experiment) { x.Revision++; change(x) })
+			return snapshot(x)
+		}
+		off := snapshot(x)
+		off.ChaosOff = true
+		for _, step := range []struct {
+			do   func()
+			says string
+		}{
+			{func() { e.Apply(snapshot()) }, ""},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { e.Apply(snapshot(x)) }, ""},
+			{func() { serve(e, request()) }, ""},
+			{func() { e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Spared = []string{"z"} }))) }, ""}, // nobody has edited it
+			{func() { e.Apply(edited(func(*proxy.Experiment) {})) }, `msg="experiment is changed"`},
+			{func() { e.SetEnabled(false) }, `msg="kill switch thrown: chaos is off" switch="the admin endpoint"`},
+			{func() { e.SetEnabled(false) }, ""},
+			{func() { e.Apply(off) }, `msg="kill switch thrown: chaos is off" switch="the ConfigMap"`},
+			{func() { e.SetEnabled(true) }, `msg="kill switch released: chaos stays off" switch="the admin endpoint" usedStill="the ConfigMap"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="kill switch released: chaos is on" switch="the ConfigMap"`},
+			{func() { e.order[0].stop("test") }, `msg="experiment halted by its guard" reason=test`},
+			{func() { e.Rearm(x.ID) }, `msg="experiment is armed again" msg="experiment begins"`},
+			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = true })) }, `msg="experiment ends" reason=suspended`},
+			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = false })) }, `msg="experiment begins"`},
+			{func() { e.Apply(refusing(x)) }, `msg="experiment ends" reason="refused: TargetNotFound: no such Route"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { e.Apply(snapshot()) }, `msg="experiment ends" reason=deleted`},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { time.Sleep(2 * time.Hour); synctest.Wait() }, `msg="experiment ends" reason=expired`},
+			{func() { e.Apply(snapshot()) }, ""},
+		} {
+			step.do()
+			if got := strings.Join(strings.Fields(text.take()), " "); got != step.says {
+				t.Errorf("got %q, want %q", got, step.says)
+			}
+		}
+	})
+}
+
+// stuckLog is a slog.Handler that takes no line until the channel is closed.
+type stuckLog chan struct{}
+
+func (stuckLog) Enabled(context.Context, slog.Level) bool    { return true }
+func (l stuckLog) Handle(context.Context, slog.Record) error { <-l; return nil }
+func (l stuckLog) WithAttrs([]slog.Attr) slog.Handler        { return l }
+func (l stuckLog) WithGroup(string) slog.Handler             { return l }
+
+// A log that is stuck keeps no kill switch from being obeyed.
+func TestStuckLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := make(stuckLog)
+		e := New(Config{Log: slog.New(log)})
+		go e.Apply(snapshot(anExperiment("x", abort(503))))
+		synctest.Wait()
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive {
+			t.Errorf("%+v", s)
+		}
+		go e.SetEnabled(false)
+		synctest.Wait()
+		if s := status(t, e, "x"); s.Phase != proxy.ExperimentOff {
+			t.Errorf("%+v", s)
+		}
+		close(log)
+		synctest.Wait()
+		e.Close()
+	})
+}
+
+func TestSwitches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New(Config{Disabled: true})
+		defer e.Close()
+		began := time.Now()
+		time.Sleep(time.Minute)
+		e.SetEnabled(false)
+		got := e.Switches()
+		if len(got) != 2 || got[0] != (Switch{"--chaos=false", began}) || got[1] != (Switch{"the admin endpoint", began.Add(time.Minute)}) {
+			t.Errorf("%+v", got)
+		}
+		e.SetEnabled(true)
+		if got = e.Switches(); len(got) != 1 || e.Enabled() {
+			t.Errorf("%+v", got)
+		}
+	})
+}
