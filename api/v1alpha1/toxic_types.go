@@ -236,8 +236,8 @@ type Delays struct {
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="must be at most 1h"
 	Latency Duration `json:"latency,omitempty"`
-	// jitter is how far delays vary to either side: the bound of Uniform, the standard deviation of Normal and Pareto;
-	// Empirical has none.
+	// jitter is how far delays vary to either side: the bound of Uniform, the standard deviation of Normal and
+	// Pareto. Empirical has none.
 	// +optional
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="must be at most 1h"

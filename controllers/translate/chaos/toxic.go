@@ -165,6 +165,9 @@ func (p *params) distribution(d *v1alpha1.Delays) toxic.Distribution {
 	spread := map[v1alpha1.Distribution]toxic.Spread{
 		v1alpha1.DistributionNormal: toxic.Normal, v1alpha1.DistributionPareto: toxic.Pareto, v1alpha1.DistributionEmpirical: toxic.Empirical,
 	}[d.Distribution]
+	if jitter := p.milliseconds("jitter", d.Jitter); spread == toxic.Empirical && jitter.Max() > 0 {
+		p.fail("%s: jitter has no part in the distribution Empirical: leave it out", p.field)
+	}
 	var table strings.Builder
 	for i, point := range d.Empirical {
 		within := p.length(fmt.Sprintf("%s.empirical[%d].within", p.field, i), point.Within)
