@@ -15,7 +15,6 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/controllers/translate"
 	"github.com/breakwater-gateway/breakwater/controllers/view"
 )
@@ -48,7 +47,7 @@ type Files struct {
 	held     bool           // by the last load
 	problems []view.Problem // of the last load
 	changes  []any          // what the last load has changed, for the log; nil if it has been logged
-	report   *status.Report // of the last build
+	findings []finding      // what is wrong or doubtful about the objects, by the last build
 }
 
 // NewFiles returns Files that have not begun.
@@ -296,10 +295,22 @@ func changesForLog(c *view.Changes) (attributes []any) {
 
 // tell logs what is wrong with objects and was not before.
 func (f *Files) tell() {
-	if report := f.builder.report(); report != f.report {
-		logReport(f.config.Log, f.report, report)
-		f.report = report
+	report := f.builder.report()
+	if report == nil {
+		return
 	}
+	now := append(findings(report), warnings(f.folder.View, f.config.Translate, report)...)
+	logFindings(f.config.Log, f.findings, now, f.place)
+	f.findings = now
+}
+
+// place returns where the object of a finding stands, "" if that is not known.
+func (f *Files) place(of finding) string {
+	p, ok := f.folder.Place(of.kind, of.object)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
 // count passes on how many things are wrong with the files as they are now, and with the objects that are served.
@@ -307,7 +318,7 @@ func (f *Files) count() {
 	if f.config.Problems == nil {
 		return
 	}
-	n := len(findings(f.report))
+	n := len(f.findings)
 	for _, p := range f.problems {
 		if p.Level != view.Skipped {
 			n++

@@ -50,9 +50,11 @@ func logged(t *testing.T, log *lines, words ...string) {
 
 func TestAFaultEndsWithItsFileWhateverElseIsWrong(t *testing.T) {
 	for what, end := range map[string]func(dir string) error{
-		"its file is gone":       func(dir string) error { return os.Remove(filepath.Join(dir, "chaos.yaml")) },
-		"the folder is gone":     func(dir string) error { return os.Rename(dir, dir+".moved") },
-		"its file is now broken": func(dir string) error { return os.WriteFile(filepath.Join(dir, "chaos.yaml"), []byte("kind: ["), 0o644) },
+		"its file is gone":   func(dir string) error { return os.Remove(filepath.Join(dir, "chaos.yaml")) },
+		"the folder is gone": func(dir string) error { return os.Rename(dir, dir+".moved") },
+		"its file is now broken": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "chaos.yaml"), []byte("kind: ["), 0o644)
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "manifests")
@@ -155,4 +157,19 @@ func TestPortsThatCannotBeBoundAreLoggedUntilTheyAre(t *testing.T) {
 	logged(t, log, "still cannot serve everything", "port 80 is taken", "next=2s")
 	p.fail(nil)
 	logged(t, log, "everything is served again")
+}
+
+func TestWhatIsWrongWithAnObjectIsTheMessageAndSaidOnce(t *testing.T) {
+	dir := t.TempDir()
+	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: TCPRoute\nmetadata: {name: db}\nspec: {parentRefs: [{name: nope}], rules: [{backendRefs: [{name: db, port: 1}]}]}\n"
+	write(t, filepath.Join(dir, "a.yaml"), ingress("a.test")+"---\n"+route)
+	p, _, log := runFiles(t, dir)
+	logged(t, log, "level=WARN", `msg="spec.parentRefs[0]: there is no Gateway default/nope"`, "TCPRoute=default/db", "file="+filepath.Join(dir, "a.yaml")+":8")
+	write(t, filepath.Join(dir, "b.yaml"), ingress("b.test"))
+	eventually(t, "a.test b.test", p.hosts)
+	write(t, filepath.Join(dir, "b.yaml"), ingress("c.test"))
+	eventually(t, "a.test c.test", p.hosts)
+	if n := strings.Count(log.String(), "there is no Gateway"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
 }

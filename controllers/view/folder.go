@@ -155,6 +155,9 @@ func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
 	if err != nil {
 		r.problems = append(r.problems, Problem{File: f.dir, Reason: reasonOf(err)})
 	}
+	if len(files) == 0 && len(r.problems) == 0 {
+		r.problems = append(r.problems, Problem{File: f.dir, Level: Warning, Reason: "holds no manifests (*.yaml, *.yml or *.json)"})
+	}
 	f.files, f.places, f.due = files, r.places, r.due
 	f.remember(r.objects, !slices.ContainsFunc(r.problems, Problem.Holds))
 	return r.objects, r.problems

@@ -54,6 +54,7 @@ type object struct {
 	source  *v1alpha1.NetworkChaos
 	content *proxy.Experiment // of the spec alone
 	invalid *refusal          // why there is no content
+	remark  string            // what is doubtful about the content; may be empty
 
 	refused    *refusal
 	experiment *proxy.Experiment // what acts; nil if refused
@@ -133,9 +134,9 @@ type building struct {
 func (b *building) object(source *v1alpha1.NetworkChaos, prev *object) *object {
 	n := &object{source: source}
 	if prev != nil && prev.source == source {
-		n.content, n.invalid = prev.content, prev.invalid
-	} else {
-		n.content, n.invalid = b.content(source)
+		n.content, n.invalid, n.remark = prev.content, prev.invalid, prev.remark
+	} else if n.content, n.invalid = b.content(source); n.content != nil {
+		n.remark = remarkOn(&n.content.Window)
 	}
 	experiment, refused := b.complete(n)
 	if n.refused = refused; refused != nil {

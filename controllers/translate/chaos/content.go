@@ -271,6 +271,26 @@ func everMatches(schedule string) bool {
 	return err == nil
 }
 
+// remarkOn says that the windows of a schedule follow each other without a pause, as far as its next starts after a time show.
+func remarkOn(w *proxy.Window) string {
+	if w.Schedule == "" {
+		return ""
+	}
+	const starts = 5
+	last := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range starts {
+		next, err := gronx.NextTickAfter(w.Schedule, last, false)
+		if err != nil {
+			return ""
+		}
+		if interval := next.Sub(last); i > 0 && interval < w.Duration {
+			return fmt.Sprintf("spec.duration: %v is longer than the %v between two starts of the schedule", w.Duration, interval)
+		}
+		last = next
+	}
+	return ""
+}
+
 // checkRanges checks numbers that would make no sense.
 func (c *content) checkRanges(x *proxy.Experiment) {
 	for _, p := range []struct {

@@ -23,6 +23,8 @@ func report(n *object, overlapping []*proxy.Experiment) *status.NetworkChaos {
 		message = "shares targets with other experiments; they act in this order: " + namesOf(overlapping)
 	case n.experiment.Endpoints.Pods != nil && len(n.experiment.Endpoints.Pods) == 0:
 		message = "no pod has these labels now"
+	default:
+		message = n.remark
 	}
 	r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, n.refused == nil, reason, message, r.Generation)}
 	if n.experiment != nil && n.experiment.Window.Schedule == "" {
