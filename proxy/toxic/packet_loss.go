@@ -72,8 +72,10 @@ func (p PacketLoss) New(s Site) Shaper {
 	return &segmenter{mss: p.mss(), sender: newSender(p, s)}
 }
 
+// fields knows the share that is lost by the name that it has in the main branch of Toxiproxy, too; given both, loss counts.
 func (p *PacketLoss) fields() []Field {
-	return append(p.Loss.fields(),
+	all := append([]Field{{"loss_rate", alias{&p.Loss.Rate}, 1}}, p.Loss.fields()...)
+	return append(all,
 		Field{"rtt", &p.RTT, 1}, Field{"mss", &p.MSS, 1}, Field{"rto_min", &p.RTOMin, 1},
 		Field{"congestion", (*string)(&p.Congestion), 1}, Field{"steady", &p.Steady, 1},
 	)

@@ -14,11 +14,14 @@ import (
 // Field binds an attribute, as JSON knows it, to a parameter of a toxic.
 type Field struct {
 	Name string // Toxiproxy's, where it has one
-	// To is where the parameter is: *shape.Value, *float64, *int, *bool, *string or *Spread.
+	// To is where the parameter is: *shape.Value, *float64, *int, *bool, *string, *Spread or alias.
 	To any
 	// Unit is what a number in JSON is multiplied by.
 	Unit float64
 }
+
+// alias is a parameter that has another name too: it is read under both and given under the other.
+type alias struct{ to *shape.Value }
 
 // Parse reads a toxic of a type from its JSON attributes, in Toxiproxy's names and units. Attributes that are absent or null keep
 // their values in prev, if that is of the same type, and are 0 otherwise; unknown ones are ignored. Numbers that may change over
@@ -98,6 +101,8 @@ func define[T interface {
 // set reads the parameter from JSON.
 func (f Field) set(raw json.RawMessage) error {
 	switch to := f.To.(type) {
+	case alias:
+		return Field{f.Name, to.to, f.Unit}.set(raw)
 	case *shape.Value:
 		v, err := parseValue(raw, f.Unit)
 		if err == nil && v.Min() < 0 {
@@ -146,9 +151,11 @@ func (f Field) set(raw json.RawMessage) error {
 	return nil
 }
 
-// atDefault reports whether the parameter is an option that is not used.
+// atDefault reports whether the parameter need not be given: it is an option that is not used, or has a better name.
 func (f Field) atDefault() bool {
 	switch to := f.To.(type) {
+	case alias:
+		return true
 	case *float64:
 		return *to == 0
 	case *bool:

@@ -32,6 +32,10 @@ func TestParse(t *testing.T) {
 		{"reset_peer", `{"timeout": 500}`, nil, ResetPeer{Timeout: fixed(500)}},
 		{"slicer", `{"average_size": 64, "size_variation": 32, "delay": 10}`, nil, Slicer{AverageSize: fixed(64), SizeVariation: fixed(32), Delay: fixed(10)}},
 		{"limit_data", `{"bytes": 12345}`, nil, LimitData{Bytes: fixed(12345)}},
+		{"packet_loss", `{"loss_rate": 0.1, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.1), RTT: 20}},
+		{"packet_loss", `{"loss_rate": 0.5}`, PacketLoss{Loss: lossy(0.1), RTT: 20}, PacketLoss{Loss: lossy(0.5), RTT: 20}},
+		{"packet_loss", `{"loss_rate": 0.1, "loss": 0.2, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.2), RTT: 20}},
+		{"udp_drop", `{"loss_rate": 0.1}`, nil, Drop{}},
 		{"noop", `{"any": 1}`, nil, Noop{}},
 		{"down", `{"reset": true}`, nil, Down{Reset: true}},
 		{"stall", `{"duration": 100, "every_bytes": 5}`, nil, Stall{Duration: fixed(100), EveryBytes: fixed(5)}},
@@ -158,4 +162,11 @@ func FuzzParse(f *testing.F) {
 		}
 		c.close()
 	})
+}
+
+// A toxic is given as Parse reads it, under one name only.
+func TestAliasesAreNotGiven(t *testing.T) {
+	if all := Attributes(PacketLoss{Loss: lossy(0.1), RTT: 20}); all["loss_rate"] != nil || all["loss"] != 0.1 {
+		t.Errorf("%v", all)
+	}
 }
