@@ -134,7 +134,11 @@ func (o *toxiproxyOptions) start(
 		return nil, err
 	}
 	api.operator, err = startOperator("API for Toxiproxy's clients", "--toxiproxy-address", o.address, api.proxies.NewHTTPServer())
-	return api, err
+	if err != nil {
+		return nil, err
+	}
+	log.Info("API for Toxiproxy's clients", "address", api.operator.Address.String())
+	return api, nil
 }
 
 // serverConfig is what the flags say of the API.

@@ -21,7 +21,7 @@ import (
 func TestProxiesOfAConfigFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "toxiproxy.json")
 	listen := fmt.Sprintf("127.0.0.1:%d", somePort(t))
-	proxies := fmt.Sprintf(`[{"name":"db","listen":%q,"upstream":"127.0.0.1:1"},{"name":"off","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}]`, listen)
+	proxies := fmt.Sprintf(`[{"toxics":[{"type":"noop"}],"name":"db","listen":%q,"upstream":"127.0.0.1:1"},{"name":"off","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}]`, listen)
 	if err := os.WriteFile(file, []byte(proxies), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +34,13 @@ func TestProxiesOfAConfigFile(t *testing.T) {
 	})
 	if status, text := get("http://"+address+"/metrics", "localhost"); status != 200 || !strings.Contains(text, "go_goroutines") {
 		t.Errorf("/metrics: %d %s", status, text)
+	}
+	for _, want := range []string{
+		`"msg":"API for Toxiproxy's clients","address":"` + address, `"proxy":"db","listen":"` + listen, `"proxy":"db","field":"toxics"`,
+	} {
+		if !strings.Contains(p.stderr.String(), want) {
+			t.Errorf("no %s in the log:\n%s", want, p.stderr.String())
+		}
 	}
 	p.end()
 }

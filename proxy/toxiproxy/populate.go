@@ -1,6 +1,7 @@
 package toxiproxy
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,11 +25,16 @@ func (s *Server) populate(w http.ResponseWriter, r *http.Request) {
 
 // Populate makes the proxies of a file in Toxiproxy's format, a JSON list of objects with name, listen, upstream and enabled. It
 // checks all before it makes one. A proxy that exists with the same listen and upstream is left as it is; one that differs is
-// replaced and loses its toxics.
+// replaced and loses its toxics. Other fields are ignored, with a warning in the log.
 func (s *Server) Populate(data io.Reader) error {
-	if _, err := s.populateFrom(nil, data); err != nil {
+	file, err := io.ReadAll(data)
+	if err != nil {
 		return err
 	}
+	if _, err := s.populateFrom(nil, bytes.NewReader(file)); err != nil {
+		return err
+	}
+	s.warnIgnored(file)
 	return nil
 }
 

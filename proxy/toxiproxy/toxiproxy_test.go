@@ -388,6 +388,38 @@ func TestPopulateChecksAllBeforeItMakesOne(t *testing.T) {
 	}
 }
 
+func TestPopulateWarnsOfWhatAFileHasInVain(t *testing.T) {
+	var log strings.Builder
+	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	t.Cleanup(s.Close)
+	err := s.Populate(strings.NewReader(`[
+		{"name":"db","listn":"127.0.0.1:0","listen":"127.0.0.1:0","upstream":"x:1","toxics":[{"type":"latency"}]},
+		{"NAME":"ok","listen":"127.0.0.1:0","upstream":"x:1","enabled":false,"toxics":[]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := log.String()
+	for _, want := range []string{
+		`proxy=db field=listn reason="there is no such field"`,
+		`proxy=db field=toxics reason="toxics are made through the API, as with Toxiproxy"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "\n"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, got)
+	}
+	log.Reset()
+	many := strings.Repeat(`{"name":"db","listen":"127.0.0.1:0","upstream":"x:1","a":1,"b":2,"c":3},`, 10)
+	if err := s.Populate(strings.NewReader("[" + strings.TrimSuffix(many, ",") + "]")); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String(); strings.Count(got, "\n") != maxIgnored+1 || !strings.Contains(got, "fields=10") {
+		t.Errorf("%s", got)
+	}
+}
+
 func FuzzAPI(f *testing.F) {
 	f.Add("POST", "/proxies/p/toxics", `{"type":"latency","attributes":{"latency":1}}`)
 	f.Add("PATCH", "/proxies/p/toxics/noop_downstream", `{"toxicity":0.5}`)
