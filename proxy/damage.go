@@ -26,9 +26,14 @@ const (
 	Malformed
 	// Overlong sends more content than the message has declared.
 	Overlong
+	// Severed says that a fault has ended the client's connection. It is for who reads of it: no Body asks for it.
+	Severed
 )
 
-var damages = [...]string{"response cut off by a fault", "response framing broken by a fault", "response made too long by a fault"}
+var damages = [...]string{
+	"response cut off by a fault", "response framing broken by a fault", "response made too long by a fault",
+	"connection ended by a fault",
+}
 
 // Error says what has been done.
 func (d *Damage) Error() string { return damages[d.Kind] }

@@ -30,6 +30,8 @@ type Exchange struct {
 
 	// RequestBytes and ResponseBytes count body bytes passed on so far.
 	RequestBytes, ResponseBytes int64
+	// HeadBytes is the length of the response head as it is sent; 0 before.
+	HeadBytes int64
 
 	host, path   []byte // see Original
 	scratch      []byte

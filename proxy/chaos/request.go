@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,7 +19,9 @@ type Request struct {
 	flights   []flight   // one for each interest, for Guards that bound the latency
 	admission admission
 	touched   bool
-	conns     []*Connection // whose Slots are in use
+	// grpcFailed: the response says so in its Grpc-Status.
+	grpcFailed bool
+	conns      []*Connection // whose Slots are in use
 }
 
 // Begin looks at a request that has been routed and whose share of the Route goes to b (the zero BackendID: to none). It removes
@@ -210,7 +213,11 @@ func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 // Head tells that the head of the response is about to be sent. What follows it may take as long as it likes if its length is not
 // known, as with tunnels and streams of events: Guards judge by the time up to here then. A nil Request does not care.
 func (r *Request) Head(x *proxy.Exchange) {
-	if r == nil || len(r.flights) == 0 || x.Response.Status != 101 && x.Response.ContentLength >= 0 {
+	if r == nil {
+		return
+	}
+	r.grpcFailed = slices.ContainsFunc(grpcFailures, func(code string) bool { return code == string(x.Response.Header.Get("Grpc-Status")) })
+	if len(r.flights) == 0 || x.Response.Status != 101 && x.Response.ContentLength >= 0 {
 		return
 	}
 	took := time.Since(x.Start)
@@ -229,7 +236,7 @@ func (r *Request) End(x *proxy.Exchange, end time.Time) {
 		status: x.Response.Status, latency: end.Sub(x.Start), upstream: x.RequestBytes, downstream: x.ResponseBytes,
 		retries: max(x.Attempts-1, 0),
 	}
-	o.failed = o.status >= 500 || o.status == 0 && (x.Failure == nil || x.Failure.Side != proxy.Downstream)
+	o.failed = r.grpcFailed || failed(x)
 	for i := range r.concern.interests {
 		r.concern.interests[i].clients[index(r.touched)].done(&o)
 	}
@@ -239,10 +246,30 @@ func (r *Request) End(x *proxy.Exchange, end time.Time) {
 	clear(r.decisions)
 	clear(r.conns)
 	clear(r.flights)
-	r.concern, r.admission, r.touched = nil, undecided, false
+	r.concern, r.admission, r.touched, r.grpcFailed = nil, undecided, false, false
 	r.decisions, r.flights, r.conns = r.decisions[:0], r.flights[:0], r.conns[:0]
 	r.engine.requests.Put(r)
 }
+
+// failed reports whether the client has got no answer, one that says that the gateway or what is behind it has failed, or not all of
+// an answer, unless that is the client's own doing.
+func failed(x *proxy.Exchange) bool {
+	f := x.Failure
+	switch {
+	case x.Response.Status >= 500:
+		return true
+	case f == nil:
+		return x.Response.Status == 0
+	case f.Side == proxy.Downstream:
+		var damage *proxy.Damage
+		return errors.As(f.Err, &damage)
+	}
+	return x.Response.Status != 101 || f.Status != 504 // a tunnel that falls silent ends so
+}
+
+// grpcFailures are the codes with which a server says that it has failed, as OpenTelemetry's conventions for RPC spans have them.
+// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS.
+var grpcFailures = []string{"2", "4", "12", "13", "14", "15"}
 
 func index(touched bool) int {
 	if touched {

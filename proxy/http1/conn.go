@@ -179,6 +179,8 @@ func interruption(op string, why cause) *proxy.Error {
 		return &proxy.Error{Side: proxy.Downstream, Op: op, Err: errClientGone}
 	case causePeer:
 		return &proxy.Error{Side: proxy.Downstream, Op: op, Err: errStopped}
+	case causeFault:
+		return severed(op)
 	case causeShutdown:
 		return &proxy.Error{Side: proxy.Internal, Op: op, Status: 503, Err: causeError(why)}
 	}
@@ -194,6 +196,8 @@ func causeError(why cause) error {
 		return errClientGone
 	case causePeer:
 		return errStopped
+	case causeFault:
+		return errSevered
 	case causeShutdown:
 		return errors.New("shutting down")
 	}

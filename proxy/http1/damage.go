@@ -22,7 +22,7 @@ func (c *serverConn) damage(d *proxy.Damage, how delivery) *proxy.Error {
 	case d.Kind == proxy.Overlong && how == withLength && !c.keepAlive: // the client has been told not to go on
 		_ = c.write(d.Surplus, nil)
 	}
-	return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: d}
+	return &proxy.Error{Side: proxy.Downstream, Op: opDeliver, Err: d}
 }
 
 // damagedByEndpoint is the failure that the gateway sees when an endpoint does what a fault says.

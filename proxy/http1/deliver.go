@@ -65,6 +65,7 @@ func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 	}
 	head := c.appendResponseHead(c.out.data[:0], x, how)
 	c.out.adopt(head)
+	x.HeadBytes = int64(len(head))
 	u, direct := body.(*Conn)
 	if x.Response.Status == 101 {
 		if !direct {
@@ -89,6 +90,9 @@ func (c *serverConn) Deliver(x *proxy.Exchange, body proxy.Body) *proxy.Error {
 		err = c.drain()
 	}
 	if err != nil {
+		if c.isCut() {
+			err = severed(opDeliver)
+		}
 		c.keepAlive = false
 		c.undelivered = true
 		if d, ok := err.Err.(*proxy.Damage); ok && d.Side != proxy.Upstream {
@@ -157,7 +161,7 @@ func (c *serverConn) appendResponseHead(p []byte, x *proxy.Exchange, how deliver
 
 func (c *serverConn) writeOut(p, q []byte) *proxy.Error {
 	if err := c.write(p, q); err != nil {
-		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: err}
+		return &proxy.Error{Side: proxy.Downstream, Op: opDeliver, Err: err}
 	}
 	return nil
 }
@@ -203,7 +207,7 @@ func (c *serverConn) relayLength(x *proxy.Exchange, u *Conn, head []byte) *proxy
 			u.broken = true
 			return bodyFailed(err)
 		}
-		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: err}
+		return &proxy.Error{Side: proxy.Downstream, Op: opDeliver, Err: err}
 	}
 	return c.relay(x, u, nil, withLength)
 }
@@ -254,7 +258,7 @@ func (c *serverConn) relaySome(x *proxy.Exchange, body proxy.Body, head []byte, 
 	}
 	x.ResponseBytes += int64(n)
 	if how == withLength && (x.ResponseBytes > x.Response.ContentLength || err == io.EOF && x.ResponseBytes < x.Response.ContentLength) {
-		return false, &proxy.Error{Side: proxy.Internal, Op: "send response", Err: errWrongLength}
+		return false, &proxy.Error{Side: proxy.Internal, Op: opDeliver, Err: errWrongLength}
 	}
 	u, _ := body.(*Conn)
 	out := room[:n]
@@ -291,7 +295,7 @@ var errWrongLength = errors.New("body and declared length differ")
 // relayFailed describes why content could not be read. The head may not have gone out yet; it does now, so that what the client
 // sees is a response that breaks off.
 func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Error {
-	if head != nil && err != errClientGone {
+	if head != nil && err != errClientGone && err != error(errSevered) {
 		_ = c.write(head, nil)
 	}
 	switch err := err.(type) {
@@ -310,7 +314,7 @@ func (c *serverConn) relayFailed(head []byte, err error, how delivery) *proxy.Er
 func bodyFailed(err error) *proxy.Error {
 	e := upstreamError("read response body", err)
 	switch {
-	case err == errClientGone:
+	case err == errClientGone, err == error(errSevered):
 		e.Side, e.Status = proxy.Downstream, 0
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Status = 504

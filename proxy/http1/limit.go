@@ -24,11 +24,19 @@ func (c *serverConn) enterUpstream(s *sock, deadline, flags uint64) cause {
 	if why := c.main.enter(s, deadline, watchClient|flags); why != causeNone {
 		return why
 	}
-	if why := cause(c.limit.hit.Load()); why != causeNone {
+	if why := c.overdue(); why != causeNone {
 		c.main.leave()
 		return why
 	}
 	return causeNone
+}
+
+// overdue is why the connection's goroutine is not to wait for the endpoint any more.
+func (c *serverConn) overdue() cause {
+	if c.isCut() {
+		return causeFault
+	}
+	return cause(c.limit.hit.Load())
 }
 
 // arm ends the waiting for the endpoint with a cause when d has passed. The returned function takes that back.

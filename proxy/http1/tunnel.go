@@ -82,6 +82,9 @@ func (t *tunnelHalf) copy(first []byte) {
 			t.c.srv.panicked(v)
 			err = &proxy.Error{Side: proxy.Internal, Op: "tunnel", Err: errPanicked}
 		}
+		if err == nil && t.c.isCut() {
+			err = severed("tunnel")
+		}
 		if err != nil || t.dst.closeWrite() != nil { // no half-close there: the tunnel ends
 			t.end.once.Do(func() { t.end.err = err })
 			t.dst.interrupt()

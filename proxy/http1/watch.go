@@ -24,6 +24,7 @@ const (
 	causeShutdown       // the server stops
 	causePark           // the connection is idle and should do without a goroutine
 	causePeer           // the other goroutine of the Exchange ended it
+	causeFault          // a fault ended the client's connection
 )
 
 // slot is where one goroutine notes the blocking phase that it is in. The word holds the deadline in milliseconds of the

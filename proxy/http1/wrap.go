@@ -20,9 +20,10 @@ type (
 	// true the wrapper touches the connection inside no more.
 	unwrapper interface{ Unwrap() bool }
 	// drainer waits until all that was written has gone to the peer's host, or never will; it returns false once stop has something to
-	// tell.
+	// tell. Cut reports whether a fault has ended the connection, and how many bytes the peer's host has not got because of that.
 	drainer interface {
 		Drain(stop <-chan struct{}) bool
+		Cut() (lost int64, isCut bool)
 	}
 	// resetter ends the connection with RST.
 	resetter interface{ Reset() }
@@ -59,6 +60,35 @@ func Ends(w proxy.Responder) bool {
 	return ok && c.headSent && !c.keepAlive
 }
 
+// Cut is to be called once the wrapper of w's connection tells that a fault has ended it: what waits for the endpoint, or in a pause,
+// ends at once, as if the client had left, with a *proxy.Damage that says Severed. It may be called by any goroutine, and does not
+// block.
+func Cut(w proxy.Responder) {
+	if c, ok := w.(*serverConn); ok {
+		c.main.interrupt(watchClient, causeFault)
+	}
+}
+
+// isCut reports whether a fault has ended the client's connection.
+func (c *serverConn) isCut() bool {
+	if c.down == c.base {
+		return false
+	}
+	d, ok := c.down.nc.(drainer)
+	if !ok {
+		return false
+	}
+	_, isCut := d.Cut()
+	return isCut
+}
+
+var errSevered = &proxy.Damage{Side: proxy.Downstream, Kind: proxy.Severed}
+
+// severed describes that the client's connection has been ended by a fault.
+func severed(op string) *proxy.Error {
+	return &proxy.Error{Side: proxy.Downstream, Op: op, Err: errSevered}
+}
+
 // drain waits until what the wrapper holds back of the response has gone out: only then the response has been delivered.
 func (c *serverConn) drain() *proxy.Error {
 	if c.down == c.base {
@@ -70,10 +100,15 @@ func (c *serverConn) drain() *proxy.Error {
 	}
 	why := c.ringable(held, func(rung <-chan struct{}) { d.Drain(rung) })
 	if why != causeNone {
-		return &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: causeError(why)}
+		return &proxy.Error{Side: proxy.Downstream, Op: opDeliver, Err: causeError(why)}
+	}
+	if lost, isCut := d.Cut(); isCut && lost > 0 {
+		return severed(opDeliver)
 	}
 	return nil
 }
+
+const opDeliver = "send response"
 
 // unwrap takes the wrapper off if there is one and it agrees. It reports whether there is none now.
 func (c *serverConn) unwrap() bool {

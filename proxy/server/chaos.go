@@ -61,18 +61,41 @@ func (a *attempt) injectClient(f *chaos.Faults) {
 		a.x.Response.Status = 0
 		a.w.Reset()
 	case reply != nil:
-		if err := a.to.Deliver(a.x, reply.Fill(a.x)); err != nil {
+		body := reply.Fill(a.x)
+		a.chaos.Head(a.x)
+		if err := a.to.Deliver(a.x, body); err != nil {
 			a.x.Failure = err
 		}
 	default:
 		a.start = time.Now() // what has been between the client and the gateway is not for the gateway's timeouts to see
 		a.serve()
 	}
-	if f.HasToxics() && http1.Ends(a.w) {
-		if c, ok := http1.Wrapped(a.w).(slottedConn); ok {
-			c.kept.keep(f.Keep())
-		}
+	c, ok := http1.Wrapped(a.w).(slottedConn)
+	if !ok || !f.HasToxics() {
+		return
 	}
+	a.account(c.Conn)
+	if http1.Ends(a.w) {
+		c.kept.keep(f.Keep())
+	}
+}
+
+// account corrects what is known of the response if a toxic has ended the client's connection: what has been sent has not all left the
+// toxics.
+func (a *attempt) account(c *toxic.Conn) {
+	lost, isCut := c.Cut()
+	x := a.x
+	if !isCut || lost == 0 && x.Failure == nil {
+		return
+	}
+	if x.Failure == nil || x.Failure.Side == proxy.Downstream {
+		x.Failure = &proxy.Error{Side: proxy.Downstream, Op: "send response", Err: &proxy.Damage{Side: proxy.Downstream, Kind: proxy.Severed}}
+	}
+	got := c.Written() - a.before - lost
+	if got < x.HeadBytes {
+		x.Response.Status = 0
+	}
+	x.ResponseBytes = min(x.ResponseBytes, max(got-x.HeadBytes, 0))
 }
 
 // damaged is a client's end whose responses pass through faults at Client.
@@ -127,6 +150,8 @@ func (a *attempt) attachClient(f *chaos.Faults) {
 	if !ok {
 		http1.Wrap(a.w, func(nc net.Conn) net.Conn {
 			c.slot, c.kept = toxic.NewSlot(), &kept{}
+			w := a.w
+			c.slot.OnCut(func() { http1.Cut(w) })
 			o := a.s.toxics()
 			o.Ended = c.kept.end
 			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, o)
@@ -134,6 +159,7 @@ func (a *attempt) attachClient(f *chaos.Faults) {
 		})
 	}
 	if c.slot != nil {
+		a.before = c.Written()
 		f.Attach(c.slot)
 	}
 }

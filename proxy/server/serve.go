@@ -142,6 +142,7 @@ type attempt struct {
 
 	generation uint64    // of the state that the Route was found in
 	start      time.Time // when the Route's timeouts began
+	before     int64     // bytes written to the client's connection before toxics acted on it for this request
 	told       uint8     // version of the PROXY protocol header that the Backend wants; 0 is none
 
 	tried [8]*upstream.Endpoint // that could not be reached

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -98,11 +99,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.near.Load().Read(p)
 }
 
-// Write implements net.Conn. Bytes that are held back count as written.
+// Write implements net.Conn. Bytes that are held back count as written. Once a toxic has ended the connection it fails.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, ok, err := c.directly(c.below.Write, p)
 	if ok {
 		return n, err
+	}
+	if _, isCut := c.Cut(); isCut {
+		return n, syscall.EPIPE
 	}
 	rest, err := c.near.Load().Write(p[n:])
 	c.written.Add(int64(rest))

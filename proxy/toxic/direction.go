@@ -78,9 +78,11 @@ func (d *direction) run() {
 		if p := recover(); p != nil {
 			d.link.end(RST, Result{Cause: ByPanic, Toxic: d.chain.shaping(), Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
+		d.link.stopped(d.which)
 	}()
 	for d.step() {
 	}
+	d.link.stopped(d.which)
 	if d.link.isClosing() {
 		d.linger()
 	}

@@ -265,24 +265,35 @@ func (l *link) checkIdle() {
 
 // end ends both directions, with RST or in an orderly way. The first call counts.
 func (l *link) end(how End, r Result) {
+	if l.isEnding(how, r) && r.Cause == ByToxic {
+		l.slot.wasCut()
+	}
+}
+
+// isEnding is end, and reports whether this is the first call.
+func (l *link) isEnding(how End, r Result) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state.Load() > pausing {
-		return
+		return false
 	}
 	if !l.hasResult || r.Cause != ByReset {
 		l.result, l.hasResult = r, true
 	}
+	if r.Cause == ByToxic {
+		l.rest.cut()
+	}
 	if how != RST {
 		l.state.Store(closing)
 		l.kick()
-		return
+		return true
 	}
 	l.state.Store(over)
 	for _, d := range l.directions {
 		reset(d.src.nc)
 	}
 	l.kick()
+	return true
 }
 
 // shut counts the directions that have ended.

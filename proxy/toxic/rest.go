@@ -20,11 +20,15 @@ type rest struct {
 	endSent   bool            // that direction had been ended before the link began
 	delivered atomic.Int64    // bytes, to that peer
 	news      chan struct{}   // of delivered; nil if nobody asks
+	isCut     chan struct{}   // closed once a toxic has ended the link; nil if nobody asks
+	isFinal   chan struct{}   // closed once delivered stays as it is, because the link has ended; nil if nobody asks
+	final     sync.Once
 }
 
 // init is for a link that carries a Conn with its peer on a side.
 func (r *rest) init(side Side) {
 	r.paused, r.resumed, r.news = make(chan struct{}), make(chan bool), make(chan struct{}, 1)
+	r.isCut, r.isFinal = make(chan struct{}), make(chan struct{})
 	r.to = proxy.Upstreamward
 	if side == ClientSide {
 		r.to = proxy.Downstreamward
@@ -40,6 +44,20 @@ func (r *rest) wrote(which proxy.Direction, n int) {
 	select {
 	case r.news <- struct{}{}:
 	default:
+	}
+}
+
+// cut notes, once, that a toxic ends the link, before anything can be seen of that.
+func (r *rest) cut() {
+	if r.isCut != nil {
+		close(r.isCut)
+	}
+}
+
+// stopped notes that a direction delivers nothing more, if the link has ended.
+func (l *link) stopped(which proxy.Direction) {
+	if l.rest.isFinal != nil && which == l.rest.to && l.state.Load() > pausing {
+		l.rest.final.Do(func() { close(l.rest.isFinal) })
 	}
 }
 
@@ -153,6 +171,8 @@ func (c *Conn) Drain(stop <-chan struct{}) bool {
 	for l != nil && l.rest.delivered.Load() < c.written.Load() {
 		select {
 		case <-l.rest.news:
+		case <-l.rest.isCut:
+			return true
 		case <-done:
 			return true
 		case <-stop:
@@ -161,6 +181,27 @@ func (c *Conn) Drain(stop <-chan struct{}) bool {
 	}
 	return true
 }
+
+// Cut reports whether a toxic has ended the connection, and how many of the bytes written to c the peer's host has not been sent and
+// will not be.
+func (c *Conn) Cut() (lost int64, isCut bool) {
+	c.mu.Lock()
+	l := c.running
+	c.mu.Unlock()
+	if l == nil {
+		return 0, false
+	}
+	select {
+	case <-l.rest.isCut:
+		<-l.rest.isFinal // at once
+		return max(c.written.Load()-l.rest.delivered.Load(), 0), true
+	default:
+		return 0, false
+	}
+}
+
+// Written counts the bytes that have been written since toxics began to act; it may begin anew while none does.
+func (c *Conn) Written() int64 { return c.written.Load() }
 
 // Quiet reports whether c holds nothing that Read would return: neither bytes nor an end. What waits below c is not looked at. It
 // must not be called while another goroutine reads or writes.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -186,4 +187,41 @@ func TestUnwrapMeetsChanges(t *testing.T) {
 	eventually(t, "it comes off", c.Unwrap)
 	say(t, c.NetConn(), message)
 	hear(t, far, message)
+}
+
+// Who waits for bytes that a toxic has cut off does not wait for the connection to be closed: the peer may linger. What is written
+// afterwards is refused.
+func TestDrainEndsWhenAToxicCuts(t *testing.T) {
+	for name, c := range map[string]struct {
+		toxic Stream
+		at    time.Duration
+		lost  int64
+	}{
+		"limit_data": {LimitData{Bytes: fixed(4)}, 0, 3},
+		"timeout":    {Timeout{Timeout: fixed(1000)}, time.Second, 7},
+		"reset_peer": {ResetPeer{Timeout: fixed(1000)}, time.Second, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newMemory(nil, nil)
+				defer b.Close()
+				var told time.Duration
+				slot, began := NewSlot(), time.Now()
+				slot.OnCut(func() { told = time.Since(began) })
+				conn := NewConn(a, slot, ClientSide, Options{})
+				defer conn.Close()
+				slot.Set(act("cut", proxy.Downstreamward, c.toxic))
+				write(t, conn, []byte("hello, "))
+				if !conn.Drain(nil) || time.Since(began) != c.at || told != c.at {
+					t.Errorf("drained after %v, told after %v, want %v", time.Since(began), told, c.at)
+				}
+				if lost, isCut := conn.Cut(); lost != c.lost || !isCut || conn.Written() != 7 {
+					t.Errorf("%d bytes lost of %d, %v", lost, conn.Written(), isCut)
+				}
+				if _, err := conn.Write([]byte("world")); err == nil {
+					t.Error("what is written after the cut is taken")
+				}
+			})
+		})
+	}
 }

@@ -14,6 +14,8 @@ type Slot struct {
 	current atomic.Pointer[[]decided]    // never nil once made by NewSlot; immutable
 	of      [2]atomic.Pointer[[]decided] // by proxy.Direction: those that act on it; likewise
 
+	cut atomic.Pointer[func()] // see OnCut; nil: nobody
+
 	mu       sync.Mutex // guards changes of current, and what follows
 	watchers []*watcher
 }
@@ -85,6 +87,17 @@ func (s *Slot) setOf(d proxy.Direction, all []decided) bool {
 	}
 	s.of[d].Store(&list)
 	return true
+}
+
+// OnCut has f called as soon as one of the toxics ends the connection, which may yet linger then. f must not block. It takes the
+// place of the one before.
+func (s *Slot) OnCut(f func()) { s.cut.Store(&f) }
+
+// wasCut tells that one of the toxics has ended the connection.
+func (s *Slot) wasCut() {
+	if f := s.cut.Load(); f != nil {
+		(*f)()
+	}
 }
 
 // Empty reports whether nothing acts.
