@@ -360,7 +360,7 @@ func TestPacketLossRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(p *PacketLoss){
-		"rtt: 0":      func(p *PacketLoss) { p.RTT = 0 },
+		"rtt: it is":  func(p *PacketLoss) { p.RTT = 0 },
 		"rtt: NaN":    func(p *PacketLoss) { p.RTT = math.NaN() },
 		"mss":         func(p *PacketLoss) { p.MSS = 10 },
 		"rto_min":     func(p *PacketLoss) { p.RTOMin = -1 },
