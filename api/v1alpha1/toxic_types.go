@@ -310,7 +310,8 @@ const (
 
 // SlowClose delays the end of a direction.
 type SlowClose struct {
-	// delay of the end.
+	// delay of the end. Who knows the length of a message does not wait for it: at Backend it shows with responses of HTTP only if
+	// they last until their connection ends.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="must be at most 1h"
 	Delay Duration `json:"delay"`

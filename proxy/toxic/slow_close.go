@@ -2,7 +2,8 @@ package toxic
 
 import "github.com/breakwater-gateway/breakwater/proxy/shape"
 
-// SlowClose passes the end of a stream Delay milliseconds late.
+// SlowClose passes the end of a stream Delay milliseconds late. Who knows the length of a message, as HTTP does of nearly every
+// response, does not wait for it.
 type SlowClose struct{ Delay shape.Value }
 
 var _ Stream = SlowClose{}
