@@ -164,7 +164,7 @@ func TestWhatIsWrongWithAnObjectIsTheMessageAndSaidOnce(t *testing.T) {
 	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: TCPRoute\nmetadata: {name: db}\nspec: {parentRefs: [{name: nope}], rules: [{backendRefs: [{name: db, port: 1}]}]}\n"
 	write(t, filepath.Join(dir, "a.yaml"), ingress("a.test")+"---\n"+route)
 	p, _, log := runFiles(t, dir)
-	logged(t, log, "level=WARN", `msg="spec.parentRefs[0]: there is no Gateway default/nope"`, "TCPRoute=default/db", "file="+filepath.Join(dir, "a.yaml")+":8")
+	logged(t, log, "level=WARN", `msg="spec.parentRefs[0]: there is no Gateway default/nope"`, "TCPRoute=default/db", "file="+filepath.Join(dir, "a.yaml")+":9")
 	write(t, filepath.Join(dir, "b.yaml"), ingress("b.test"))
 	eventually(t, "a.test b.test", p.hosts)
 	write(t, filepath.Join(dir, "b.yaml"), ingress("c.test"))

@@ -137,7 +137,9 @@ func (o *standaloneOptions) snapshot(objects *objectOptions, stderr io.Writer) (
 		if p.Level == view.Skipped {
 			continue
 		}
-		bad++
+		if p.Holds() {
+			bad++
+		}
 		if _, err := fmt.Fprintln(stderr, p); err != nil {
 			return nil, fmt.Errorf("report a problem: %w", err)
 		}

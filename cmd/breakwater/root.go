@@ -31,6 +31,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newDemo(),
 		newServe(),
+		newCheck(),
 		newExplain(),
 		newChaos(),
 		newReport(),

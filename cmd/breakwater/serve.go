@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -100,6 +101,9 @@ func (o *serveOptions) controllers(p *process) (source, error) {
 
 // source returns the source that reads files.
 func (o *standaloneOptions) source(p *process, objects *objectOptions) (source, error) {
+	if err := unreadable(o.dir); err != nil {
+		return nil, fmt.Errorf("--manifests %w", err)
+	}
 	p.dataPlane.strict, p.appliedLevel = true, slog.LevelInfo
 	return controllers.NewFiles(controllers.FilesConfig{
 		Dir:       o.dir,
