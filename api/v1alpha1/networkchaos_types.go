@@ -124,7 +124,7 @@ type NetworkChaosSpec struct {
 	Toxics []Toxic `json:"toxics,omitempty"`
 
 	// preset stands for toxics that together are a well-known bad network: what is added to the round trip, kbit/s down/up, and
-	// the share of packets lost in each direction.
+	// the share of packets lost in each direction. Connections and datagrams get those that are for them.
 	//
 	//	GPRS          500 ms      50/50        2 %      comcast (github.com/tylertreat/comcast)
 	//	EDGE          300 ms     250/250       1.5 %    comcast
