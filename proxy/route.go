@@ -29,8 +29,8 @@ type StreamRoute struct {
 	Invalid string
 }
 
-// WeightedBackend is one Backend's share of a Route. It is picked once for each request, connection or session, and further attempts stay
-// with it: one without an Endpoint that can be reached fails its share, and none of that falls to others.
+// WeightedBackend is one Backend's share of a Route. It is picked once for each request, connection or session, and further
+// attempts stay with it: one without an Endpoint that can be reached fails its share, and none of that falls to others.
 type WeightedBackend struct {
 	Backend BackendID
 	Weight  int32    // 0 to 1,000,000; the share is Weight over the sum of all
