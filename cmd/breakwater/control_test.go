@@ -127,8 +127,8 @@ func TestChaosFlag(t *testing.T) {
 	if got := s.statuses(8); got != "........" {
 		t.Errorf("got %s", got)
 	}
-	if _, stdout, _ := s.command("chaos on"); !strings.Contains(stdout, "--chaos=false") {
-		t.Errorf("chaos on: %q", stdout)
+	if code, _, stderr := s.command("chaos on"); code != exitFailure || !strings.Contains(stderr, "chaos stays off: switched off by --chaos=false") {
+		t.Errorf("chaos on: %d %q", code, stderr)
 	}
 	if code, stdout, stderr := s.command("report --fail-on skipped"); code != exitFailure || !strings.Contains(stdout, "The kill switch is on") ||
 		!strings.Contains(stderr, "--fail-on: default/teapot: skipped: the kill switch is on") {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (o *explainOptions) run(ctx context.Context, method, target string, stdout,
 	if err != nil {
 		return err
 	}
-	answer, err := explain(q, snapshot, tables.explain)
+	answer, err := explain(q, snapshot, tables.explain, nil)
 	if err != nil {
 		return err
 	}
@@ -98,6 +99,7 @@ func (o *explainOptions) run(ctx context.Context, method, target string, stdout,
 type explanation struct {
 	Port uint16 `json:"port"`
 	router.Explanation
+	effects
 }
 
 // explanations are the answers for every port that was looked at.
@@ -113,12 +115,18 @@ func (es explanations) String() string {
 			b.WriteString("\n")
 		}
 		fmt.Fprintf(&b, "port      %d\n%s", e.Port, e.Explanation)
+		if text := e.effects.String(); text != "" {
+			fmt.Fprintf(&b, "\n%s", text)
+		}
 	}
 	return b.String()
 }
 
-// explain answers q for the port it names, or for every port of the Snapshot, which may be nil, that serves requests.
-func explain(q admin.Query, s *proxy.Snapshot, one func(uint16, *proxy.Request) (router.Explanation, error)) (explanations, error) {
+// explain answers q for the port it names, or for every port of the Snapshot, which may be nil, that serves requests. live is what
+// experiments do now; nil: nothing is running.
+func explain(
+	q admin.Query, s *proxy.Snapshot, one func(uint16, *proxy.Request) (router.Explanation, error), live *chaos.Engine,
+) (explanations, error) {
 	r, err := http1.ParseRequest(q.Head, http1.Limits{})
 	if err != nil {
 		refusal := &http1.Refusal{}
@@ -141,7 +149,7 @@ func explain(q admin.Query, s *proxy.Snapshot, one func(uint16, *proxy.Request) 
 			if err != nil {
 				return nil, fmt.Errorf("explain port %d: %w", port, err)
 			}
-			all = append(all, explanation{port, e})
+			all = append(all, explanation{port, e, effectsOn(s, port, &e, r, live)})
 		}
 	}
 	if len(all) == 0 {

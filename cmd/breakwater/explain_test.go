@@ -99,6 +99,50 @@ func TestExplainOfBadManifests(t *testing.T) {
 	}
 }
 
+const explainedChaos = explained + `---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: slow-cart}
+spec:
+  targetRefs: [{kind: Ingress, name: shop}]
+  match: [{path: {type: Exact, value: /cart}}]
+  percent: 10
+  duration: 1h
+  toxics: [{type: Latency, latency: {latency: 1s}}, {name: tea, type: Abort, percent: 50, abort: {status: 418}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {ports: [{port: 80}]}
+`
+
+// A 503 is explained by what is broken on purpose, and by backends that nobody is behind.
+func TestExplainNamesExperiments(t *testing.T) {
+	dir := folder(t, explainedChaos)
+	for _, c := range []struct{ path, want string }{
+		{"/cart", "\nbackend   default/cart:80: no endpoint is ready: 503\nchaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50%\n"},
+		{"/", "chaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50%; its match does not select this request\n"},
+	} {
+		var stdout, stderr output
+		code := run(context.Background(), []string{"explain", "--manifests", dir, "GET", "shop.example.com:8080" + c.path}, &stdout, &stderr)
+		if code != 0 || !strings.Contains(stdout.String(), c.want) {
+			t.Errorf("%s: exit code %d, no %q in\n%s%s", c.path, code, c.want, stdout.String(), stderr.String())
+		}
+	}
+	s := serveFolder(t, ingress("a.example.com")+abortHalf(1))
+	s.eventually("it is ready", s.ready)
+	ask := func(want string) {
+		t.Helper()
+		if code, stdout, stderr := s.command("explain GET a.example.com/"); code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("exit code %d, no %q in\n%s%s", code, want, stdout, stderr)
+		}
+	}
+	ask("chaos     default/teapot (Active): 100% at Client: tea (abort) 50%\n")
+	s.command("chaos off")
+	ask("chaos     default/teapot (Off): 100% at Client: tea (abort) 50%\nchaos     is off: no experiment acts\n")
+	s.end()
+}
+
 func TestExplainWithoutInstance(t *testing.T) {
 	var stdout, stderr output
 	code := run(context.Background(), []string{"explain", "--admin-address", "127.0.0.1:1", "GET", "h/"}, &stdout, &stderr)

@@ -172,7 +172,7 @@ func (p *process) ready() error {
 func (p *process) explain(q admin.Query) (fmt.Stringer, error) {
 	return explain(q, p.server.Snapshot(), func(port uint16, r *proxy.Request) (router.Explanation, error) {
 		return p.server.Explain(port, r)
-	})
+	}, p.chaos.Engine)
 }
 
 // applied is told of every change of what is served.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos/report"
 	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
@@ -21,18 +23,22 @@ const ControlHeader = "X-Breakwater-Admin"
 
 // The paths that change something, by POST.
 const (
-	OffPath   = "/chaos/off"
-	OnPath    = "/chaos/on"
-	RearmPath = "/chaos/rearm"
+	OffPath    = "/chaos/off"
+	OnPath     = "/chaos/on"
+	RearmPath  = "/chaos/rearm"
+	ForgetPath = "/report/forget"
 )
 
 // controls are all paths that change something.
-func controls() map[string]bool { return map[string]bool{OffPath: true, OnPath: true, RearmPath: true} }
+func controls() map[string]bool {
+	return map[string]bool{OffPath: true, OnPath: true, RearmPath: true, ForgetPath: true}
+}
 
 const chaosIndex = `/chaos        what every experiment does now, and toxics of the API for Toxiproxy's clients (?format=json)
 /chaos/log    the latest faults, as JSON lines
 /report       what has been injected and what clients saw (?format=table, markdown, junit or json)
-POST to /chaos/off, /chaos/on and /chaos/rearm?namespace=NAMESPACE&name=NAME with "` + ControlHeader + `: 1" changes that
+POST to /chaos/off, /chaos/on and /chaos/rearm?namespace=NAMESPACE&name=NAME with "` + ControlHeader + `: 1" changes that;
+to /report/forget it leaves experiments that have been deleted out of the reports to come
 `
 
 // handleChaos adds what concerns experiments.
@@ -46,6 +52,7 @@ func (e *endpoint) handleChaos(mux *http.ServeMux) {
 	mux.Handle(OffPath, e.control(func(w http.ResponseWriter, _ *http.Request) { e.enable(w, false) }))
 	mux.Handle(OnPath, e.control(func(w http.ResponseWriter, _ *http.Request) { e.enable(w, true) }))
 	mux.Handle(RearmPath, e.control(e.rearm))
+	mux.Handle(ForgetPath, e.control(e.forget))
 }
 
 // control serves requests that change something, to clients on loopback only, and at once, however busy the endpoint is. The guard has
@@ -65,25 +72,35 @@ type Experiment struct {
 	Namespace    string     `json:"namespace"`
 	Name         string     `json:"name"`
 	Phase        string     `json:"phase"`
-	Reason       string     `json:"reason,omitempty"` // why it is halted or invalid
-	Until        *time.Time `json:"until,omitempty"`  // the end of the window now
-	Next         *time.Time `json:"next,omitempty"`   // the start of the next
+	Reason       string     `json:"reason,omitempty"` // why it is halted, invalid or refused
+	Guard        *Guard     `json:"guard,omitempty"`
+	Until        *time.Time `json:"until,omitempty"` // the end of the window now
+	Next         *time.Time `json:"next,omitempty"`  // the start of the next
 	Matched      uint64     `json:"matched"`
 	Injected     uint64     `json:"injected"`
 	SkippedByCap uint64     `json:"skippedByCap"`
 	DryRun       uint64     `json:"dryRun"`
 }
 
+// Guard is what the guard of an experiment needs before it judges.
+type Guard struct {
+	MinRequests int     `json:"minRequests"` // fewer in the window prove nothing
+	Window      float64 `json:"window"`      // seconds
+}
+
 // Experiments is the answer of /chaos?format=json.
 type Experiments struct {
-	Enabled     bool         `json:"enabled"` // no kill switch is used
-	Experiments []Experiment `json:"experiments"`
+	Enabled bool `json:"enabled"` // no kill switch is used
+	// Switches are the kill switches that are used.
+	Switches    []chaos.Switch `json:"switches,omitempty"`
+	Experiments []Experiment   `json:"experiments"`
 	// Toxics are those made through the API for Toxiproxy's clients. None acts unless Enabled.
 	Toxics []toxiproxy.Toxic `json:"toxics,omitempty"`
 }
 
 func (e *endpoint) chaos(w http.ResponseWriter, r *http.Request) {
-	all := Experiments{Enabled: e.Chaos.Enabled(), Experiments: []Experiment{}}
+	switches := e.Chaos.Switches()
+	all := Experiments{Enabled: len(switches) == 0, Switches: switches, Experiments: []Experiment{}}
 	for _, s := range e.Chaos.Status() {
 		all.Experiments = append(all.Experiments, glance(&s))
 	}
@@ -103,8 +120,11 @@ func (e *endpoint) chaos(w http.ResponseWriter, r *http.Request) {
 
 func glance(s *proxy.ExperimentStatus) Experiment {
 	x := Experiment{
-		Namespace: s.ID.Namespace, Name: s.ID.Name, Phase: s.Phase.String(), Reason: s.Problem + s.HaltedReason,
+		Namespace: s.ID.Namespace, Name: s.ID.Name, Phase: s.Phase.String(), Reason: cmp.Or(s.Problem, s.HaltedReason),
 		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun,
+	}
+	if s.Guard != nil {
+		x.Guard = &Guard{max(s.Guard.MinRequests, 1), s.Guard.Window.Seconds()}
 	}
 	switch s.Phase {
 	case proxy.ExperimentActive, proxy.ExperimentSuspended, proxy.ExperimentOff, proxy.ExperimentHalted:
@@ -127,7 +147,7 @@ func (all Experiments) String() string {
 	b.WriteString("chaos is on\n")
 	if !all.Enabled {
 		b.Reset()
-		b.WriteString("chaos is OFF: a kill switch is used\n")
+		b.WriteString("chaos is OFF: " + used(all.Switches) + "\n")
 	}
 	if len(all.Experiments) == 0 {
 		b.WriteString("no experiments\n")
@@ -159,7 +179,23 @@ func (all Experiments) writeExperiments(b *bytes.Buffer) {
 		if x.Reason != "" {
 			fmt.Fprintf(b, "\n%s/%s: %s\n", x.Namespace, x.Name, line(x.Reason))
 		}
+		if x.Phase == proxy.ExperimentHalted.String() {
+			fmt.Fprintf(b, "  arm it again: breakwater chaos rearm %s/%s\n", x.Namespace, x.Name)
+		}
+		if x.Guard != nil && x.Phase == proxy.ExperimentActive.String() {
+			window := time.Duration(x.Guard.Window * float64(time.Second))
+			fmt.Fprintf(b, "\n%s/%s: its guard judges from %d requests in %v on\n", x.Namespace, x.Name, x.Guard.MinRequests, window)
+		}
 	}
+}
+
+// used names kill switches and says since when they are used.
+func used(switches []chaos.Switch) string {
+	var all []string
+	for _, s := range switches {
+		all = append(all, s.Name+" (since "+s.Since.UTC().Format(time.DateTime)+" UTC)")
+	}
+	return "switched off by " + strings.Join(all, " and by ")
 }
 
 func (all Experiments) writeToxics(b *bytes.Buffer) {
@@ -216,13 +252,13 @@ func (e *endpoint) report(w http.ResponseWriter, r *http.Request) {
 
 func (e *endpoint) enable(w http.ResponseWriter, on bool) {
 	e.Chaos.SetEnabled(on)
-	switch {
+	switch others := e.Chaos.Switches(); {
 	case !on:
 		text(w, http.StatusOK, "chaos is off: no experiment and no toxic acts until it is switched on again or the process restarts\n")
-	case e.Chaos.Enabled():
+	case len(others) == 0:
 		text(w, http.StatusOK, "chaos is on\n")
 	default:
-		text(w, http.StatusOK, "switched on here, but another kill switch is used: the ConfigMap's, or --chaos=false\n")
+		text(w, http.StatusConflict, "chaos stays off: "+used(others)+"\n")
 	}
 }
 
@@ -239,11 +275,20 @@ func (e *endpoint) rearm(w http.ResponseWriter, r *http.Request) {
 		if e.Chaos.Rearm(id) {
 			text(w, http.StatusOK, id.Namespace+"/"+id.Name+" is armed again\n")
 		} else {
-			text(w, http.StatusConflict, id.Namespace+"/"+id.Name+" is not halted\n")
+			says := id.Namespace + "/" + id.Name + " is not halted, it is " + s.Phase.String()
+			if s.Problem != "" {
+				says += ": " + line(s.Problem)
+			}
+			text(w, http.StatusConflict, says+"\n")
 		}
 		return
 	}
 	text(w, http.StatusNotFound, "there is no experiment "+line(id.Namespace+"/"+id.Name)+"\n")
+}
+
+func (e *endpoint) forget(w http.ResponseWriter, _ *http.Request) {
+	e.Chaos.ForgetDeleted()
+	text(w, http.StatusOK, "experiments that have been deleted are forgotten\n")
 }
 
 // line keeps text of others in its line.

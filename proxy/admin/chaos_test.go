@@ -24,8 +24,8 @@ import (
 
 var db = proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"}
 
-// withChaos is an endpoint with an engine that has experiments on a TCPRoute: "slow" acts, "stopped" is halted by its Guard and
-// "wrong" is refused.
+// withChaos is an endpoint with an engine that has experiments on a TCPRoute: "slow" acts, "stopped" is halted by its Guard,
+// "wrong" is invalid and "refused" is refused.
 func withChaos(t *testing.T, cfg chaos.Config) (admin.Config, *chaos.Engine) {
 	t.Helper()
 	e := chaos.New(cfg)
@@ -39,7 +39,8 @@ func withChaos(t *testing.T, cfg chaos.Config) (admin.Config, *chaos.Engine) {
 	}
 	halts, wrong := x("stopped", 2), x("wrong", -1)
 	halts.Guard = &proxy.Guard{Window: time.Minute, MinRequests: 1, MaxErrorRate: 0.1}
-	e.Apply(&proxy.Snapshot{Experiments: []*proxy.Experiment{x("slow", 1), halts, wrong}})
+	refused := proxy.RefusedExperiment{ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: "refused"}, Reason: "TargetNotFound", Message: "no cart"}
+	e.Apply(&proxy.Snapshot{Experiments: []*proxy.Experiment{x("slow", 1), halts, wrong}, Refused: []proxy.RefusedExperiment{refused}})
 	e.Open(chaos.Place{Route: db, Client: netip.MustParseAddrPort("192.0.2.1:1"), Attempt: 1}).Close(chaos.Outcome{Failed: true})
 	c := config()
 	c.Chaos = e
@@ -83,15 +84,18 @@ func TestChaosIsShown(t *testing.T) {
 		{"index", "/", c, 200, "/chaos/rearm?namespace=", "text/plain; charset=utf-8"},
 		{"index without", "/", config(), 200, "why the others do not\n", "text/plain; charset=utf-8"},
 		{"without", "/chaos", config(), 404, "", ""},
-		{"no experiments", "/chaos", none, 200, "chaos is OFF: a kill switch is used\nno experiments\n", ""},
+		{"no experiments", "/chaos", none, 200, "chaos is OFF: switched off by --chaos=false (since 20", ""},
 		{"at a glance", "/chaos", c, 200, "shop/slow     Active   1        1         0       0        20", ""},
 		{"why halted", "/chaos", c, 200, "\nshop/stopped: 1 of 1 requests failed", ""},
-		{"why refused", "/chaos", c, 200, "\nshop/wrong: toxic \"a\": latency", ""},
+		{"rearm hint", "/chaos", c, 200, "\n  arm it again: breakwater chaos rearm shop/stopped\n", ""},
+		{"why invalid", "/chaos", c, 200, "\nshop/wrong: toxic \"a\": latency", ""},
+		{"why refused", "/chaos", c, 200, "\nshop/refused: TargetNotFound: no cart\n", ""},
+		{"refused at a glance", "/chaos", c, 200, "\nshop/refused  Refused  0", ""},
 		{"as JSON", "/chaos?format=json", c, 200, `{"enabled":true,"experiments":[{"namespace":"shop","name":"slow","phase":"Active","until":"20`, "application/json"},
 		{"format", "/chaos?format=xml", c, 400, `unknown format "xml"`, ""},
 		{"log", "/chaos/log", c, 200, `"object":"NetworkChaos/shop/slow","toxic":"a"`, "application/x-ndjson"},
 		{"report", "/report", c, 200, "Fault report of 20", ""},
-		{"report as Markdown", "/report?format=markdown", c, 200, "# Fault report: 3 experiments, 2 failed", "text/markdown; charset=utf-8"},
+		{"report as Markdown", "/report?format=markdown", c, 200, "# Fault report: 4 experiments, 3 failed", "text/markdown; charset=utf-8"},
 		{"report as JUnit", "/report?format=junit", c, 200, `<failure message="refused: `, "application/xml"},
 		{"report as JSON", "/report?format=json", c, 200, `"outcome": "refused"`, "application/json"},
 		{"report format", "/report?format=pdf", c, 400, "unknown format \"pdf\": want table", ""},
@@ -164,6 +168,7 @@ func TestControls(t *testing.T) {
 	step("/chaos/off", 200, "chaos is off", proxy.ExperimentOff)
 	step("/chaos/off", 200, "chaos is off", proxy.ExperimentOff)
 	step("/chaos/on", 200, "chaos is on", proxy.ExperimentActive)
+	step("/report/forget", 200, "forgotten", proxy.ExperimentActive)
 	if phase(e, "stopped") != proxy.ExperimentHalted {
 		t.Fatalf("it is %s", phase(e, "stopped"))
 	}
@@ -171,12 +176,20 @@ func TestControls(t *testing.T) {
 	if phase(e, "stopped") != proxy.ExperimentActive {
 		t.Errorf("it is %s", phase(e, "stopped"))
 	}
-	step("/chaos/rearm?namespace=shop&name=stopped", 409, "shop/stopped is not halted", proxy.ExperimentActive)
+	step("/chaos/rearm?namespace=shop&name=stopped", 409, "shop/stopped is not halted, it is Active\n", proxy.ExperimentActive)
+	if body := get(t, c, "/chaos", nil).Body.String(); !strings.Contains(body, "\nshop/stopped: its guard judges from 1 requests in 1m0s on\n") {
+		t.Errorf("the guard is not shown:\n%s", body)
+	}
+	if body := get(t, c, "/chaos?format=json", nil).Body.String(); !strings.Contains(body, `"guard":{"minRequests":1,"window":60}`) {
+		t.Errorf("the guard is not shown:\n%s", body)
+	}
 	step("/chaos/rearm?namespace=shop&name=gone%0a", 404, "there is no experiment shop/gone \n", proxy.ExperimentActive)
+	step("/chaos/rearm?namespace=shop&name=wrong", 409, "shop/wrong is not halted, it is Invalid: toxic \"a\": latency", proxy.ExperimentActive)
+	step("/chaos/rearm?namespace=shop&name=refused", 409, "shop/refused is not halted, it is Refused: TargetNotFound: no cart\n", proxy.ExperimentActive)
 	step("/chaos/rearm?name=slow", 400, "want ?namespace=", proxy.ExperimentActive)
 
 	disabled, e := withChaos(t, chaos.Config{Disabled: true})
-	if w := post(t, disabled, "/chaos/on", nil); !strings.Contains(w.Body.String(), "another kill switch") || e.Enabled() {
+	if w := post(t, disabled, "/chaos/on", nil); w.Code != 409 || !strings.Contains(w.Body.String(), "chaos stays off: switched off by --chaos=false") || e.Enabled() {
 		t.Errorf("got %q", w.Body)
 	}
 }
@@ -297,7 +310,7 @@ func TestReportAndMetricsAgree(t *testing.T) {
 			}
 		}
 	}
-	if compared != 15 || sum != 7 { // six by "slow", one by "stopped"
+	if compared != 20 || sum != 7 { // six by "slow", one by "stopped"
 		t.Errorf("%d numbers compared, %d injected", compared, sum)
 	}
 }
