@@ -137,6 +137,42 @@ func TestChaosFlag(t *testing.T) {
 	s.end()
 }
 
+// What is refused is in every view, whether it has acted before or not; what is deleted is in reports until somebody forgets it.
+func TestRefusedAndDeletedExperiments(t *testing.T) {
+	s := serveFolder(t, ingress("a.example.com")+abortHalf(1))
+	s.eventually("it is ready", s.ready)
+	s.get("a.example.com")
+	shown := func(args string, code int, says string) {
+		t.Helper()
+		if got, stdout, stderr := s.command(args); got != code || !strings.Contains(stdout+stderr, says) {
+			t.Errorf("%s: exit code %d, no %q in\n%s%s", args, got, says, stdout, stderr)
+		}
+	}
+	phase := func(want string) func() bool {
+		return func() bool {
+			_, stdout, _ := s.command("chaos status")
+			return strings.Contains(stdout, want)
+		}
+	}
+	write(t, s.dir, ingress("a.example.com")+strings.Replace(abortHalf(1), "name: shop}]", "name: shoq}]", 1))
+	s.eventually("it is refused", phase("default/teapot  Refused"))
+	shown("chaos status", 0, "default/teapot: TargetNotFound: ")
+	shown("chaos rearm default/teapot", exitFailure, "it is Refused: TargetNotFound")
+	shown("report --fail-on refused", exitFailure, "--fail-on: default/teapot: refused: TargetNotFound: ")
+	shown("report --fail-on halted", 0, "1 experiment\n")
+	write(t, s.dir, ingress("a.example.com"))
+	s.eventually("it is deleted", phase("no experiments"))
+	shown("report --forget", 0, "Deleted")
+	shown("report --fail-on no-experiments", exitFailure, "there were no experiments")
+	shown("report --forget --from x", exitUsage, "--forget")
+	s.end()
+	for _, want := range []string{"experiment begins", "experiment ends"} {
+		if strings.Count(s.stderr.String(), want) != 1 {
+			t.Errorf("not one line %q:\n%s", want, s.stderr.String())
+		}
+	}
+}
+
 // What is given to an instance as its address is good for asking it too.
 func TestInstanceOnEveryAddress(t *testing.T) {
 	s := serveFolder(t, ingress("a.example.com"))

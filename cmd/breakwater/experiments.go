@@ -33,7 +33,7 @@ type experiments struct {
 
 // start reads the replay, opens the log and makes the Engine.
 func (o *experimentOptions) start(log *slog.Logger) (experiments, error) {
-	c := chaos.Config{Log: log, Disabled: !o.enabled}
+	c := chaos.Config{Log: bounded(log), Disabled: !o.enabled}
 	var err error
 	if c.Replay, err = o.readReplay(); err != nil {
 		return experiments{}, err

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/breakwater-gateway/breakwater/proxy/admin"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos/report"
 )
@@ -30,10 +31,16 @@ With --fail-on the exit code is 1 if an experiment has had one of these outcomes
   refused          it cannot act as it is written
   none-injected    it was active and nothing got a fault: the run proves nothing
   skipped          it was not to inject: a dry run, suspended, switched off, or its time has not come
-  no-experiments   there was none at all`
+  no-experiments   there was none at all
+
+What failed in the headline, and JUnit's failures, are those. Without --fail-on they are what is halted or refused.
+
+Experiments that have been deleted are reported, too. --forget ends that for them; before a run of a CI it makes sure that the
+report after it has none of an earlier run.`
 
 const reportExample = `  breakwater report
   breakwater report --format junit --output chaos.xml --fail-on halted,refused,none-injected,no-experiments
+  breakwater report --forget > /dev/null                 # before a run: nothing of an earlier one is reported after it
   breakwater report --format json --output chaos.json
   breakwater report --from chaos.json --format markdown >> "$GITHUB_STEP_SUMMARY"`
 
@@ -43,6 +50,7 @@ type reportOptions struct {
 	from     string
 	format   string
 	output   string
+	forget   bool
 	failOn   []string
 }
 
@@ -66,6 +74,7 @@ func newReport() *cobra.Command {
 			f.StringVar(&o.format, "format", string(report.Table), "table, markdown, junit or json")
 			f.StringVarP(&o.output, "output", "o", "-", "file to write; - is standard output")
 			f.StringSliceVar(&o.failOn, "fail-on", nil, "outcomes that make the command fail (default none)")
+			f.BoolVar(&o.forget, "forget", false, "leave the experiments that have been deleted by now out of all later reports of the instance")
 			f.StringVar(&o.from, "from", "", "file with a report as JSON, instead of asking an instance; - is standard input")
 		}),
 		newGroup(instanceTitle, o.instance.add),
@@ -86,6 +95,9 @@ func (o *reportOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writ
 			return wrong("--fail-on %q: want some of %s", outcome, strings.Join(outcomes, ", "))
 		}
 	}
+	if o.forget && o.from != "" {
+		return wrong("--forget is for an instance, --from for a file")
+	}
 	r, err := o.read(ctx, stdin)
 	if err != nil {
 		return err
@@ -101,6 +113,11 @@ func (o *reportOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writ
 	}
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
+	}
+	if o.forget {
+		if err := o.instance.call(ctx, http.MethodPost, admin.ForgetPath, nil, io.Discard); err != nil {
+			return err
+		}
 	}
 	return o.verdict(r)
 }
