@@ -26,7 +26,7 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 	rule(s.At == v1alpha1.PointBackend || !hasTarget(s, "Service"),
 		"a Service is found only by routing: it can be a target at Backend only")
 	rule(s.Schedule != nil || s.TimeZone == nil, "timeZone says nothing without a schedule")
-	checkSequence(s, rule)
+	checkSequence(s, rule, f)
 	checkCarriers(s, rule)
 	checkRequests(s, rule)
 	for i := range s.TargetRefs {
@@ -47,7 +47,7 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 		positive("spec.duration", *s.Duration, f)
 	}
 	if s.Schedule != nil && !cronFields.MatchString(*s.Schedule) {
-		f("spec.schedule", "must be a cron expression of five fields: minute, hour, day of month, month, day of week")
+		f("spec.schedule", fmt.Sprintf("%q must be a cron expression of five fields: minute, hour, day of month, month, day of week", *s.Schedule))
 	}
 	checkKeys(s, f)
 	checkGuard(s.Guard, f)
@@ -68,7 +68,7 @@ func nameOf(t *v1alpha1.Toxic) string {
 	return string(t.Type)
 }
 
-func checkSequence(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
+func checkSequence(s *v1alpha1.NetworkChaosSpec, rule func(bool, string), f fault) {
 	names := map[string]bool{}
 	for i := range s.Toxics {
 		names[nameOf(&s.Toxics[i])] = true
@@ -78,11 +78,10 @@ func checkSequence(s *v1alpha1.NetworkChaosSpec, rule func(bool, string)) {
 		return
 	}
 	rule(s.Percent == nil || *s.Percent == 100, "percent has no effect with a sequence: leave it out")
-	for _, step := range s.Sequence.Steps {
-		for _, name := range step.Toxics {
+	for i, step := range s.Sequence.Steps {
+		for j, name := range step.Toxics {
 			if !names[name] {
-				rule(false, "a step names a toxic that is not there")
-				return
+				f(fmt.Sprintf("spec.sequence.steps[%d].toxics[%d]", i, j), fmt.Sprintf("there is no toxic %q", name))
 			}
 		}
 	}
@@ -211,6 +210,6 @@ func within(field string, d v1alpha1.Duration, b bounds, f fault) {
 	if parsed, err := time.ParseDuration(string(d)); err != nil {
 		f(field, err.Error())
 	} else if parsed < b.least || parsed > b.most {
-		f(field, b.message)
+		f(field, string(d)+" "+b.message)
 	}
 }

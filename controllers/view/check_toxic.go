@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,13 +69,15 @@ func members(t *v1alpha1.Toxic) []member {
 }
 
 func checkToxic(field string, t *v1alpha1.Toxic, f fault) {
+	var others []string
+	missing := false
 	for _, m := range members(t) {
 		own := m.of == t.Type
-		switch optional := m.of == v1alpha1.ToxicNoop || m.of == v1alpha1.ToxicDown; {
-		case own && !m.set && !optional:
-			f(field, "the member called like the type must be set")
-		case !own && m.set:
-			f(field, "only the member called like the type may be set")
+		if own && !m.set && m.of != v1alpha1.ToxicNoop && m.of != v1alpha1.ToxicDown {
+			missing = true
+		}
+		if !own && m.set {
+			others = append(others, strconv.Quote(memberName(m.of)))
 		}
 		if m.set {
 			m.check(field+"."+memberName(m.of), f)
@@ -84,6 +87,12 @@ func checkToxic(field string, t *v1alpha1.Toxic, f fault) {
 		}
 	}
 	checkJitter(field, t, f)
+	switch given := strings.Join(others, " and "); {
+	case given != "":
+		f(field, fmt.Sprintf("type is %s, but %s is set", t.Type, given))
+	case missing:
+		f(field, fmt.Sprintf("type %s needs its settings under %q", t.Type, memberName(t.Type)))
+	}
 	for i := range t.Shapes {
 		checkShape(fmt.Sprintf("%s.shapes[%d]", field, i), &t.Shapes[i], f)
 	}

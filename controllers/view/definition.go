@@ -60,22 +60,23 @@ func (d *definition) complete(data []byte) ([]byte, []fieldFault) {
 	for _, err := range validate.NewSchemaValidator(&d.schema, nil, "", strfmt.Default).Validate(object).Errors {
 		faults = append(faults, openAPIFault(err))
 	}
-	if len(faults) > 1 {
-		faults = slices.DeleteFunc(faults, func(f fieldFault) bool { return strings.HasSuffix(f.reason, noneOfAll) })
+	for i := range faults {
+		faults[i].reason = reword(object, faults[i])
+	}
+	if said := func(f fieldFault) bool { return f.reason != "" }; slices.ContainsFunc(faults, said) {
+		faults = slices.DeleteFunc(faults, func(f fieldFault) bool { return !said(f) })
 	}
 	// The library goes through objects in no order.
 	slices.SortFunc(faults, func(a, b fieldFault) int {
 		return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.reason, b.reason))
 	})
+	faults = slices.Compact(faults)
 	completed, err := json.Marshal(object)
 	if err != nil {
 		faults = append(faults, fieldFault{reason: err.Error()})
 	}
 	return completed, faults
 }
-
-// noneOfAll ends what the library says besides the reasons themselves.
-const noneOfAll = "must validate all the schemas (allOf). None validated"
 
 // openAPIFault takes the field out of an error.
 func openAPIFault(err error) fieldFault {

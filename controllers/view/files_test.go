@@ -83,13 +83,13 @@ func TestFromFiles(t *testing.T) {
 			files:    map[string]string{"a.yaml": service + "---\nkind: [\n---\n" + strings.Replace(service, "web", "two", 1), "b.yaml": "{"},
 			services: []string{"two", "web"},
 			problems: []string{
-				"a.yaml:7: document 2: is not YAML: did not find expected node content",
+				"a.yaml:6: document 2: is not YAML: did not find expected node content",
 				"b.yaml:1: document 1: is not YAML: did not find expected node content",
 			},
 		},
 		"unknown fields": {
 			files:    map[string]string{"a.yaml": strings.Replace(service, "ports:", "prots: [], ports:", 1)},
-			problems: []string{`a.yaml:1: document 1: Service default/web: unknown field "spec.prots"`},
+			problems: []string{`a.yaml:4: document 1: Service default/web: unknown field "spec.prots"`},
 		},
 		"duplicate fields": {
 			files:    map[string]string{"a.yaml": service + "kind: Service\n"},
@@ -109,10 +109,10 @@ func TestFromFiles(t *testing.T) {
 					"---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\napiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
 			},
 			problems: []string{
-				`a.yaml:1: document 1: Ingres a: kind: there is no kind "Ingres" in networking.k8s.io/v1`,
+				`a.yaml:2: document 1: Ingres a: kind: there is no kind "Ingres" in networking.k8s.io/v1`,
 				"skipped a.yaml:5: document 2: Deployment a: kind: apps/v1 Deployment has no part in routing and is left out",
 				"skipped a.yaml:9: document 3: ServiceAccount a: kind: v1 ServiceAccount has no part in routing and is left out",
-				`a.yaml:13: document 4: Ingress a: kind: there is no kind "Ingress" in networking.k8s.io/v1beta1`,
+				`a.yaml:14: document 4: Ingress a: kind: there is no kind "Ingress" in networking.k8s.io/v1beta1`,
 			},
 		},
 		"the same object twice": {
@@ -125,8 +125,8 @@ func TestFromFiles(t *testing.T) {
 				"a.yaml": strings.Replace(service, "{name: web}", "{}", 1) + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x, namespace: ns}\n",
 			},
 			problems: []string{
-				"a.yaml:1: document 1: Service default/: metadata.name: is missing",
-				"a.yaml:6: document 2: Namespace ns/x: metadata.namespace: is set, but the kind has no namespace",
+				"a.yaml:3: document 1: Service default/: metadata.name: is missing",
+				"a.yaml:8: document 2: Namespace ns/x: metadata.namespace: is set, but the kind has no namespace",
 			},
 		},
 	}

@@ -51,6 +51,7 @@ func parse(file string, data []byte, before texts) ([]Document, texts) {
 			p.document(chunk)
 		}
 		documents := p.documents[first:]
+		locate(chunk, documents)
 		if !slices.ContainsFunc(documents, func(d Document) bool { return holds(d.Problems) }) {
 			after[text] = documents
 		}
@@ -66,10 +67,12 @@ func parse(file string, data []byte, before texts) ([]Document, texts) {
 // again takes over the documents that this text has been found to hold.
 func (p *parsing) again(known []Document) {
 	for _, d := range known {
+		down := p.at.Line - d.Line
 		d.Number, d.Line = p.at.Document, p.at.Line
 		d.Problems = slices.Clone(d.Problems)
 		for i := range d.Problems {
-			d.Problems[i].Document, d.Problems[i].Line = d.Number, d.Line
+			d.Problems[i].Document = d.Number
+			d.Problems[i].Line += down
 		}
 		p.documents = append(p.documents, d)
 	}
@@ -105,7 +108,12 @@ func (p *parsing) document(c chunk) {
 	data, err := yaml.YAMLToJSONStrict(c.data)
 	if err != nil {
 		reason, lines := yamlProblem(err)
-		p.at.Line += lines
+		if before, _, ok := bytes.Cut(c.data, []byte("{{")); ok {
+			reason, lines = "looks like a template: render it first", bytes.Count(before, []byte("\n"))
+		}
+		if lines >= 0 {
+			p.at.Line = c.from + lines
+		}
 		p.refuse("", reason)
 		return
 	}
@@ -180,6 +188,7 @@ func (p *parsing) decode(data []byte, k kind) {
 	if k.definition != nil {
 		completed, problems := p.define(data, k)
 		if len(problems) > 0 {
+			problems = append(problems, p.unknownFields(completed, k)...)
 			p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: problems})
 			return
 		}
@@ -198,9 +207,7 @@ func (p *parsing) decode(data []byte, k kind) {
 	d := Document{Number: p.at.Document, Line: p.at.Line, Object: object, Problems: doubts}
 	setScope(object, k)
 	p.at.Object = describe(object)
-	for _, e := range strict {
-		d.Problems = append(d.Problems, p.problem("", e.Error()))
-	}
+	d.Problems = append(d.Problems, p.strict(strict)...)
 	k.finish(object)
 	check(object, k, func(field, reason string) {
 		d.Problems = append(d.Problems, p.problem(field, reason))
@@ -209,6 +216,23 @@ func (p *parsing) decode(data []byte, k kind) {
 		m.Data = nil // a kill switch of which not all is understood says nothing
 	}
 	p.documents = append(p.documents, d)
+}
+
+// strict returns what strict decoding says besides.
+func (p *parsing) strict(errs []error) (problems []Problem) {
+	for _, e := range errs {
+		problems = append(problems, p.problem("", e.Error()))
+	}
+	return problems
+}
+
+// unknownFields returns the fields that a custom resource does not have, which often explain what is missing in it.
+func (p *parsing) unknownFields(data []byte, k kind) []Problem {
+	strict, err := kjson.UnmarshalStrict(data, k.new())
+	if err != nil {
+		return nil // a value of another type, which the definition has found as well
+	}
+	return p.strict(strict)
 }
 
 // asText returns a ConfigMap whose data are text, as an API server wants them: "chaos: off" is a boolean in YAML. What is
@@ -270,7 +294,7 @@ func (p *parsing) problem(field, reason string) Problem {
 	return problem
 }
 
-// yamlProblem returns what a YAML error says, and how many lines into the document it is.
+// yamlProblem returns what a YAML error says, and how many lines into the text it is; -1 if it does not say.
 func yamlProblem(err error) (reason string, lines int) {
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
@@ -285,18 +309,19 @@ func yamlProblem(err error) (reason string, lines int) {
 			return "is not YAML: " + text, n - 1
 		}
 	}
-	return "is not YAML: " + reason, 0
+	return "is not YAML: " + reason, -1
 }
 
 // chunk is one YAML document as text.
 type chunk struct {
 	line int // of its first line, from 1
+	from int // the line of the file that data begin with: that of the mark in front, if there is one
 	data []byte
 }
 
 // split cuts a file at the lines that separate YAML documents. Empty documents are counted and kept.
 func split(data []byte) []chunk {
-	chunks := []chunk{{line: 1}}
+	chunks := []chunk{{line: 1, from: 1}}
 	line := 0
 	for text := range bytes.Lines(data) {
 		line++
@@ -307,10 +332,10 @@ func split(data []byte) []chunk {
 			continue
 		}
 		if last := &chunks[len(chunks)-1]; len(bytes.TrimSpace(last.data)) == 0 && len(chunks) == 1 {
-			*last = chunk{line: line + 1, data: rest} // the mark of the first document
+			*last = chunk{line: line + 1, from: line, data: rest} // the mark of the first document
 			continue
 		}
-		chunks = append(chunks, chunk{line: line + 1, data: rest})
+		chunks = append(chunks, chunk{line: line + 1, from: line, data: rest})
 	}
 	return chunks
 }

@@ -1,0 +1,123 @@
+package view
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// reword returns what the library of schemas says of a value, with the value, and in the words of whoever wrote it. An empty text
+// says nothing that other faults of the same field do not.
+func reword(object map[string]any, f fieldFault) string {
+	if strings.Contains(f.reason, "must validate a") || strings.HasPrefix(f.reason, "Checked value must be") {
+		return ""
+	}
+	value, ok := valueAt(object, f.field)
+	if !ok || f.field == "" {
+		return f.reason
+	}
+	text := textOf(value)
+	switch {
+	case strings.HasPrefix(f.reason, "should match '"+durationPattern):
+		return text + " is not a duration such as 1h30m (units h, m, s, ms, us)"
+	case strings.HasPrefix(f.reason, "should match '") && (strings.Contains(f.reason, bytesUnits) || strings.Contains(f.reason, quantityUnits)),
+		f.reason == `must be of type integer: "number"` && isBytes(f.field):
+		if strings.HasSuffix(f.field, ".rate") {
+			return text + " is not a number of bytes per second such as 500k, 1M or 1Mi"
+		}
+		return text + " is not a number of bytes such as 500k, 1M or 1Mi"
+	case f.reason == `must be of type string: "number"` && isDuration(f.field):
+		return fmt.Sprintf("%s has no unit: write %ss or %sm", text, text, text)
+	case strings.HasPrefix(f.reason, "should "):
+		return text + " " + f.reason
+	case strings.HasPrefix(f.reason, "must be of type"):
+		reason, _, _ := strings.Cut(f.reason, ":") // what it is instead is seen
+		return text + " " + reason
+	}
+	return f.reason
+}
+
+// Parts of the patterns of the API's durations and bytes (api/v1alpha1), and of what Kubernetes takes for a quantity.
+const (
+	durationPattern = `^([0-9]{1,5}(\.[0-9]{1,6})?(h|m|s|ms|us))`
+	bytesUnits      = `([kMGT]|[KMGT]i)?$`
+	quantityUnits   = `[numkMGTPE]`
+)
+
+// isDuration and isBytes tell fields of NetworkChaos by their names.
+func isDuration(field string) bool {
+	switch field[strings.LastIndexByte(field, '.')+1:] {
+	case "duration", "latency", "jitter", "delay", "timeout", "at", "every", "rtt", "rtoMin", "within", "window", "maxLatency", "period":
+		return true
+	}
+	return false
+}
+
+func isBytes(field string) bool {
+	switch field[strings.LastIndexByte(field, '.')+1:] {
+	case "rate", "bytes", "everyBytes", "averageSize", "sizeVariation", "queue":
+		return true
+	}
+	return false
+}
+
+// textOf returns a value as a person would write it, cut to what fits in a message.
+func textOf(value any) string {
+	const most = 100 // characters
+	text := ""
+	switch v := value.(type) {
+	case string:
+		text = strconv.Quote(v)
+	case float64:
+		text = strconv.FormatFloat(v, 'f', -1, 64)
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	default:
+		text = fmt.Sprint(v)
+	}
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
+}
+
+// step is one part of a path such as "spec.toxics[0].type": a name or an index.
+var step = regexp.MustCompile(`[^.\[\]]+|\[[0-9]+\]`)
+
+// steps splits a path.
+func steps(path string) []string { return step.FindAllString(path, -1) }
+
+// indexOf returns the index that a step is; ok is false if it is a name.
+func indexOf(step string) (i int, ok bool) {
+	inner, ok := strings.CutPrefix(step, "[")
+	if !ok {
+		return 0, false
+	}
+	i, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
+	return i, err == nil
+}
+
+// valueAt returns what a path leads to.
+func valueAt(value any, path string) (any, bool) {
+	for _, s := range steps(path) {
+		if i, ok := indexOf(s); ok {
+			list, ok := value.([]any)
+			if !ok || i >= len(list) {
+				return nil, false
+			}
+			value = list[i]
+			continue
+		}
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if value, ok = object[s]; !ok {
+			return nil, false
+		}
+	}
+	return value, true
+}
