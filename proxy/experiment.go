@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+)
 
 // Experiment is a set of faults together with the traffic they are meant for, their time and their bounds: what a
 // NetworkChaos says. It is immutable; the same pointer in two Snapshots means the same content. Its live state
@@ -19,8 +23,9 @@ type Experiment struct {
 	At     Point
 	// Matches narrows HTTP traffic to the requests that one of them selects; empty is all. Streams ignore it.
 	Matches []Match
-	// Percent of the requests or connections that are selected, 0 to 100. Each is decided once.
-	Percent float64
+	// Percent of the requests or connections that are selected, 0 to 100, by the number at the time when one is decided. Each is
+	// decided once.
+	Percent shape.Value
 	// Endpoints narrows faults at Backend to some Endpoints.
 	Endpoints EndpointSelector
 	Toxics    []ExperimentToxic // in the order in which they act
@@ -96,8 +101,10 @@ func (d Direction) String() string { return [...]string{"downstream", "upstream"
 type ExperimentToxic struct {
 	Name      string    // unique in the Experiment
 	Direction Direction // of byte and datagram toxics; request faults ignore it
-	Toxicity  float64   // share of the connections or requests that get it, 0 to 1; decided once for each
-	Toxic     Toxic
+	// Toxicity is the share of the connections or requests that get it, 0 to 1. It is decided once for each, together with
+	// Experiment.Percent and as of the same time.
+	Toxicity shape.Value
+	Toxic    Toxic
 }
 
 // Toxic is the configuration of one fault, a comparable and printable value. What it can do is said by the interfaces it

@@ -73,7 +73,7 @@ type Bytes struct {
 // +kubebuilder:validation:XValidation:rule="has(self.toxics) != has(self.preset)",message="give either toxics or a preset"
 // +kubebuilder:validation:XValidation:rule="!has(self.endpoints) || self.at == 'Backend'",message="endpoints can be chosen at Backend only"
 // +kubebuilder:validation:XValidation:rule="self.at == 'Backend' || !self.targetRefs.exists(t, t.kind == 'Service')",message="a Service is found only by routing: it can be a target at Backend only"
-// +kubebuilder:validation:XValidation:rule="!has(self.sequence) || self.percent == 100.0",message="percent has no effect with a sequence: leave it out"
+// +kubebuilder:validation:XValidation:rule="!has(self.sequence) || self.percent == 100.0 && !has(self.shapes)",message="percent has no effect with a sequence: leave it out"
 // +kubebuilder:validation:XValidation:rule="!has(self.sequence) || self.sequence.steps.all(s, !has(s.toxics) || s.toxics.all(n, has(self.toxics) && self.toxics.exists(t, (has(t.name) ? t.name : t.type) == n)))",message="a step names a toxic that is not there"
 // +kubebuilder:validation:XValidation:rule="!has(self.toxics) || self.toxics.all(a, self.toxics.exists_one(b, (has(b.name) ? b.name : b.type) == (has(a.name) ? a.name : a.type)))",message="names of toxics must differ; a toxic without a name is called like its type"
 // +kubebuilder:validation:XValidation:rule="!has(self.toxics) || !self.targetRefs.exists(t, t.kind in ['TCPRoute', 'TLSRoute', 'UDPRoute']) || !self.toxics.exists(t, t.type in ['Abort', 'Delay', 'Headers', 'TruncateBody', 'WrongContentLength', 'BrokenChunk', 'CutEvents', 'Throttle'])",message="HTTP faults need targets that carry HTTP, which a TCPRoute, TLSRoute or UDPRoute does not"
@@ -111,6 +111,16 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Percent *float64 `json:"percent,omitempty"`
+
+	// shapes let percent vary over time, counted from the start of the experiment: what counts for a request or connection is the
+	// number at the time when it is decided. Parameters of toxics have shapes of their own. Bounds (maxPercent, the guard's) and
+	// the choice of endpoints do not vary.
+	// +optional
+	// +listType=map
+	// +listMapKey=parameter
+	// +kubebuilder:validation:MaxItems=1
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.parameter == 'percent')",message="only percent can vary over time here: a toxic's parameters have their shapes there"
+	Shapes []Shape `json:"shapes,omitempty"`
 
 	// endpoints narrows the faults to some endpoints of the backends: one sick pod of three, for instance. Backend only.
 	// +optional

@@ -585,6 +585,13 @@ func (in *NetworkChaosSpec) DeepCopyInto(out *NetworkChaosSpec) {
 		*out = new(float64)
 		**out = **in
 	}
+	if in.Shapes != nil {
+		in, out := &in.Shapes, &out.Shapes
+		*out = make([]Shape, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
+	}
 	if in.Endpoints != nil {
 		in, out := &in.Endpoints, &out.Endpoints
 		*out = new(EndpointSelector)

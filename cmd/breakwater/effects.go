@@ -8,6 +8,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // effects are what there is to say of the Route that a request selects, beside that it does.
@@ -105,7 +106,7 @@ func dead(s *proxy.Snapshot, b *proxy.WeightedBackend) string {
 
 func describeExperiment(x *proxy.Experiment, r *proxy.Request, phase string) onExperiment {
 	one := onExperiment{
-		Name: x.ID.Namespace + "/" + x.ID.Name, Phase: phase, Share: fmt.Sprintf("%v%%", x.Percent), At: x.At.String(), Selects: len(x.Matches) == 0,
+		Name: x.ID.Namespace + "/" + x.ID.Name, Phase: phase, Share: percentText(x.Percent, 1), At: x.At.String(), Selects: len(x.Matches) == 0,
 		Token: x.Token != nil,
 	}
 	if len(x.Sequence) > 0 {
@@ -120,12 +121,20 @@ func describeExperiment(x *proxy.Experiment, r *proxy.Request, phase string) onE
 		if typ := t.Toxic.Type(); !strings.EqualFold(typ, t.Name) {
 			text += " (" + typ + ")"
 		}
-		if t.Toxicity < 1 {
-			text += fmt.Sprintf(" %v%%", t.Toxicity*100)
+		if t.Toxicity.Min() < 1 {
+			text += " " + percentText(t.Toxicity, 100)
 		}
 		one.Toxics = append(one.Toxics, text)
 	}
 	return one
+}
+
+// percentText writes a number as a percentage, or both that it moves between. unit is what makes a percentage of it.
+func percentText(v shape.Value, unit float64) string {
+	if !v.Changes() {
+		return fmt.Sprintf("%v%%", v.Base*unit)
+	}
+	return fmt.Sprintf("%v%% to %v%%", v.Base*unit, v.To*unit)
 }
 
 // String lays the effects out for a terminal, a line each.

@@ -108,7 +108,7 @@ spec:
   match: [{path: {type: Exact, value: /cart}}]
   percent: 10
   duration: 1h
-  toxics: [{type: Latency, latency: {latency: 1s}}, {name: tea, type: Abort, percent: 50, abort: {status: 418}}]
+  toxics: [{type: Latency, latency: {latency: 1s}}, {name: tea, type: Abort, percent: 50, shapes: [{parameter: percent, type: Ramp, to: {percent: 75}, period: 1m}], abort: {status: 418}}]
 ---
 apiVersion: v1
 kind: Service
@@ -120,8 +120,8 @@ spec: {ports: [{port: 80}]}
 func TestExplainNamesExperiments(t *testing.T) {
 	dir := folder(t, explainedChaos)
 	for _, c := range []struct{ path, want string }{
-		{"/cart", "\nbackend   default/cart:80: no endpoint is ready: 503\nchaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50%\n"},
-		{"/", "chaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50%; its match does not select this request\n"},
+		{"/cart", "\nbackend   default/cart:80: no endpoint is ready: 503\nchaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50% to 75%\n"},
+		{"/", "chaos     default/slow-cart: 10% at Client: Latency, tea (abort) 50% to 75%; its match does not select this request\n"},
 	} {
 		var stdout, stderr output
 		code := run(context.Background(), []string{"explain", "--manifests", dir, "GET", "shop.example.com:8080" + c.path}, &stdout, &stderr)

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // writeExperiment writes an Experiment: a line for what it is, one for each target, match, bound and toxic.
 func writeExperiment(w io.Writer, x *proxy.Experiment) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
-	line("experiment %s at=%s percent=%v seed=%d", x.ID, x.At, x.Percent, x.Seed)
+	line("experiment %s at=%s percent=%v seed=%d", x.ID, x.At, numberText(x.Percent), x.Seed)
 	for _, flag := range [...]struct {
 		name string
 		set  bool
@@ -49,11 +50,19 @@ func writeExperiment(w io.Writer, x *proxy.Experiment) {
 		line("  token header=%s cookie=%s baggage=%s secret of %d bytes\n", text(t.Header), text(t.Cookie), text(t.Baggage), len(t.Secret))
 	}
 	for _, t := range x.Toxics {
-		line("  toxic %s %s %v %T%+v\n", t.Name, t.Direction, t.Toxicity, t.Toxic, t.Toxic)
+		line("  toxic %s %s %s %T%+v\n", t.Name, t.Direction, numberText(t.Toxicity), t.Toxic, t.Toxic)
 	}
 	for _, s := range x.Sequence {
 		line("  step %d of %s: %s\n", s.Count, keyText(x.SequenceKey), text(strings.Join(s.Toxics, ",")))
 	}
+}
+
+// numberText writes what does not change over time as a plain number.
+func numberText(v shape.Value) string {
+	if !v.Changes() {
+		return fmt.Sprint(v.Base)
+	}
+	return fmt.Sprintf("%+v", v)
 }
 
 func windowText(w *proxy.Window) string {

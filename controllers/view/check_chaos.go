@@ -40,6 +40,13 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 	for i := range s.Toxics {
 		checkToxic(fmt.Sprintf("spec.toxics[%d]", i), &s.Toxics[i], f)
 	}
+	rule(s.Sequence == nil || s.Shapes == nil, "percent has no effect with a sequence: leave it out")
+	for i := range s.Shapes {
+		if s.Shapes[i].Parameter != percentParameter {
+			f("spec.shapes", "only percent can vary over time here: a toxic's parameters have their shapes there")
+		}
+		checkShape(fmt.Sprintf("spec.shapes[%d]", i), &s.Shapes[i], f)
+	}
 	if e := s.Endpoints; e != nil && e.Count != nil && e.Percent != nil {
 		f("spec.endpoints", "give count or percent, not both")
 	}

@@ -82,7 +82,9 @@ func checkToxic(field string, t *v1alpha1.Toxic, f fault) {
 		if m.set {
 			m.check(field+"."+memberName(m.of), f)
 		}
-		if own && slices.ContainsFunc(t.Shapes, func(s v1alpha1.Shape) bool { return !slices.Contains(m.shapes, s.Parameter) }) {
+		if own && slices.ContainsFunc(t.Shapes, func(s v1alpha1.Shape) bool {
+			return s.Parameter != percentParameter && !slices.Contains(m.shapes, s.Parameter)
+		}) {
 			f(field, "this type of toxic has no such parameter, or none that can vary over time")
 		}
 	}
@@ -106,16 +108,19 @@ func memberName(t v1alpha1.ToxicType) string {
 	return strings.ToLower(string(t[:1])) + string(t[1:])
 }
 
+// percentParameter is what varies of an experiment, and of a toxic of any type.
+const percentParameter = "percent"
+
 func checkShape(field string, s *v1alpha1.Shape, f fault) {
 	fits := s.To.Bytes != nil
 	switch s.Parameter {
 	case "latency", "jitter", "delay", "timeout", "duration", "at", "every":
 		fits = s.To.Duration != nil
-	case "loss", "share":
+	case percentParameter, "loss", "share":
 		fits = s.To.Percent != nil
 	}
 	if !fits {
-		f(field, "to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at and every; percent for loss and share; bytes for all others")
+		f(field, "to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at and every; percent for percent, loss and share; bytes for all others")
 	}
 	if s.To.Duration != nil {
 		hour(field+".to.duration", *s.To.Duration, f)

@@ -32,9 +32,9 @@ func withChaos(t *testing.T, cfg chaos.Config) (admin.Config, *chaos.Engine) {
 	t.Cleanup(e.Close)
 	x := func(name string, latency float64) *proxy.Experiment {
 		return &proxy.Experiment{
-			ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name}, Percent: 100,
+			ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name}, Percent: shape.Const(100),
 			Targets: []proxy.ExperimentTarget{{Object: db}}, Window: proxy.Window{Start: time.Now(), Duration: time.Hour},
-			Toxics: []proxy.ExperimentToxic{{Name: "a", Toxicity: 1, Toxic: toxic.Latency{Latency: shape.Const(latency)}}},
+			Toxics: []proxy.ExperimentToxic{{Name: "a", Toxicity: shape.Const(1), Toxic: toxic.Latency{Latency: shape.Const(latency)}}},
 		}
 	}
 	halts, wrong := x("stopped", 2), x("wrong", -1)

@@ -13,14 +13,15 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 // Two experiments of 60 % each, with a cap of 50 %: at no moment has more than half of the requests been touched.
 func TestBudgetIsExact(t *testing.T) {
 	for _, limit := range []float64{50, 33.3, 1, 100} {
-		one := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.Percent = 60 })
-		two := with(anExperiment("y", delay(1)), func(x *proxy.Experiment) { x.Percent, x.MaxPercent = 60, limit })
+		one := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) { x.Percent = shape.Const(60) })
+		two := with(anExperiment("y", delay(1)), func(x *proxy.Experiment) { x.Percent, x.MaxPercent = shape.Const(60), limit })
 		gateway := with(anExperiment("z"), func(x *proxy.Experiment) { // concerns the same, with a cap that does not bind
 			x.Targets = []proxy.ExperimentTarget{{Object: listenerID.Object}}
 			x.MaxPercent = 100
@@ -64,7 +65,7 @@ func TestTakeAllOrNothing(t *testing.T) {
 
 // A connection counts once, however often experiments change while it lives.
 func TestChangesDoNotFillBudgets(t *testing.T) {
-	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent, x.Percent = 50, 0 })
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent, x.Percent = 50, shape.Const(0) })
 	e := newEngine(t, Config{}, exp)
 	open := func(n int) (touched int) {
 		for range n {
@@ -81,7 +82,7 @@ func TestChangesDoNotFillBudgets(t *testing.T) {
 		exp = with(exp, func(x *proxy.Experiment) { x.Revision++ })
 		e.Apply(snapshot(exp))
 	}
-	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Percent = 100 })))
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Percent = shape.Const(100) })))
 	if n := open(20); n != 12 {
 		t.Errorf("%d of 24", n)
 	}
@@ -137,8 +138,8 @@ func TestBudgetOfConnections(t *testing.T) {
 // The counters of a dry run are those of a later real run with the same seed, and nothing is touched.
 func TestDryRun(t *testing.T) {
 	exp := with(anExperiment("x", delay(1), abort(503)), func(x *proxy.Experiment) {
-		x.Percent, x.MaxPercent, x.DryRun = 70, 40, true
-		x.Toxics[0].Toxicity, x.Toxics[1].Toxicity = 0.5, 0.3
+		x.Percent, x.MaxPercent, x.DryRun = shape.Const(70), 40, true
+		x.Toxics[0].Toxicity, x.Toxics[1].Toxicity = shape.Const(0.5), shape.Const(0.3)
 	})
 	dry := newEngine(t, Config{}, exp)
 	for i, got := range run(dry, 1000) {
@@ -320,7 +321,7 @@ func TestGuardJudgesEndlessResponsesByTheirHeads(t *testing.T) {
 func TestGuardOfWhatIsNotTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
-			x.Percent = 50
+			x.Percent = shape.Const(50)
 			x.Guard = &proxy.Guard{Window: 10 * time.Second, MinRequests: 10, MaxErrorRate: 0.5, OnlyUninjected: true, MaxLatency: time.Second}
 		})
 		e := newEngine(t, Config{}, exp)
@@ -392,8 +393,8 @@ func logOf(t testing.TB, cfg Config, n int, experiments ...*proxy.Experiment) []
 
 func TestFaultLogRepeats(t *testing.T) {
 	exp := with(anExperiment("x", delay(20), abort(503)), func(x *proxy.Experiment) {
-		x.Percent, x.MaxPercent = 40, 30
-		x.Toxics[0].Toxicity = 0.5
+		x.Percent, x.MaxPercent = shape.Const(40), 30
+		x.Toxics[0].Toxicity = shape.Const(0.5)
 	})
 	first, again := logOf(t, Config{}, 400, exp), logOf(t, Config{}, 400, exp)
 	if len(first) == 0 || sha256.Sum256([]byte(withoutTimes(first))) != sha256.Sum256([]byte(withoutTimes(again))) {
@@ -401,7 +402,7 @@ func TestFaultLogRepeats(t *testing.T) {
 	}
 	exp = with(exp, func(x *proxy.Experiment) { x.MaxPercent = 0 })
 	more := logOf(t, Config{}, 400, with(exp, func(x *proxy.Experiment) {
-		x.Toxics = append(slices.Clone(x.Toxics), proxy.ExperimentToxic{Name: "added", Toxicity: 0.5, Toxic: delay(3)})
+		x.Toxics = append(slices.Clone(x.Toxics), proxy.ExperimentToxic{Name: "added", Toxicity: shape.Const(0.5), Toxic: delay(3)})
 	}), anExperiment("another", delay(9)))
 	others := slices.DeleteFunc(more, func(f Fault) bool { return f.Toxic == "added" || strings.HasSuffix(f.Object, "another") })
 	if before := logOf(t, Config{}, 400, exp); withoutTimes(others) != withoutTimes(before) {
@@ -412,8 +413,8 @@ func TestFaultLogRepeats(t *testing.T) {
 func TestReplay(t *testing.T) {
 	var log bytes.Buffer
 	exp := with(anExperiment("x", delay(20), delay(30)), func(x *proxy.Experiment) {
-		x.Percent, x.MaxPercent = 40, 20
-		x.Toxics[0].Toxicity = 0.5
+		x.Percent, x.MaxPercent = shape.Const(40), 20
+		x.Toxics[0].Toxicity = shape.Const(0.5)
 	})
 	first := New(Config{FaultLog: &log})
 	first.Apply(snapshot(exp))
@@ -424,7 +425,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := newEngine(t, Config{Replay: replay}, with(exp, func(x *proxy.Experiment) {
-		x.Seed, x.Percent, x.MaxPercent, x.Toxics[0].Toxicity = 99, 1, 0, 1
+		x.Seed, x.Percent, x.MaxPercent, x.Toxics[0].Toxicity = 99, shape.Const(1), 0, shape.Const(1)
 	}), anExperiment("y", delay(1)))
 	for i, w := range want {
 		if g := serve(got, request()); g != w+"a" { // y is not in the log and decides for itself

@@ -1,6 +1,10 @@
 package chaos
 
-import "github.com/breakwater-gateway/breakwater/proxy/chance"
+import (
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+)
 
 // kind tells apart what toxics may act on.
 type kind uint8
@@ -23,6 +27,7 @@ type decision struct {
 	rehearsed bool   // counted by a dry run
 	client    string // what SequenceKey has found
 	kind      kind
+	age       time.Duration // of the action when it was settled; 0 if no threshold changes over time
 }
 
 // number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in
@@ -52,10 +57,13 @@ func attemptOrdinal(ordinal uint64, attempt int) uint64 {
 	return ordinal | uint64(min(attempt-1, 255))<<attemptShift
 }
 
-// choose decides by Percent or Sequence.
+// choose decides by Percent or Sequence, as of now.
 func (d *decision) choose() {
 	a := d.action
 	d.settled = true
+	if a.changes {
+		d.age = time.Since(a.began)
+	}
 	if a.engine.cfg.Replay.knows(a.name) {
 		d.chosen = true // each toxic has its own lines
 		return
@@ -65,7 +73,7 @@ func (d *decision) choose() {
 		d.chosen = d.place < a.sequence[len(a.sequence)-1].upTo
 		return
 	}
-	d.chosen = a.percent.Float(d.ordinal)*100 < a.cfg.Percent
+	d.chosen = a.percent.Float(d.ordinal)*100 < a.cfg.Percent.At(d.age)
 }
 
 // each calls f with those of the toxics that act, in order.
@@ -74,7 +82,7 @@ func (d *decision) each(f func(*armed)) {
 		return
 	}
 	for _, t := range d.candidates() {
-		if t.acts&d.kind != 0 && t.decides(d.ordinal) {
+		if t.acts&d.kind != 0 && t.decides(d.ordinal, d.age) {
 			f(t)
 		}
 	}
@@ -86,7 +94,7 @@ func (d *decision) any() bool {
 		return false
 	}
 	for _, t := range d.candidates() {
-		if t.acts&d.kind != 0 && t.decides(d.ordinal) {
+		if t.acts&d.kind != 0 && t.decides(d.ordinal, d.age) {
 			return true
 		}
 	}
@@ -107,12 +115,13 @@ func (d *decision) candidates() []*armed {
 	return nil
 }
 
-// decides is the same function of the ordinal that package toxic uses.
-func (t *armed) decides(ordinal uint64) bool {
+// decides tells whether the toxic acts on what has an ordinal and was settled at an age of the action. Its draw is the one of package
+// toxic.
+func (t *armed) decides(ordinal uint64, age time.Duration) bool {
 	if t.Decide != nil {
 		return t.Decide(ordinal)
 	}
-	return t.Key.Float(ordinal) < t.Toxicity
+	return t.Key.Float(ordinal) < t.cfg.Toxicity.At(age)
 }
 
 // inForce reports whether the toxic is still in force.

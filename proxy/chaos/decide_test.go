@@ -116,9 +116,9 @@ func run(e *Engine, n int, fields ...string) []string {
 
 func TestDecisionsRepeat(t *testing.T) {
 	exp := with(anExperiment("x", delay(1), delay(2)), func(x *proxy.Experiment) {
-		x.Percent = 50
-		x.Toxics[0].Toxicity = 0.5
-		x.Toxics[1].Toxicity = 0.3
+		x.Percent = shape.Const(50)
+		x.Toxics[0].Toxicity = shape.Const(0.5)
+		x.Toxics[1].Toxicity = shape.Const(0.3)
 	})
 	const n = 2000
 	first := run(newEngine(t, Config{}, exp), n)
@@ -143,10 +143,10 @@ func TestDecisionsRepeat(t *testing.T) {
 // Adding a toxic, or an experiment, does not change what others decide.
 func TestOthersKeepTheirDecisions(t *testing.T) {
 	exp := anExperiment("x", delay(1))
-	exp.Percent, exp.Toxics[0].Toxicity = 60, 0.4
+	exp.Percent, exp.Toxics[0].Toxicity = shape.Const(60), shape.Const(0.4)
 	before := run(newEngine(t, Config{}, exp), 500)
 	after := run(newEngine(t, Config{}, anExperiment("w", delay(5)), with(exp, func(x *proxy.Experiment) {
-		x.Toxics = append([]proxy.ExperimentToxic{{Name: "z", Toxicity: 0.5, Toxic: delay(3)}}, x.Toxics...)
+		x.Toxics = append([]proxy.ExperimentToxic{{Name: "z", Toxicity: shape.Const(0.5), Toxic: delay(3)}}, x.Toxics...)
 	})), 500)
 	for i := range before {
 		got := after[i][1:] // without w's, which stands first and always acts
@@ -158,7 +158,7 @@ func TestOthersKeepTheirDecisions(t *testing.T) {
 
 func TestChangesKeepOrdinals(t *testing.T) {
 	exp := anExperiment("x", delay(1))
-	exp.Percent = 50
+	exp.Percent = shape.Const(50)
 	want := run(newEngine(t, Config{}, exp), 200)
 	e := newEngine(t, Config{}, exp)
 	got := run(e, 100)
@@ -178,7 +178,7 @@ func TestChangesKeepOrdinals(t *testing.T) {
 
 func TestOrdinalKeyDoesNotDependOnOrder(t *testing.T) {
 	exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
-		x.Percent, x.OrdinalKey = 50, proxy.Key{Type: proxy.HeaderKey, Name: "X-Id"}
+		x.Percent, x.OrdinalKey = shape.Const(50), proxy.Key{Type: proxy.HeaderKey, Name: "X-Id"}
 	})
 	decide := func(order []int) map[int]string {
 		e, got := newEngine(t, Config{}, exp), map[int]string{}
@@ -206,7 +206,7 @@ func TestOrdinalKeyDoesNotDependOnOrder(t *testing.T) {
 
 func TestSequence(t *testing.T) {
 	exp := with(anExperiment("x", abort(503), delay(1)), func(x *proxy.Experiment) {
-		x.Percent = 0 // does not apply
+		x.Percent = shape.Const(0) // does not apply
 		x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}, {Count: 1}, {Count: 1, Toxics: []string{"b"}}}
 	})
 	want := []string{"a", "a", "", "b", "", "", ""}
@@ -300,7 +300,7 @@ func TestAttempts(t *testing.T) {
 	if got := attempts(newEngine(t, Config{}, exp), request(), endpointAt(1), endpointAt(2)); !slices.Equal(got, []string{"a", ""}) {
 		t.Errorf("%q", got)
 	}
-	exp = with(exp, func(x *proxy.Experiment) { x.Sequence, x.Percent = nil, 50 })
+	exp = with(exp, func(x *proxy.Experiment) { x.Sequence, x.Percent = nil, shape.Const(50) })
 	e := newEngine(t, Config{}, exp)
 	both, second := 0, 0
 	for range 400 {
@@ -315,7 +315,7 @@ func TestAttempts(t *testing.T) {
 	if both < 150 || both > 250 || second < both/3 || second > 2*both/3 {
 		t.Errorf("of 400 first attempts %d, of their second ones %d; want about half each", both, second)
 	}
-	e = newEngine(t, Config{}, with(exp, func(x *proxy.Experiment) { x.Percent = 100 }))
+	e = newEngine(t, Config{}, with(exp, func(x *proxy.Experiment) { x.Percent = shape.Const(100) }))
 	for range 10 {
 		attempts(e, request(), endpointAt(1), endpointAt(2), endpointAt(3))
 	}
@@ -326,7 +326,7 @@ func TestAttempts(t *testing.T) {
 
 // Whether requests are tried again does not change what later requests meet.
 func TestRetriesDoNotRenumber(t *testing.T) {
-	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.At, x.Percent = proxy.AtBackend, 50 })
+	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.At, x.Percent = proxy.AtBackend, shape.Const(50) })
 	one, two := newEngine(t, Config{}, exp), newEngine(t, Config{}, exp)
 	for i := range 200 {
 		a := attempts(one, request(), endpointAt(1))
@@ -396,7 +396,7 @@ func TestOrdinalKeyThatIsMissing(t *testing.T) {
 		},
 	} {
 		e := newEngine(t, Config{}, with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
-			x.Percent, x.OrdinalKey = 5, proxy.Key{Type: proxy.HeaderKey, Name: "X-Case"}
+			x.Percent, x.OrdinalKey = shape.Const(5), proxy.Key{Type: proxy.HeaderKey, Name: "X-Case"}
 		}))
 		hit := 0
 		for range n {

@@ -61,6 +61,8 @@ type action struct {
 	sequence  []step
 	endpoints *endpoints
 	budgets   []*budget // of the targets; empty without a MaxPercent
+	began     time.Time // since when the toxics are in force; zero before
+	changes   bool      // Percent, or the Toxicity of some toxic, is not the same for ever
 }
 
 // step is the compiled form of a SequenceStep.
@@ -259,6 +261,7 @@ func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) 
 		return nil, m.err
 	}
 	a.matchers = m.all
+	a.changes = cfg.Percent.Changes() || slices.ContainsFunc(cfg.Toxics, func(t proxy.ExperimentToxic) bool { return t.Toxicity.Changes() })
 	for i, t := range cfg.Toxics {
 		if slices.ContainsFunc(cfg.Toxics[:i], func(o proxy.ExperimentToxic) bool { return o.Name == t.Name }) {
 			return nil, fmt.Errorf("toxic %q is given twice", t.Name)
@@ -309,8 +312,9 @@ func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 		one.acts |= datagrams
 	}
 	one.Entry = &toxic.Entry{
-		Name: x.name + "/" + t.Name, Direction: t.Direction, Toxicity: t.Toxicity, Toxic: t.Toxic,
-		Key: chance.NewKey(a.cfg.Seed, id.Namespace, id.Name, t.Name),
+		Name: x.name + "/" + t.Name, Direction: t.Direction, Toxic: t.Toxic,
+		Toxicity: 1, // it is put only where armed.decides has decided so, as of another time perhaps
+		Key:      chance.NewKey(a.cfg.Seed, id.Namespace, id.Name, t.Name),
 	}
 	return one, nil
 }
@@ -365,10 +369,10 @@ func (a *action) compileSequence() error {
 
 // begin returns the action with every toxic in force since start. Those that are stay as they are.
 func (a *action) begin(start time.Time) *action {
-	if !slices.ContainsFunc(a.toxics, func(t *armed) bool { return t.gone == nil || !t.Began.Equal(start) }) {
+	if a.began.Equal(start) && !slices.ContainsFunc(a.toxics, func(t *armed) bool { return t.gone == nil || !t.Began.Equal(start) }) {
 		return a
 	}
-	return a.with(func(t *armed) *armed {
+	next := a.with(func(t *armed) *armed {
 		if t.gone != nil && t.Began.Equal(start) {
 			return t
 		}
@@ -385,6 +389,8 @@ func (a *action) begin(start time.Time) *action {
 		next.Entry, next.gone = &entry, make(chan struct{})
 		return &next
 	})
+	next.began = start
+	return next
 }
 
 // end returns the action with no toxic in force.

@@ -29,12 +29,12 @@ func delay(ms float64) proxy.Toxic { return fault.Delay{Latency: shape.Const(ms)
 // experiment returns one that is in force for an hour from now on, of the toxics, on everything at Client.
 func anExperiment(name string, toxics ...proxy.Toxic) *proxy.Experiment {
 	x := &proxy.Experiment{
-		ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name}, UID: "uid-" + name, Percent: 100, Seed: 7,
+		ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: name}, UID: "uid-" + name, Percent: shape.Const(100), Seed: 7,
 		Targets: []proxy.ExperimentTarget{{Object: routeID}},
 		Window:  proxy.Window{Start: time.Now(), Duration: time.Hour},
 	}
 	for i, t := range toxics {
-		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: string(rune('a' + i)), Toxicity: 1, Toxic: t})
+		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: string(rune('a' + i)), Toxicity: shape.Const(1), Toxic: t})
 	}
 	return x
 }

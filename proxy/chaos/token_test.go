@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 func mint(t testing.TB, secret, name string, expiry time.Time) string {
@@ -233,7 +234,7 @@ func TestRequestsThatNothingConcernsCostNoAllocation(t *testing.T) {
 				{Object: proxy.ObjectID{Kind: "Service", Name: "other"}},
 			}
 		})},
-		"matches, injects nothing": {with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Percent = 0 })},
+		"matches, injects nothing": {with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Percent = shape.Const(0) })},
 	} {
 		e := newEngine(t, Config{}, experiments...)
 		x := request()
@@ -251,7 +252,7 @@ func TestRequestsThatNothingConcernsCostNoAllocation(t *testing.T) {
 }
 
 func BenchmarkBegin(b *testing.B) {
-	none := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Percent = 0 })
+	none := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.Percent = shape.Const(0) })
 	for name, experiments := range map[string][]*proxy.Experiment{
 		"none":     nil,
 		"matching": {none},

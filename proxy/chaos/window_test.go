@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -270,17 +271,17 @@ func TestLaterChangesReachLiveConnections(t *testing.T) {
 	before := c.actives[0]
 	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
 		x.Revision++
-		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: "other", Toxicity: 1, Toxic: toxic.Stall{}})
+		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: "other", Toxicity: shape.Const(1), Toxic: toxic.Stall{}})
 	}), anExperiment("y", toxic.Noop{})))
 	if len(c.actives) != 3 || c.actives[0] != before {
 		t.Errorf("%v, before %v", c.actives, before)
 	}
-	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = 0.999999999 })))
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = shape.Const(0.999999999) })))
 	if len(c.actives) != 1 || c.actives[0].Entry == before.Entry {
 		t.Error("a changed toxic is the same as before")
 	}
 	injected := len(e.Faults())
-	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = 0.999999998 })))
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Toxics[0].Toxicity = shape.Const(0.999999998) })))
 	if len(e.Faults()) != injected+1 {
 		t.Error("the changed toxic is not in the slot")
 	}

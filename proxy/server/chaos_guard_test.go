@@ -163,7 +163,7 @@ func TestAnswerThatAnEndpointBreaksOffHasFailed(t *testing.T) {
 				exp := bounded(proxy.Client, fault.Delay{})
 				exp.Guard.OnlyUninjected = !injected
 				if !injected {
-					exp.Percent = 0
+					exp.Percent = shape.Const(0)
 				}
 				f.change(exp)
 				f.halts(func() {

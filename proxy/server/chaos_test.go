@@ -23,12 +23,12 @@ import (
 // experiment is one that is in force on everything that routed and snapshotOf route.
 func experiment(at proxy.Point, toxics ...proxy.Toxic) *proxy.Experiment {
 	x := &proxy.Experiment{
-		ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "default", Name: "x"}, Percent: 100, At: at,
+		ID: proxy.ObjectID{Kind: "NetworkChaos", Namespace: "default", Name: "x"}, Percent: shape.Const(100), At: at,
 		Targets: []proxy.ExperimentTarget{{Object: proxy.ObjectID{Kind: "Ingress", Namespace: "default", Name: "web"}}},
 		Window:  proxy.Window{Start: time.Now(), Duration: time.Hour},
 	}
 	for i, t := range toxics {
-		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: fmt.Sprint("toxic-", i), Toxicity: 1, Toxic: t})
+		x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: fmt.Sprint("toxic-", i), Toxicity: shape.Const(1), Toxic: t})
 	}
 	return x
 }
@@ -381,7 +381,7 @@ func TestExperimentsThatDoNotActTouchNothing(t *testing.T) {
 		"halted":    func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Halted = true },
 		"dry run":   func(x *proxy.Experiment, _ *proxy.Snapshot) { x.DryRun = true },
 		"off":       func(_ *proxy.Experiment, s *proxy.Snapshot) { s.ChaosOff = true },
-		"0 %":       func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Percent = 0 },
+		"0 %":       func(x *proxy.Experiment, _ *proxy.Snapshot) { x.Percent = shape.Const(0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
@@ -440,7 +440,7 @@ func suspended(x *proxy.Experiment) *proxy.Experiment {
 
 func aborting(x *proxy.Experiment, status int) *proxy.Experiment {
 	next := *x
-	next.Toxics = []proxy.ExperimentToxic{{Name: "toxic-0", Toxicity: 1, Toxic: fault.Abort{Status: status}}}
+	next.Toxics = []proxy.ExperimentToxic{{Name: "toxic-0", Toxicity: shape.Const(1), Toxic: fault.Abort{Status: status}}}
 	return &next
 }
 
@@ -516,7 +516,7 @@ func BenchmarkChaos(b *testing.B) {
 		change func(*proxy.Experiment)
 	}{
 		{"none", nil},
-		{"matching", func(x *proxy.Experiment) { x.Percent = 0 }},
+		{"matching", func(x *proxy.Experiment) { x.Percent = shape.Const(0) }},
 		{"elsewhere", func(x *proxy.Experiment) { x.Targets[0].Object.Name = "other" }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

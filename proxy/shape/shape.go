@@ -59,6 +59,15 @@ func (v Value) At(t time.Duration) float64 {
 	}
 }
 
+// Whole returns the number at a time since the beginning, rounded to the nearest whole one.
+func (v Value) Whole(t time.Duration) int64 {
+	const most = 1 << 62 // far from where a float64 does not fit
+	return int64(min(max(math.Round(v.At(t)), -most), most))
+}
+
+// Changes reports whether the Value is not the same number for ever.
+func (v Value) Changes() bool { return v.Wave != Constant }
+
 // Max returns the greatest number the Value ever takes.
 func (v Value) Max() float64 {
 	if v.Wave == Constant {

@@ -78,7 +78,7 @@ func (p Preset) Toxics() []proxy.ExperimentToxic {
 			toxics = append(toxics, Bandwidth{Rate: bytes}, Rate{Rate: bytes})
 		}
 		for _, t := range toxics {
-			all = append(all, proxy.ExperimentToxic{Name: t.Type() + "_" + d.String(), Direction: d, Toxicity: 1, Toxic: t})
+			all = append(all, proxy.ExperimentToxic{Name: t.Type() + "_" + d.String(), Direction: d, Toxicity: shape.Const(1), Toxic: t})
 		}
 	}
 	return all

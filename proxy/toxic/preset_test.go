@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 func TestPresetsAreValid(t *testing.T) {
@@ -20,7 +21,7 @@ func TestPresetsAreValid(t *testing.T) {
 		seen[p.Name] = true
 		names := map[string]bool{}
 		for _, x := range p.Toxics() {
-			if names[x.Name] || x.Toxicity != 1 {
+			if names[x.Name] || x.Toxicity != shape.Const(1) {
 				t.Errorf("%s: %+v", p.Name, x)
 			}
 			names[x.Name] = true

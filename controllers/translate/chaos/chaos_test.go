@@ -240,7 +240,7 @@ func FuzzSpec(f *testing.F) {
 		v := cluster()
 		v.Set(c)
 		for _, x := range Build(v, Options{MaxDuration: time.Hour}, nil).Experiments {
-			if x.Window.Duration <= 0 || x.Window.Duration > time.Hour || len(x.Toxics) == 0 || x.Percent < 0 || x.Percent > 100 {
+			if x.Window.Duration <= 0 || x.Window.Duration > time.Hour || len(x.Toxics) == 0 || x.Percent.Min() < 0 || x.Percent.Max() > 100 {
 				t.Errorf("%+v", x)
 			}
 			for _, toxic := range x.Toxics {

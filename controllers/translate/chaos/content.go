@@ -10,6 +10,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/view/syntax"
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // content translates what a NetworkChaos says itself. It checks everything again, because an object may be older than the rules
@@ -29,7 +30,7 @@ func (b *building) content(source *v1alpha1.NetworkChaos) (*proxy.Experiment, *r
 		Targets:    targetsOf(source),
 		At:         point(s.At),
 		Matches:    c.matches(),
-		Percent:    orElse(s.Percent, 100),
+		Percent:    c.percent(),
 		Endpoints:  c.endpoints(),
 		Toxics:     c.toxics(),
 		Window:     proxy.Window{Start: source.CreationTimestamp.Time, Duration: duration, Schedule: orElse(s.Schedule, ""), TimeZone: orElse(s.TimeZone, "")},
@@ -106,6 +107,14 @@ func point(p v1alpha1.Point) proxy.Point {
 		return proxy.AtBackend
 	}
 	return proxy.Client
+}
+
+// percent is that of the experiment.
+func (c *content) percent() shape.Value {
+	p := params{content: c, field: "spec", shapes: c.spec.Shapes}
+	return p.shaped("percent", orElse(c.spec.Percent, 100), func(to *v1alpha1.ShapeValue) (float64, bool) {
+		return orElse(to.Percent, 0), to.Percent != nil
+	})
 }
 
 func targetsOf(source *v1alpha1.NetworkChaos) []proxy.ExperimentTarget {
@@ -296,7 +305,7 @@ func (c *content) checkRanges(x *proxy.Experiment) {
 	for _, p := range []struct {
 		field string
 		value float64
-	}{{"spec.percent", x.Percent}, {"spec.maxPercent", x.MaxPercent}, {"spec.endpoints.percent", x.Endpoints.Percent}} {
+	}{{"spec.percent", x.Percent.Min()}, {"spec.percent", x.Percent.Max()}, {"spec.maxPercent", x.MaxPercent}, {"spec.endpoints.percent", x.Endpoints.Percent}} {
 		if !(p.value >= 0 && p.value <= 100) {
 			c.fail("%s: %v is not within 0 and 100", p.field, p.value)
 		}

@@ -25,11 +25,11 @@ func (c *content) toxics() []proxy.ExperimentToxic {
 	var all []proxy.ExperimentToxic
 	for i := range c.spec.Toxics {
 		t := &c.spec.Toxics[i]
-		one := proxy.ExperimentToxic{Name: orElse(t.Name, string(t.Type)), Toxicity: orElse(t.Percent, 100) / 100}
+		p := params{content: c, field: fmt.Sprintf("spec.toxics[%d]", i), shapes: t.Shapes}
+		one := proxy.ExperimentToxic{Name: orElse(t.Name, string(t.Type)), Toxicity: p.percent("percent", orElse(t.Percent, 100))}
 		if t.Direction == v1alpha1.DirectionUpstream {
 			one.Direction = proxy.Upstreamward
 		}
-		p := params{content: c, field: fmt.Sprintf("spec.toxics[%d]", i), shapes: t.Shapes}
 		one.Toxic = p.toxic(t)
 		p.check(one)
 		all = append(all, one)
@@ -55,8 +55,10 @@ func (p *params) check(t proxy.ExperimentToxic) {
 			p.fail("%s: %v", p.field, err)
 		}
 	}
-	if !(t.Toxicity >= 0 && t.Toxicity <= 1) {
-		p.fail("%s.percent: %v is not within 0 and 100", p.field, t.Toxicity*100)
+	for _, x := range [...]float64{t.Toxicity.Min(), t.Toxicity.Max()} {
+		if !(x >= 0 && x <= 1) {
+			p.fail("%s.percent: %v is not within 0 and 100", p.field, x*100)
+		}
 	}
 }
 
