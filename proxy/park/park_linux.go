@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Possible: this system has epoll.
+// Possible says whether anything is ever parked: this system has epoll.
 const Possible = true
 
 // Lot is where Entries wait. The zero Lot is ready for use and starts with the first Entry. All methods may be called concurrently.

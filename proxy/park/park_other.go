@@ -4,7 +4,7 @@ package park
 
 import "syscall"
 
-// Possible: only Linux has epoll; elsewhere everything keeps its goroutine while it waits.
+// Possible says whether anything is ever parked. Only Linux has epoll; elsewhere everything keeps its goroutine while it waits.
 const Possible = false
 
 // Lot is where Entries wait: on this system none ever does.
