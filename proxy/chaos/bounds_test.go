@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/fault"
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
@@ -430,6 +432,72 @@ func TestReplay(t *testing.T) {
 	for i, w := range want {
 		if g := serve(got, request()); g != w+"a" { // y is not in the log and decides for itself
 			t.Fatalf("request %d: %q, want %q", i, g, w)
+		}
+	}
+}
+
+// Jitter is not drawn again: a request waits as long as it did.
+func TestReplayOfDelays(t *testing.T) {
+	jittery := func(seed uint64) *proxy.Experiment {
+		x := anExperiment("x", fault.Delay{Latency: shape.Const(20), Jitter: shape.Const(10)})
+		x.Seed = seed
+		return x
+	}
+	delays := func(cfg Config, seed uint64) (all []float64) {
+		for _, f := range logOf(t, cfg, 20, jittery(seed)) {
+			all = append(all, f.Delay)
+		}
+		return all
+	}
+	want, other := delays(Config{}, 1), delays(Config{}, 2)
+	var log bytes.Buffer
+	first := New(Config{FaultLog: &log})
+	first.Apply(snapshot(jittery(1)))
+	run(first, 20)
+	first.Close()
+	replay, err := ReadReplay(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := delays(Config{Replay: replay}, 2); !slices.Equal(got, want) || slices.Equal(other, want) {
+		t.Errorf("got %v, want %v; otherwise it is %v", got, want, other)
+	}
+}
+
+// Whoever replays the wrong log gets other faults than they think.
+func TestReplayOfOthers(t *testing.T) {
+	for name, warnings := range map[string]int{"x": 0, "z": 1} {
+		replay, err := ReadReplay(strings.NewReader(`{"object":"NetworkChaos/shop/` + name + `","toxic":"a","decision":"inject"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text lockedText
+		e := newEngine(t, Config{Replay: replay, Log: slog.New(slog.NewTextHandler(&text, nil))})
+		for range 2 {
+			e.Apply(snapshot(anExperiment("x", abort(503)), anExperiment("y", abort(503))))
+		}
+		if got := text.take(); strings.Count(got, "all decide anew") != warnings {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// A process that is killed leaves half a line behind.
+func TestReplayOfACutLog(t *testing.T) {
+	line := `{"object":"NetworkChaos/shop/x","toxic":"a","ordinal":7,"decision":"inject","delay":1e9}`
+	for cut := 1; cut < len(line); cut++ {
+		r, err := ReadReplay(strings.NewReader(line + "\n" + line[:cut]))
+		if err != nil || !r.IsCut() || !slices.Equal(r.Names(), []string{"NetworkChaos/shop/x"}) || !r.injected("NetworkChaos/shop/x", "a", 7) {
+			t.Fatalf("%q: %v", line[:cut], err)
+		}
+		if d := r.delay("NetworkChaos/shop/x", "a", 7); d != time.Hour {
+			t.Errorf("delay %v", d)
+		}
+		if _, err := ReadReplay(strings.NewReader(line[:cut] + "\n" + line)); err == nil || !strings.Contains(err.Error(), "line 1") {
+			t.Fatalf("%q in the middle: %v", line[:cut], err)
+		}
+		if _, err := ReadReplay(strings.NewReader(line + "\n" + line[:cut] + "\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+			t.Fatalf("%q with a line feed: %v", line[:cut], err)
 		}
 	}
 }

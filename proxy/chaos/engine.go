@@ -48,8 +48,10 @@ type Engine struct {
 	followers []func(on bool)          // of the kill switches
 	switches  [killSwitches]time.Time  // since when each is used; zero: it is not
 	events    []event                  // to be logged by unlock
-	timer     *time.Timer
-	closed    bool
+	// replayChecked: whoever replays the wrong log has been warned.
+	replayChecked bool
+	timer         *time.Timer
+	closed        bool
 }
 
 // identity is what live state is kept under.
@@ -92,6 +94,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	}
 	e.backends.Store(&snap.Backends)
 	e.set(snapshotSwitch, snap.ChaosOff)
+	e.checkReplay(snap)
 	e.obeySwitches(false)
 	order := make([]*experiment, 0, len(snap.Experiments)+len(snap.Refused))
 	for _, cfg := range snap.Experiments {

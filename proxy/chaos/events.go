@@ -1,6 +1,9 @@
 package chaos
 
 import (
+	"context"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -68,13 +71,29 @@ func (e *Engine) off() bool { return e.switches != [killSwitches]time.Time{} }
 
 // event is a line of the log.
 type event struct {
+	level      slog.Level
 	message    string
 	attributes []any
 }
 
 // say has a line logged by unlock. e.mu is held.
 func (e *Engine) say(message string, attributes ...any) {
-	e.events = append(e.events, event{message, attributes})
+	e.events = append(e.events, event{slog.LevelInfo, message, attributes})
+}
+
+// checkReplay warns, once, if a fault log is replayed that concerns none of the Experiments. e.mu is held.
+func (e *Engine) checkReplay(snap *proxy.Snapshot) {
+	r := e.cfg.Replay
+	if r == nil || e.replayChecked || len(snap.Experiments) == 0 {
+		return
+	}
+	e.replayChecked = true
+	if slices.ContainsFunc(snap.Experiments, func(x *proxy.Experiment) bool { return r.knows(x.ID.String()) }) {
+		return
+	}
+	names := r.Names()
+	e.events = append(e.events, event{slog.LevelWarn, "no experiment has a name of the fault log that is replayed: all decide anew",
+		[]any{"logged", names[:min(len(names), 10)]}})
 }
 
 // unlock releases e.mu and then writes what has been said: nobody who throws the kill switch is to wait for a log that is stuck.
@@ -83,7 +102,7 @@ func (e *Engine) unlock() {
 	e.events = nil
 	e.mu.Unlock()
 	for _, one := range events {
-		e.cfg.Log.Info(one.message, one.attributes...)
+		e.cfg.Log.Log(context.Background(), one.level, one.message, one.attributes...)
 	}
 }
 

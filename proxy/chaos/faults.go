@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -36,7 +37,7 @@ type running struct {
 
 // step makes the running form of a fault.
 func (t *armed) step(d *decision, w proxy.Responder, target string) running {
-	return running{armed: t, target: target, ordinal: d.ordinal, Step: t.fault.New(fault.Site{
+	s := running{armed: t, target: target, ordinal: d.ordinal, Step: t.fault.New(fault.Site{
 		At: d.cfg.At, Rand: t.Key.Rand(d.ordinal), Began: time.Since(t.Began), InForce: t.inForce,
 		Pause: func(wait time.Duration) *proxy.Error {
 			if err := http1.PauseUntil(w, wait, t.gone); err != nil {
@@ -48,6 +49,10 @@ func (t *armed) step(d *decision, w proxy.Responder, target string) running {
 			return nil
 		},
 	})}
+	if s.Delay > 0 {
+		s.Delay = cmp.Or(t.of.engine.cfg.Replay.delay(t.of.name, t.cfg.Name, d.ordinal), s.Delay)
+	}
+	return s
 }
 
 // over is what a fault that wants to wait gets when it is not in force any more.

@@ -3,14 +3,20 @@ package chaos
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"time"
 )
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
-// which it acted, or would have in a dry run. Bounds still hold: windows, guards, caps and kill switches. It is immutable.
+// which it acted, or would have in a dry run, and delays a request for as long as it did. What varies within a stream of bytes follows
+// the seed. Bounds still hold: windows, guards, caps and kill switches. It is immutable.
 type Replay struct {
-	objects map[string]map[decided]struct{}
+	objects map[string]map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
+	cut     bool
 }
 
 // decided names one decision in an Experiment's log.
@@ -22,11 +28,21 @@ type decided struct {
 // maxLine bounds a line of a log.
 const maxLine = 1 << 20
 
-// ReadReplay reads a fault log. An error names the line.
+// longestReplayed bounds the delays of a log: those of faults are an hour at the most.
+const longestReplayed = time.Hour
+
+// ReadReplay reads a fault log. An error names the line. The last line may be incomplete, as a process that is killed leaves it: it
+// is left out.
 func ReadReplay(r io.Reader) (*Replay, error) {
-	replay := &Replay{objects: map[string]map[decided]struct{}{}}
+	replay := &Replay{objects: map[string]map[decided]time.Duration{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
+	ended := true // the line ends with a line feed
+	lines.Split(func(data []byte, atEOF bool) (advance int, token []byte, err error) {
+		advance, token, err = bufio.ScanLines(data, atEOF)
+		ended = advance > len(token)
+		return advance, token, err
+	})
 	n := 0
 	for lines.Scan() {
 		n++
@@ -35,22 +51,40 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 		}
 		var f Fault
 		if err := json.Unmarshal(lines.Bytes(), &f); err != nil {
+			if syntax := (*json.SyntaxError)(nil); !ended && errors.As(err, &syntax) && syntax.Offset >= int64(len(lines.Bytes())) {
+				replay.cut = true
+				break
+			}
 			return nil, fmt.Errorf("read fault log: line %d: %w", n, err)
 		}
 		if f.Object == "" || f.Toxic == "" {
 			return nil, fmt.Errorf("read fault log: line %d: no object or no toxic", n)
 		}
 		if replay.objects[f.Object] == nil {
-			replay.objects[f.Object] = map[decided]struct{}{}
+			replay.objects[f.Object] = map[decided]time.Duration{}
 		}
 		if f.Decision == decidedInject || f.Decision == decidedDryRun {
-			replay.objects[f.Object][decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}] = struct{}{}
+			replay.objects[f.Object][decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}] = f.delayed()
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read fault log: line %d: %w", n+1, err)
 	}
 	return replay, nil
+}
+
+// Names are those of the Experiments in the log, in order: Kind/Namespace/Name.
+func (r *Replay) Names() []string { return slices.Sorted(maps.Keys(r.objects)) }
+
+// IsCut reports whether the last line of the log was incomplete.
+func (r *Replay) IsCut() bool { return r.cut }
+
+// delayed is for how long the line says that a request is to be delayed.
+func (f *Fault) delayed() time.Duration {
+	if f.Decision != decidedInject || !(f.Delay > 0) {
+		return 0
+	}
+	return time.Duration(min(f.Delay, longestReplayed.Seconds()) * float64(time.Second))
 }
 
 // knows reports whether the log has lines of an Experiment. Others decide for themselves.
@@ -65,4 +99,12 @@ func (r *Replay) knows(object string) bool {
 func (r *Replay) injected(object, toxic string, ordinal uint64) bool {
 	_, ok := r.objects[object][decided{toxic, ordinal}]
 	return ok
+}
+
+// delay returns for how long a toxic has delayed a request; 0 if it has not, or if the log does not know.
+func (r *Replay) delay(object, toxic string, ordinal uint64) time.Duration {
+	if r == nil {
+		return 0
+	}
+	return r.objects[object][decided{toxic, ordinal}]
 }
