@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,34 +13,56 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
-// documents returns the objects in the files that a pattern names, but for kustomizations.
-func documents(t *testing.T, pattern string) (objects []*unstructured.Unstructured) {
+// parse returns the objects in a file or what else has a name.
+func parse(t *testing.T, name string, data []byte) (objects []*unstructured.Unstructured) {
 	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files %s: %v", pattern, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	for document := range strings.SplitSeq(string(data), "\n---\n") {
+		var o unstructured.Unstructured
+		if err := yaml.UnmarshalStrict([]byte(document), &o.Object); err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		for document := range strings.SplitSeq(string(data), "\n---\n") {
-			var o unstructured.Unstructured
-			if err := yaml.UnmarshalStrict([]byte(document), &o.Object); err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-			if o.GetKind() != "Kustomization" {
-				objects = append(objects, &o)
-			}
-		}
+		objects = append(objects, &o)
 	}
 	return objects
+}
+
+// rendered returns what kubectl makes of a folder with a kustomization.
+func rendered(t *testing.T, dir string) []*unstructured.Unstructured {
+	t.Helper()
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), "go", "run", "-C", "../node", "./render", path)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", dir, err)
+	}
+	return parse(t, dir, out)
+}
+
+// accepted checks that the API server would create an object in ns, if it names no other namespace.
+func (w *world) accepted(o *unstructured.Unstructured) {
+	w.t.Helper()
+	if mapping, err := api.RESTMapper().RESTMapping(o.GroupVersionKind().GroupKind()); err == nil &&
+		o.GetNamespace() == "" && mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		o.SetNamespace(w.ns)
+	}
+	err := client.WithFieldValidation(api.Client, "Strict").Create(w.t.Context(), o, client.DryRunAll)
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		w.t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+	}
+	if o.GetKind() == "Deployment" {
+		w.restricted(o)
+	}
 }
 
 // The API server itself checks every field, and that the pods keep to the restricted Pod Security Standard.
@@ -48,20 +73,36 @@ func TestTheAPIServerAcceptsWhatConfigHolds(t *testing.T) {
 	update(w, &corev1.Namespace{ObjectMeta: w.meta(w.ns)}, func(ns *corev1.Namespace) {
 		ns.Labels["pod-security.kubernetes.io/enforce"] = "restricted"
 	})
-	strict := client.WithFieldValidation(api.Client, "Strict")
-	for _, pattern := range []string{"../../config/manager/*.yaml", "../../config/gateway-api/*.yaml", "../../config/samples/*.yaml"} {
-		for _, o := range documents(t, pattern) {
-			if o.GetNamespace() == "" && o.GetKind() != "Namespace" && !strings.HasSuffix(o.GetKind(), "Class") {
-				o.SetNamespace(w.ns)
-			}
-			err := strict.Create(t.Context(), o, client.DryRunAll)
-			if err != nil && !apierrors.IsAlreadyExists(err) {
-				t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
-			}
-			if o.GetKind() == "Deployment" {
-				w.restricted(o)
-			}
+	for _, dir := range []string{"../../config/default", "../../config/gateway-api", "../../config/samples", "testdata/toxiproxy"} {
+		for _, o := range rendered(t, dir) {
+			w.accepted(o)
 		}
+	}
+}
+
+// What README.md has users write switches the API on, for one replica, at an address that is not open to the cluster.
+func TestTheComponentSwitchesTheToxiproxyAPIOn(t *testing.T) {
+	kinds := map[string]int{}
+	for _, o := range rendered(t, "testdata/toxiproxy") {
+		if strings.Contains(o.GetName(), "toxiproxy") {
+			kinds[o.GetKind()]++
+		}
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		var d appsv1.Deployment
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &d); err != nil {
+			t.Fatal(err)
+		}
+		c := d.Spec.Template.Spec.Containers[0]
+		if *d.Spec.Replicas != 1 || c.Image != "registry.example.com/breakwater:v1" ||
+			!slices.Contains(c.Args, "--admin-address=:9901") || !slices.Contains(c.Args, "--toxiproxy-address=127.0.0.1:8474") {
+			t.Errorf("%d replicas of %s with %q", *d.Spec.Replicas, c.Image, c.Args)
+		}
+	}
+	want := map[string]int{"ClusterRole": 1, "ClusterRoleBinding": 1, "Role": 1, "Service": 1}
+	if !maps.Equal(kinds, want) {
+		t.Errorf("objects: %v, want %v", kinds, want)
 	}
 }
 
