@@ -101,8 +101,9 @@ generate: ## Rewrite generated Go code.
 	$(CONTROLLER_GEN) object paths=./api/...
 
 .PHONY: manifests
-manifests: ## Rewrite the custom resource definitions in config/crd.
+manifests: ## Rewrite the custom resource definitions in config/crd, and the page of their fields.
 	$(CONTROLLER_GEN) crd:crdVersions=v1,allowDangerousTypes=true paths=./api/... output:crd:dir=config/crd
+	$(GO) test ./config/crd -update
 
 .PHONY: golden
 golden: ## Rewrite the expected outputs of golden tests; read the difference before you commit it.

@@ -1,0 +1,176 @@
+package crd
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/networkchaos.md")
+
+const page = "../../docs/networkchaos.md"
+
+// schema is what the page tells of an OpenAPI schema.
+type schema struct {
+	Type             string
+	Description      string
+	Pattern          string
+	Default          any
+	Enum             []any
+	Minimum, Maximum *float64
+	ExclusiveMinimum bool
+	ExclusiveMaximum bool
+	MaxItems         int
+	Items            *schema
+	Properties       map[string]*schema
+	Required         []string
+	IntOrString      bool                       `json:"x-kubernetes-int-or-string"`
+	Validations      []struct{ Message string } `json:"x-kubernetes-validations"`
+}
+
+// The page of all fields is written from the definition, so that it cannot say anything else.
+func TestThePageOfFieldsIsThatOfTheDefinition(t *testing.T) {
+	var definition struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct{ OpenAPIV3Schema *schema }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(NetworkChaos, &definition); err != nil {
+		t.Fatal(err)
+	}
+	want := fields(definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"])
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the definition says: run \"make manifests\"", page)
+	}
+}
+
+const introduction = `# Fields of a NetworkChaos
+
+Written by ` + "`make manifests`" + ` from the definition in config/crd. ` + "`kubectl explain networkchaos.spec`" + ` says the same in a cluster.
+
+- A **duration** is a number with a unit, or several: ` + "`90s`, `1h30m`, `2.5ms`" + ` (units h, m, s, ms, us).
+- A **quantity** is a number of bytes, or of bytes per second: ` + "`500`, `100k` (100,000), `1Mi` (1,048,576)" + `.
+- Percentages go from 0 to 100. **Bold** fields are required.
+`
+
+// fields returns the page.
+func fields(spec *schema) string {
+	var b strings.Builder
+	b.WriteString(introduction)
+	toxic := spec.Properties["toxics"].Items
+	members := map[string]*schema{}
+	for name, s := range toxic.Properties {
+		if s.Type == "object" {
+			members[name] = s
+		}
+	}
+	table(&b, "## spec", spec, func(path string) bool { return path == "toxics[]" })
+	table(&b, "## spec.toxics[]", toxic, func(path string) bool { return members[path] != nil })
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		title := fmt.Sprintf("### spec.toxics[].%s\n\n%s", name, sentence(members[name].Description))
+		table(&b, title, members[name], func(string) bool { return false })
+	}
+	return b.String()
+}
+
+// table writes the fields below s. Those below leaf fields are left out.
+func table(b *strings.Builder, title string, s *schema, leaf func(path string) bool) {
+	fmt.Fprintf(b, "\n%s\n", title)
+	if len(s.Properties) == 0 {
+		return
+	}
+	b.WriteString("\n| Field | Type | Range | Default | Meaning |\n|---|---|---|---|---|\n")
+	rows(b, "", s, leaf)
+}
+
+func rows(b *strings.Builder, prefix string, s *schema, leaf func(path string) bool) {
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		field := s.Properties[name]
+		item, path := field, prefix+name
+		if field.Items != nil {
+			item, path = field.Items, path+"[]"
+		}
+		shown := "`" + path + "`"
+		if slices.Contains(s.Required, name) {
+			shown = "**" + shown + "**"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", shown, kind(item), limits(field, item), standard(field), sentence(field.Description))
+		if !leaf(path) {
+			rows(b, path+".", item, leaf)
+		}
+	}
+}
+
+// kind names the type of values.
+func kind(s *schema) string {
+	switch {
+	case s.IntOrString:
+		return "quantity"
+	case strings.HasPrefix(s.Pattern, "^([0-9]{1,5}("):
+		return "duration"
+	default:
+		return s.Type
+	}
+}
+
+// limits says which values there may be. item is field, or what a list of that name holds.
+func limits(field, item *schema) string {
+	var all []string
+	if field.MaxItems > 0 {
+		all = append(all, fmt.Sprintf("at most %d", field.MaxItems))
+	}
+	for _, value := range item.Enum {
+		all = append(all, fmt.Sprintf("`%v`", value))
+	}
+	if item.Minimum != nil {
+		all = append(all, bound("from", "above", *item.Minimum, item.ExclusiveMinimum))
+	}
+	if item.Maximum != nil {
+		all = append(all, bound("to", "below", *item.Maximum, item.ExclusiveMaximum))
+	}
+	if len(item.Properties) == 0 {
+		for _, v := range item.Validations {
+			all = append(all, v.Message)
+		}
+	}
+	return cell(strings.Join(all, ", "))
+}
+
+func bound(inclusive, exclusive string, value float64, isExclusive bool) string {
+	if isExclusive {
+		inclusive = exclusive
+	}
+	return fmt.Sprintf("%s %.0f", inclusive, value)
+}
+
+func standard(s *schema) string {
+	switch value := s.Default.(type) {
+	case nil, map[string]any:
+		return ""
+	default:
+		return fmt.Sprintf("`%v`", value)
+	}
+}
+
+// sentence returns a description in one line.
+func sentence(description string) string { return cell(strings.Join(strings.Fields(description), " ")) }
+
+// cell returns text as a cell of a table can hold it.
+func cell(text string) string { return strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(text) }
