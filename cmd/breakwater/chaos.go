@@ -13,10 +13,11 @@ import (
 )
 
 const chaosTokenLong = `Token prints a token for an experiment that only acts on requests which bear one: in the header field, cookie or member
-of W3C baggage that the NetworkChaos names. It needs the experiment's secret, and no running instance.`
+of W3C baggage that the NetworkChaos names. It needs no running instance, but the experiment's secret, which it reads from
+standard input if no file is given.`
 
 const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath='{.data.key}' | base64 -d | breakwater chaos token shop/slow-cart
-  curl -H "x-chaos: $(breakwater chaos token shop/slow-cart --secret-file ./secret)" http://shop.example.com/`
+  curl -H "X-Chaos-Token: $(breakwater chaos token shop/slow-cart --secret-file ./secret)" http://shop.example.com/`
 
 func newChaos() *cobra.Command {
 	c := &cobra.Command{
@@ -63,7 +64,7 @@ func newChaosToken() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&file, "secret-file", "-", "file that holds the secret; - is standard input")
+	c.Flags().StringVar(&file, "secret-file", "-", "file that holds the secret; - waits for it on standard input")
 	c.Flags().DurationVar(&good, "valid-for", time.Hour, "how long the token is good")
 	return c
 }

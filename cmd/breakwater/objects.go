@@ -37,8 +37,8 @@ type chaosOptions struct {
 }
 
 func (o *chaosOptions) add(f *pflag.FlagSet) {
-	f.BoolVar(&o.optIn, "chaos-opt-in", true, "break only traffic of namespaces labelled breakwater-gateway.io/chaos: enabled; "+
-		"without a cluster, and with false, all but those labelled otherwise")
+	f.BoolVar(&o.optIn, "chaos-opt-in", true, "break only traffic of namespaces labelled breakwater-gateway.io/chaos=enabled; "+
+		"with false, and without a cluster, of all but those where the label has another value")
 	f.StringVar(&o.configMap, "chaos-configmap", "breakwater-chaos",
 		"ConfigMap in the namespace of this installation that is the kill switch: with chaos: \"off\" in it nothing is broken")
 	f.DurationVar(&o.defaultDuration, "chaos-default-duration", 0, "duration of a NetworkChaos that gives none; 0: it must give one")

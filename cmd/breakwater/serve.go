@@ -13,10 +13,13 @@ import (
 const serveLong = `Serve routes traffic as Ingress, Gateway, HTTPRoute and Service objects say.
 
 Without --manifests the objects are those of a cluster: the one this pod runs in, or the one of the kubeconfig. With
---manifests they are read from a folder of YAML, which is watched: what is saved is live at once, and while anything in
-it is wrong the last good state stays in service.
+--manifests they are read from the .yaml, .yml and .json files of a folder and its sub-folders, but for those whose names
+begin with a dot. The folder is watched: what is saved is live at once. While any file is wrong, the last good state of
+all stays in service; only experiments end, and the kill switch acts. A file is read while it is being written: replace it
+by renaming another one. "breakwater check DIR" says what is wrong without serving.
 
-A first SIGTERM or Ctrl-C stops gracefully; a second one ends the process at once.`
+A first SIGTERM or Ctrl-C stops gracefully; a second one ends the process at once. Exit code: 0, also if TCP connections
+and UDP sessions were cut off at the end of the grace period; 1 if requests were; 2 for a wrong command line.`
 
 const serveExample = `  breakwater serve --manifests ./manifests --access-log json
   breakwater serve --kubeconfig ~/.kube/config`

@@ -41,6 +41,17 @@ type process struct {
 	stdout, stderr io.Writer
 }
 
+const usage = `Whoami answers with what it received, and misbehaves on request:
+
+  /api, /api/v2                  the request as JSON
+  /status/503, /delay/1s         that status, a late answer
+  /drip, /sse                    bodies in small portions
+  /unstable?failure_rate=0.5     fails for that share of the requests
+  /retry/?uuid=a&succeedAfter=2  fails twice for each uuid, then succeeds
+
+/openapi.yaml describes all paths. Flags:
+`
+
 // settings are the flags.
 type settings struct {
 	cert, key, ca string
@@ -78,6 +89,10 @@ func (p process) parse() (settings, error) {
 	flags.StringVar(&s.tcpEcho, "tcp-echo", "", "address on which to echo TCP, such as :9000; off if empty")
 	flags.StringVar(&s.udpEcho, "udp-echo", "", "address on which to echo UDP, such as :9000; off if empty")
 	flags.DurationVar(&s.grace, "grace", 30*time.Second, "how long requests may take after a signal to stop")
+	flags.Usage = func() {
+		fmt.Fprint(p.stderr, usage)
+		flags.PrintDefaults()
+	}
 	if err := flags.Parse(p.args); err != nil {
 		return s, err
 	}

@@ -58,9 +58,10 @@ func (g Guide) Write(w io.Writer) error {
 	p.line("  The faults are in 40-chaos.yaml: save another percent, it acts at once.")
 	p.steps("With the tools of Toxiproxy", append(g.toxiproxyURL(),
 		step{"toxiproxy-cli list", ""},
-		step{"toxiproxy-cli toxic add -t bandwidth -a rate=1 demo.db", "1 KB/s"},
-		step{"toxiproxy-cli toxic remove -n bandwidth_downstream demo.db", ""},
+		step{"toxiproxy-cli toxic add -t latency -a latency=2000 demo.db", "2 s later"},
+		step{"toxiproxy-cli toxic remove -n latency_downstream demo.db", ""},
 	))
+	p.line("  go install github.com/Shopify/toxiproxy/v2/cmd/cli@v2.12.0 makes it, as cli.")
 	p.steps("Look inside", []step{
 		{fmt.Sprintf(`curl "%s/explain?url=%s"`, g.Admin, shop), "which rule and why"},
 		{fmt.Sprintf("curl %s/snapshot", g.Admin), "what is served now"},

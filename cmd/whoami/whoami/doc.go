@@ -21,7 +21,7 @@
 //	/delay/{duration}        a late answer
 //	/drip, /sse              bodies in small portions
 //	/unstable                fails at ?failure_rate=
-//	/retry/                  fails ?succeedAfter= times for each ?uuid=, then succeeds
+//	/retry/                  fails ?succeedAfter= times for each ?uuid=, then succeeds: /retry/?uuid=a&succeedAfter=2
 //	/readyz                  readiness; POST /readyz/enable and /readyz/disable toggle it
 //	/trailers, /early-hints, /informational/{code}
 //

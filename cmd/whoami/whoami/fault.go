@@ -136,7 +136,7 @@ type retryPlan struct {
 func parseRetry(r *http.Request) (plan retryPlan, err error) {
 	query := r.URL.Query()
 	if plan.uuid = query.Get("uuid"); plan.uuid == "" || len(plan.uuid) > 128 {
-		return plan, errors.New("a uuid of 1 to 128 bytes is wanted")
+		return plan, errors.New("a uuid of 1 to 128 bytes is wanted, as in /retry/?uuid=a&succeedAfter=2")
 	}
 	if plan.succeedAfter, err = strconv.Atoi(query.Get("succeedAfter")); err != nil || plan.succeedAfter < 0 {
 		return plan, errors.New("a succeedAfter of 0 or more is wanted")
