@@ -46,6 +46,8 @@ type Options struct {
 	// DirectPorts: clients connect to the bound ports themselves (standalone), so that redirects name those and not the
 	// ports of a Gateway's listeners.
 	DirectPorts bool
+	// NoTrustedProxies: the data plane trusts nobody's PROXY headers, so a listener that wants them serves nobody.
+	NoTrustedProxies bool
 	// Placement says where each Gateway is to be reached; nil: Gateways are not served.
 	Placement gateway.Placement
 	// Chaos says which NetworkChaos are accepted.
@@ -151,6 +153,7 @@ func gateways(b *build) {
 		AllowExternalName: b.options.AllowExternalName,
 		DirectPorts:       b.options.DirectPorts,
 		Placement:         b.options.Placement,
+		NoTrustedProxies:  b.options.NoTrustedProxies,
 	}
 	if b.options.IngressPort != 0 {
 		o.TakenPorts = []uint16{b.options.IngressPort}
@@ -197,6 +200,6 @@ func (b *build) unchanged() bool {
 func (o Options) equal(other Options) bool {
 	return o.Controller == other.Controller && o.Class == other.Class && o.ImplicitClasses == other.ImplicitClasses &&
 		o.AllowExternalName == other.AllowExternalName && o.ShareIngressHosts == other.ShareIngressHosts &&
-		o.DirectPorts == other.DirectPorts && o.IngressPort == other.IngressPort && o.Chaos == other.Chaos &&
+		o.DirectPorts == other.DirectPorts && o.NoTrustedProxies == other.NoTrustedProxies && o.IngressPort == other.IngressPort && o.Chaos == other.Chaos &&
 		slices.Equal(o.Addresses, other.Addresses)
 }

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*/out.txt")
 // too: they must not do harm if they arrive anyway.
 //
 // A first line "# options: WORD..." changes the Options: "cluster" (no implicit classes), "default-duration" (of NetworkChaos),
-// "lookups" (nothing is there but what has been looked up: nothing), "external-name", "share-hosts", "pending" (no port allocated
+// "lookups" (nothing is there but what has been looked up: nothing), "external-name", "share-hosts", "no-trusted-proxies", "pending" (no port allocated
 // for the Gateway gw), "offset" (such a high one that there are no ports).
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*/in.yaml")
@@ -111,6 +111,8 @@ func caseOptions(data []byte) translate.Options {
 			o.Chaos.Files = false
 		case "default-duration":
 			o.Chaos.DefaultDuration = 5 * time.Minute
+		case "no-trusted-proxies":
+			o.NoTrustedProxies = true
 		case "share-hosts":
 			o.ShareIngressHosts = true
 		case "external-name":

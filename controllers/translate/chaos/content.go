@@ -56,7 +56,7 @@ func (b *building) content(source *v1alpha1.NetworkChaos) (*proxy.Experiment, *r
 func (b *building) duration(s *v1alpha1.NetworkChaosSpec) (time.Duration, *refusal) {
 	if s.Duration == nil {
 		if b.options.DefaultDuration <= 0 {
-			return 0, refuse(v1alpha1.ReasonDurationRequired, "spec.duration: is missing, and the controller has no default")
+			return 0, refuse(v1alpha1.ReasonDurationRequired, "spec.duration: is missing, and the controller has no default: set it, or --chaos-default-duration")
 		}
 		return b.options.DefaultDuration, nil
 	}

@@ -78,7 +78,7 @@ func (b *building) targets(source *v1alpha1.NetworkChaos, content *proxy.Experim
 			return refuse(v1alpha1.ReasonNamespaceNotEnabled, "%s: namespace %s is not labelled %s: %s",
 				field, namespace, v1alpha1.LabelChaos, v1alpha1.ChaosEnabled)
 		case !b.exists(ref, key):
-			return refuse(v1alpha1.ReasonTargetNotFound, "%s: %s %s not found", field, ref.Kind, targetText(ref, key))
+			return refuse(v1alpha1.ReasonTargetNotFound, "%s: %s", field, b.missing(ref, key))
 		}
 		carried, carrier := b.carried(ref, key)
 		together |= carried
@@ -100,6 +100,19 @@ func targetText(ref *v1alpha1.TargetRef, key types.NamespacedName) string {
 		return key.String() + " with listener " + *ref.SectionName
 	}
 	return key.String()
+}
+
+// missing says that a target does not exist.
+func (b *building) missing(ref *v1alpha1.TargetRef, key types.NamespacedName) string {
+	g := b.view.Gateways[key]
+	if ref.Kind != kindGateway || g == nil || ref.SectionName == nil {
+		return fmt.Sprintf("%s %s not found", ref.Kind, key)
+	}
+	var names []string
+	for i := range g.Spec.Listeners {
+		names = append(names, string(g.Spec.Listeners[i].Name))
+	}
+	return fmt.Sprintf("Gateway %s has no listener %q; it has %s", key, *ref.SectionName, strings.Join(names, ", "))
 }
 
 // enabled reports whether the traffic of a namespace may be broken.

@@ -49,6 +49,8 @@ type Options struct {
 	DirectPorts       bool      // clients connect to the bound ports themselves
 	Placement         Placement // nil: Gateways are not served
 	TakenPorts        []uint16  // bound by others
+	// NoTrustedProxies: nobody may send headers of the PROXY protocol, so listeners that want them serve nobody.
+	NoTrustedProxies bool
 }
 
 // State is the outcome of a Build.

@@ -174,7 +174,7 @@ func (g *gateway) translate(o Options) {
 		g.listeners = append(g.listeners, l)
 	}
 	findConflicts(g.listeners)
-	g.acceptProxyProtocol()
+	g.acceptProxyProtocol(o)
 }
 
 func (g *gateway) newListener(i int, o Options) *listener {
@@ -203,7 +203,7 @@ func (g *gateway) newListener(i int, o Options) *listener {
 	case spec.Protocol == gatewayv1.HTTPSProtocolType, spec.Protocol == gatewayv1.TLSProtocolType:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("%s.protocol: %s is not served yet", field, spec.Protocol))
 	case !ok:
-		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("%s.protocol: %q is not supported", field, spec.Protocol))
+		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("%s.protocol: %q is not supported; want HTTP, TCP or UDP", field, spec.Protocol))
 	case spec.TLS != nil:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("%s.tls: is set, but the protocol is %s", field, spec.Protocol))
 	case l.hostname != "" && kind != KindHTTPRoute:

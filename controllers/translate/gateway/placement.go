@@ -40,7 +40,7 @@ func (o Offset) Port(_ types.NamespacedName, port int32, _ corev1.Protocol) (uin
 // Shortage says whether the port is too high.
 func (o Offset) Shortage(_ types.NamespacedName, port int32) string {
 	if port > 0 && int64(port)+int64(o.Offset) > math.MaxUint16 {
-		return fmt.Sprintf("port %d plus the offset %d is no port any more", port, o.Offset)
+		return fmt.Sprintf("port %d plus the offset %d is no port any more; lower --port-offset", port, o.Offset)
 	}
 	return ""
 }

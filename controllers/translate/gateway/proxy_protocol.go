@@ -13,9 +13,14 @@ import (
 
 // acceptProxyProtocol reads the annotation that says at which listeners connections begin with a header of the PROXY
 // protocol. What is wrong with it is one Event; what is right with it holds all the same.
-func (g *gateway) acceptProxyProtocol() {
+func (g *gateway) acceptProxyProtocol(o Options) {
 	if g.proxyProtocol == "" {
 		return
+	}
+	if o.NoTrustedProxies {
+		g.events = []status.Event{status.Warning(status.ReasonInvalidAnnotation, fmt.Sprintf(
+			"metadata.annotations[%s]: --trusted-proxies names nobody who may send such headers, so every connection is reset",
+			v1alpha1.AnnotationProxyProtocol))}
 	}
 	for name := range strings.SplitSeq(g.proxyProtocol, ",") {
 		if problem := g.acceptProxyProtocolAt(strings.TrimSpace(name)); problem != "" && g.events == nil {

@@ -63,8 +63,12 @@ func (s *State) entry(b *object) *status.Ingress {
 // ownerEvent says no more of the other namespace than its name.
 func ownerEvent(source *networkingv1.Ingress, name, owner string) status.Event {
 	rule := slices.IndexFunc(source.Spec.Rules, func(r networkingv1.IngressRule) bool { return r.Host == name })
+	why := "whose Ingress came first"
+	if source.CreationTimestamp.IsZero() {
+		why = "which comes first by name (without creation times that decides)"
+	}
 	return status.Warning(status.ReasonHostConflict, fmt.Sprintf(
-		"spec.rules[%d].host: %q belongs to namespace %q, whose Ingress came first; what this Ingress says of it is left out", rule, name, owner))
+		"spec.rules[%d].host: %q belongs to namespace %q, %s; what this Ingress says of it is left out", rule, name, owner, why))
 }
 
 func lossEvent(part *host.Part, loss host.Loss) status.Event {
