@@ -25,6 +25,7 @@ type objectOptions struct {
 	addresses         []string
 	allowExternalName bool
 	shareHosts        bool
+	trustsNobody      bool // not a flag of its own: there is no --trusted-proxies
 	chaos             chaosOptions
 }
 
@@ -101,6 +102,7 @@ func (o *objectOptions) translate() translate.Options {
 		ShareIngressHosts: o.shareHosts,
 		IngressPort:       o.ingressPort,
 		Addresses:         o.addresses,
+		NoTrustedProxies:  o.trustsNobody,
 	}
 }
 

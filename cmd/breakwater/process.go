@@ -137,6 +137,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	p.dataPlane = &dataPlane{
 		server: p.server, ingressPort: o.objects.ingressPort, failed: make(chan error, 1), changed: routes.follow,
 	}
+	o.objects.trustsNobody = len(o.data.trustedProxies) == 0
 	if p.source, err = newSource(p); err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func TestServeFolder(t *testing.T) {
 	}
 
 	write(t, s.dir, strings.Replace(ingress("bad.example.com"), "Prefix", "Pretext", 1))
-	s.eventually("the mistake is reported", func() bool { return strings.Contains(s.stderr.String(), "main.yaml") })
+	s.eventually("the mistake is reported", func() bool { return strings.Contains(s.stderr.String(), "Pretext") })
 	if status := s.get("new.example.com"); status != 503 {
 		t.Errorf("what worked gets %d", status)
 	}
@@ -111,7 +111,21 @@ func TestNothingValidYetIsNotReady(t *testing.T) {
 	if s.ready() {
 		t.Error("ready with nothing to serve")
 	}
+	if _, text := s.adminGet("/readyz"); !strings.Contains(text, "main.yaml:1") {
+		t.Errorf("/readyz does not say what is wrong: %s", text)
+	}
 	write(t, s.dir, ingress("shop.example.com"))
+	s.eventually("it is ready", s.ready)
+	s.end()
+}
+
+func TestProxyProtocolThatNobodyMaySpeakIsLogged(t *testing.T) {
+	s := serveFolder(t, `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw, annotations: {breakwater-gateway.io/proxy-protocol: "*"}}
+spec: {gatewayClassName: breakwater, listeners: [{name: tcp, port: 1, protocol: TCP}]}
+`)
+	s.eventually("it is logged", func() bool { return strings.Contains(s.stderr.String(), "--trusted-proxies names nobody") })
 	s.eventually("it is ready", s.ready)
 	s.end()
 }
