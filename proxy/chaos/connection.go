@@ -42,6 +42,13 @@ type Connection struct {
 	touched   bool
 	ended     bool
 	manual    *manualOrdinal // nil: none yet
+	opened    time.Time      // for its first attempt
+	latency   time.Duration  // until the client got the first of an answer; 0 is not yet
+	failed    bool           // as far as is known
+	isCut     bool           // by a toxic: what comes into force now does not concern it
+	verdicts  []*verdict     // of the Guards
+	// concerned are the experiments that acted when something was learnt of the connection: they report it, be they over at its end.
+	concerned []*experiment
 	// experiments are those that have had actives.
 	experiments []proxy.ObjectID
 
@@ -50,10 +57,8 @@ type Connection struct {
 
 // Outcome is what has become of a connection.
 type Outcome struct {
-	// Failed: no Endpoint could be reached, or the connection to it broke.
-	Failed bool
-	// Latency is the time from accepting the connection to having reached an Endpoint; 0 if none was.
-	Latency              time.Duration
+	// Failed: no Endpoint could be reached, or the connection to it broke. What toxics do to it is known without.
+	Failed               bool
 	Upstream, Downstream int64 // bytes delivered
 	Retries              int   // Endpoints tried beyond the first
 	// Retried: another Endpoint is going to be tried. The rest is not looked at.
@@ -63,10 +68,12 @@ type Outcome struct {
 // Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed. A second attempt for the
 // same client's connection goes on with what was decided at the first. It must not be called on a nil Engine.
 func (e *Engine) Open(p Place) *Connection {
-	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot()}
+	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot(), opened: time.Now()}
+	c.Slot.Follow(toxic.Follower{Cut: c.cut, Answered: c.answered, Lost: c.lost})
 	if p.Attempt > 1 {
 		if before := e.conns.before(p.client()); before != nil {
 			before.mu.Lock()
+			c.opened = before.opened
 			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
 			c.manual = before.manual
 			before.mu.Unlock()
@@ -117,24 +124,73 @@ func (c *Connection) Close(o Outcome) {
 		c.mu.Unlock()
 		return
 	}
-	concern, touched := c.concern, c.touched
+	c.concernMore()
+	concerned, touched := c.concerned, c.touched
+	done := outcome{
+		failed: o.Failed || c.failed, latency: c.latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries, stream: true,
+	}
 	c.mu.Unlock()
 	c.end()
 	if o.Retried {
 		c.engine.conns.remember(c)
 		return
 	}
-	if concern == nil {
+	for _, x := range concerned {
+		x.clients[index(touched)].done(&done)
+	}
+	c.judge(func() { c.failed = done.failed })
+}
+
+// concernMore adds to concerned. c.mu is held.
+func (c *Connection) concernMore() {
+	if c.concern == nil {
 		return
 	}
-	done := outcome{
-		failed: o.Failed, latency: o.Latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries, stream: true,
+	for i := range c.concern.interests {
+		if x := c.concern.interests[i].experiment; !slices.Contains(c.concerned, x) {
+			c.concerned = append(c.concerned, x)
+		}
+	}
+}
+
+// cut is told that a toxic has ended the connection.
+func (c *Connection) cut() { c.judge(func() { c.failed, c.isCut = true, true }) }
+
+// lost is told whether toxics let nothing through.
+func (c *Connection) lost(isLost bool) { c.judge(func() { c.failed = isLost }) }
+
+// answered is told that the client has got the first of an answer, of whom nothing had come for some time.
+func (c *Connection) answered(quiet time.Duration) {
+	c.judge(func() { c.latency = max(time.Since(c.opened)-quiet, 1) })
+}
+
+// judge notes what learn has learnt of the connection, under c.mu, and shows it to the Guards.
+func (c *Connection) judge(learn func()) {
+	c.mu.Lock()
+	learn()
+	c.concernMore()
+	concern, touched := c.concern, c.touched
+	o := outcome{failed: c.failed, latency: c.latency}
+	c.mu.Unlock()
+	if concern == nil || !concern.guarded {
+		return
 	}
 	for i := range concern.interests {
-		a := concern.interests[i].action
-		a.clients[index(touched)].done(&done)
-		a.guard.end(nil, &done, touched)
+		g := &concern.interests[i].guard
+		g.judge(c.verdict(g), &o, touched)
 	}
+}
+
+// verdict returns what a Guard has been shown of the connection.
+func (c *Connection) verdict(g *guard) *verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.verdicts, func(v *verdict) bool { return v.of == g })
+	if i < 0 {
+		i = len(c.verdicts)
+		c.verdicts = append(c.verdicts, &verdict{of: g})
+	}
+	return c.verdicts[i]
 }
 
 // Release takes the toxics of a request out of the Slot of the connection that has outlived it. It may be called again.
@@ -157,7 +213,7 @@ func (c *Connection) end() {
 func (c *Connection) update() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended || c.isCut {
 		return
 	}
 	p := c.engine.plan.Load() // under the lock: who comes last has the latest

@@ -23,6 +23,7 @@ type guard struct {
 	began      time.Time
 	head, tail *flight // in flight, the oldest first
 	timer      *time.Timer
+	forgotten  int // how often what had been measured was forgotten
 }
 
 // guardBuckets is how finely the window slides.
@@ -38,6 +39,13 @@ type flight struct {
 	late       bool          // has been counted as slow
 	head       time.Duration // how long the response head took, if that is what counts; 0 otherwise
 	touched    bool
+}
+
+// verdict is what a guard has counted of a connection or session that may still live.
+type verdict struct {
+	of        *guard
+	counted   guardCount // guarded by of.mu
+	forgotten int        // guarded by of.mu; the guard's, when it was counted
 }
 
 // configure makes cfg what is guarded; nil is nothing. What has been measured is forgotten if it changes.
@@ -65,6 +73,7 @@ func (g *guard) reset() {
 
 func (g *guard) clear() {
 	g.buckets, g.sum, g.latest, g.began = [guardBuckets]guardCount{}, guardCount{}, 0, time.Now()
+	g.forgotten++
 	for f := g.head; f != nil; f = g.head {
 		g.unlink(f)
 	}
@@ -164,21 +173,18 @@ func (g *guard) answered(f *flight, took time.Duration) {
 	f.head = max(took, 1)
 }
 
-// end counts a request. f may be nil.
+// end counts a request.
 func (g *guard) end(f *flight, o *outcome, touched bool) {
-	if !g.on.Load() && (f == nil || f.start.IsZero()) {
+	if !g.on.Load() && f.start.IsZero() {
 		return
 	}
 	g.mu.Lock()
-	late, latency := false, o.latency
-	if f != nil {
-		if f.head > 0 {
-			latency = f.head
-		}
-		if f.in {
-			g.unlink(f)
-		}
-		late = f.late
+	late, latency := f.late, o.latency
+	if f.head > 0 {
+		latency = f.head
+	}
+	if f.in {
+		g.unlink(f)
 	}
 	reason := ""
 	if g.on.Load() && (!touched || !g.cfg.OnlyUninjected || late) {
@@ -194,6 +200,37 @@ func (g *guard) end(f *flight, o *outcome, touched bool) {
 		g.count(time.Now(), one)
 		reason = g.broken()
 	}
+	g.mu.Unlock()
+	if reason != "" {
+		g.of.stop(reason)
+	}
+}
+
+// judge counts a connection or session once, as soon as something is known of it, and follows when it turns out to have failed or not.
+func (g *guard) judge(v *verdict, o *outcome, touched bool) {
+	if !g.on.Load() {
+		return
+	}
+	g.mu.Lock()
+	if touched && g.cfg.OnlyUninjected {
+		g.mu.Unlock()
+		return
+	}
+	if v.forgotten != g.forgotten {
+		v.counted = guardCount{}
+	}
+	is := guardCount{total: 1}
+	if o.failed {
+		is.failed = 1
+	}
+	if g.cfg.MaxLatency > 0 && o.latency > g.cfg.MaxLatency {
+		is.slow = 1
+	}
+	more := is
+	more.add(v.counted, -1)
+	v.counted, v.forgotten = is, g.forgotten
+	g.count(time.Now(), more)
+	reason := g.broken()
 	g.mu.Unlock()
 	if reason != "" {
 		g.of.stop(reason)

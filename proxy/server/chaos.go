@@ -151,7 +151,7 @@ func (a *attempt) attachClient(f *chaos.Faults) {
 		http1.Wrap(a.w, func(nc net.Conn) net.Conn {
 			c.slot, c.kept = toxic.NewSlot(), &kept{}
 			w := a.w
-			c.slot.OnCut(func() { http1.Cut(w) })
+			c.slot.Follow(toxic.Follower{Cut: func() { http1.Cut(w) }})
 			o := a.s.toxics()
 			o.Ended = c.kept.end
 			c.Conn = toxic.NewConn(nc, c.slot, toxic.ClientSide, o)

@@ -39,6 +39,6 @@ func (f faultyStream) Experiments() []proxy.ObjectID { return f.c.Experiments() 
 // Close implements stream.Connection.
 func (f faultyStream) Close(e stream.Ending) {
 	f.c.Close(chaos.Outcome{
-		Retried: e.Retried, Failed: e.Failed, Latency: e.Latency, Upstream: e.Up, Downstream: e.Down, Retries: max(e.Attempts-1, 0),
+		Retried: e.Retried, Failed: e.Failed, Upstream: e.Up, Downstream: e.Down, Retries: max(e.Attempts-1, 0),
 	})
 }

@@ -495,6 +495,7 @@ func TestFaultsOnStreams(t *testing.T) {
 	if _, err := c.rest(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("%v, want a reset of the live connection", err)
 	}
+	until(t, "the connection has ended", func() bool { return engine.Report().Experiments[0].InjectedTraffic.Failed == 1 })
 	// A refused dial is a failed connection.
 	down := *snap
 	down.Experiments = []*proxy.Experiment{experiment(proxy.AtBackend, toxic.Down{})}

@@ -61,9 +61,7 @@ type Ending struct {
 	// Retried: its Endpoint could not be reached and another is tried. Then the rest is zero.
 	Retried bool
 	// Failed: no Endpoint could be reached, or the connection to it broke.
-	Failed bool
-	// Latency is the time from the client's coming to having reached the Endpoint; 0 if that was not.
-	Latency  time.Duration
+	Failed   bool
 	Up, Down int64 // bytes passed on
 	Attempts int
 }

@@ -193,7 +193,6 @@ type dial struct {
 	nc       net.Conn
 	endpoint *upstream.Endpoint
 	chaos    Connection
-	reached  time.Time
 	broke    bool // the Endpoint's connection, or a toxic broke it
 	end      telemetry.Outcome
 }
@@ -272,7 +271,7 @@ func (d *dial) try(e *upstream.Endpoint, cfg *proxy.Backend) (err error) {
 	if failed != nil {
 		return failed
 	}
-	d.nc, d.reached = nc, time.Now()
+	d.nc = nc
 	m.Connect()
 	if !d.c.opened(nc) {
 		return context.Canceled
@@ -345,9 +344,7 @@ func (d *dial) outcome(end telemetry.StreamEnd) {
 func (d *dial) close() {
 	d.settle()
 	e := &d.c.entry
-	d.leave(Ending{
-		Failed: d.broke, Latency: d.reached.Sub(e.Start), Up: e.Up, Down: e.Down, Attempts: e.Attempts,
-	})
+	d.leave(Ending{Failed: d.broke, Up: e.Up, Down: e.Down, Attempts: e.Attempts})
 }
 
 // settle ends the attempt, but for what acts on it.

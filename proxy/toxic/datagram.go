@@ -23,6 +23,10 @@ type DatagramLink struct {
 	began   time.Time
 	unwatch func()
 	flows   [2]flow // by proxy.Direction
+
+	mu       sync.Mutex // guards what follows; taken after a flow's
+	lost     [2]bool    // by proxy.Direction: what came has been lost, all of it
+	answered bool       // something has been delivered to the client
 }
 
 // DatagramResult says what a DatagramLink has done.
@@ -64,6 +68,27 @@ func (l *DatagramLink) Pass(d proxy.Direction, p []byte) {
 		f.shape(f.first(), Packet{Data: p, Due: f.now})
 		f.advance()
 	})
+	l.follow(f)
+}
+
+// follow tells the Slot's Follower what has come of a flow, whose lock is held.
+func (l *DatagramLink) follow(f *flow) {
+	isLost := f.arrivals == 0 && f.dropped > 0
+	if f.isLost == isLost && (f.isAnswered || f.direction == proxy.Upstreamward || f.arrivals == 0) {
+		return
+	}
+	f.isLost, f.isAnswered = isLost, f.arrivals > 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.lost[0] || l.lost[1]
+	l.lost[f.direction] = isLost
+	if is := l.lost[0] || l.lost[1]; is != was {
+		l.slot.lost(is)
+	}
+	if f.direction == proxy.Downstreamward && f.isAnswered && !l.answered {
+		l.answered = true
+		l.slot.answered(0)
+	}
 }
 
 // Close ends the session and drops what is held back. Nothing is delivered once it has returned.
@@ -121,8 +146,11 @@ type flow struct {
 	timer    *time.Timer
 	bytes    int64
 	dropped  int64
+	arrivals int64 // datagrams delivered
 	err      error
 	isClosed bool
+	// What the Follower has been told.
+	isLost, isAnswered bool
 }
 
 // packetStage is one toxic at work on one direction of a session.
@@ -146,6 +174,7 @@ func (f *flow) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.run(f.advance)
+	f.link.follow(f)
 }
 
 // run calls do at the present time and with the present toxics, and sets the timer for what is left.
@@ -344,6 +373,7 @@ func (f *flow) hold(n int) {
 
 func (f *flow) arrived(p []byte) {
 	f.bytes += int64(len(p))
+	f.arrivals++
 	f.link.deliver(f.direction, p)
 }
 

@@ -28,6 +28,7 @@ type direction struct {
 	seen    *[]decided // the toxics that the chain has
 	written int64
 	passed  int64 // of them, those that no toxic has seen
+	isUsed  bool  // firstOf has been called
 	atEOF   bool  // the source has ended, or is not to be read any more
 	isShut  bool  // the end has been passed on, or nobody is there to take it
 	isGone  bool  // nobody is there to take anything
@@ -163,8 +164,19 @@ func (d *direction) write() {
 	}
 }
 
+// first calls firstOf, once.
+func (d *direction) first() {
+	if !d.isUsed {
+		d.isUsed = true
+		d.link.firstOf(d.which)
+	}
+}
+
 func (d *direction) sent(n int) {
 	if n > 0 {
+		if d.which == proxy.Downstreamward {
+			d.first()
+		}
 		d.written += int64(n)
 		d.chain.take(n)
 		d.link.touch()
@@ -248,6 +260,9 @@ func (d *direction) ring(due time.Duration) {
 
 // arrive puts b through the toxics and writes what comes out at once.
 func (d *direction) arrive(b *block) {
+	if d.which == proxy.Upstreamward {
+		d.first()
+	}
 	c := &d.chain
 	if len(c.stages) > 0 {
 		c.advance(d.link.now())

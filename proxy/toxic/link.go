@@ -175,6 +175,8 @@ type link struct {
 	ended   atomic.Int32 // peers that have ended what they send
 	goneAt  atomic.Int64 // when both had and what is withheld for ever is given up, on the stream's clock; 0 is not yet
 	touched atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
+	asked   atomic.Int64 // when the client's first bytes came, on the stream's clock; 0 is not yet
+	isTold  atomic.Bool  // the Follower has been told of the first bytes that the client got
 
 	mu        sync.Mutex // guards what follows
 	result    Result
@@ -246,6 +248,17 @@ func (l *link) deadline(due time.Duration) time.Time {
 func (l *link) touch() {
 	if l.options.Idle > 0 {
 		l.touched.Store(int64(l.now()))
+	}
+}
+
+// firstOf notes that the first bytes have come from the client, or have been delivered to it.
+func (l *link) firstOf(which proxy.Direction) {
+	switch {
+	case l.rest.news != nil: // of a Conn
+	case which == proxy.Upstreamward:
+		l.asked.CompareAndSwap(0, int64(max(l.now(), 1)))
+	case !l.isTold.Swap(true):
+		l.slot.answered(time.Duration(l.asked.Load()))
 	}
 }
 

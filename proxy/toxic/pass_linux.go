@@ -87,6 +87,7 @@ func (p *passer) run() {
 // passed notes that n bytes have been delivered.
 func (p *passer) passed(n int) {
 	if d := p.d; n > 0 {
+		d.first()
 		d.written += int64(n)
 		d.passed += int64(n)
 		d.link.touch()

@@ -207,7 +207,7 @@ func TestDrainEndsWhenAToxicCuts(t *testing.T) {
 				defer b.Close()
 				var told time.Duration
 				slot, began := NewSlot(), time.Now()
-				slot.OnCut(func() { told = time.Since(began) })
+				slot.Follow(Follower{Cut: func() { told = time.Since(began) }})
 				conn := NewConn(a, slot, ClientSide, Options{})
 				defer conn.Close()
 				slot.Set(act("cut", proxy.Downstreamward, c.toxic))
@@ -220,6 +220,41 @@ func TestDrainEndsWhenAToxicCuts(t *testing.T) {
 				}
 				if _, err := conn.Write([]byte("world")); err == nil {
 					t.Error("what is written after the cut is taken")
+				}
+			})
+		})
+	}
+}
+
+// The Follower of a Link is told once how long the client was quiet before it asked: that is not the answer's fault.
+func TestFollowerIsToldOfTheFirstAnswer(t *testing.T) {
+	for name, endpointSpeaksFirst := range map[string]bool{"the client asks": false, "the endpoint greets": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, near := newMemory(nil, nil)
+				far, endpoint := newMemory(nil, nil)
+				type told struct{ at, quiet time.Duration }
+				var all []told
+				slot, began := NewSlot(act("slow", proxy.Downstreamward, Latency{Latency: fixed(100)})), time.Now()
+				slot.Follow(Follower{Answered: func(quiet time.Duration) { all = append(all, told{time.Since(began), quiet}) }})
+				done := make(chan Result, 1)
+				go func() { done <- Link(near, far, slot, Options{}) }()
+				want := told{100 * time.Millisecond, 0}
+				if !endpointSpeaksFirst {
+					time.Sleep(time.Hour)
+					write(t, client, []byte("ask"))
+					read(t, endpoint, 3)
+					want = told{time.Hour + 100*time.Millisecond, time.Hour}
+				}
+				for range 2 {
+					write(t, endpoint, []byte("hello"))
+					read(t, client, 5)
+				}
+				client.Close()
+				endpoint.Close()
+				<-done
+				if len(all) != 1 || all[0] != want {
+					t.Errorf("%v, want %v", all, want)
 				}
 			})
 		})

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -14,7 +15,7 @@ type Slot struct {
 	current atomic.Pointer[[]decided]    // never nil once made by NewSlot; immutable
 	of      [2]atomic.Pointer[[]decided] // by proxy.Direction: those that act on it; likewise
 
-	cut atomic.Pointer[func()] // see OnCut; nil: nobody
+	follower atomic.Pointer[Follower] // nil: nobody
 
 	mu       sync.Mutex // guards changes of current, and what follows
 	watchers []*watcher
@@ -89,14 +90,39 @@ func (s *Slot) setOf(d proxy.Direction, all []decided) bool {
 	return true
 }
 
-// OnCut has f called as soon as one of the toxics ends the connection, which may yet linger then. f must not block. It takes the
-// place of the one before.
-func (s *Slot) OnCut(f func()) { s.cut.Store(&f) }
+// Follower is told what becomes of a connection or session, as soon as that shows. Its functions must not block, nor call what they
+// are told of; each may be nil.
+type Follower struct {
+	// Cut: a toxic has ended the connection, which may yet linger.
+	Cut func()
+	// Answered: the client has got the first bytes, or the first datagram. quiet is for how long the client had sent nothing itself
+	// since there has been a way to the endpoint; 0 for sessions of datagrams. It is called once for a Link. A Conn does not call it.
+	Answered func(quiet time.Duration)
+	// Lost: in some direction of a session the datagrams that came have been lost, all of them; false: that is not so any more.
+	Lost func(isLost bool)
+}
 
-// wasCut tells that one of the toxics has ended the connection.
+// Follow has f told of the connection, or session, that the Slot is used for from then on, in the place of the one before.
+func (s *Slot) Follow(f Follower) { s.follower.Store(&f) }
+
+// wasCut tells the Follower.
 func (s *Slot) wasCut() {
-	if f := s.cut.Load(); f != nil {
-		(*f)()
+	if f := s.follower.Load(); f != nil && f.Cut != nil {
+		f.Cut()
+	}
+}
+
+// answered tells the Follower.
+func (s *Slot) answered(quiet time.Duration) {
+	if f := s.follower.Load(); f != nil && f.Answered != nil {
+		f.Answered(quiet)
+	}
+}
+
+// lost tells the Follower.
+func (s *Slot) lost(isLost bool) {
+	if f := s.follower.Load(); f != nil && f.Lost != nil {
+		f.Lost(isLost)
 	}
 }
 
