@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -169,6 +170,54 @@ func TestRefusedAndDeletedExperiments(t *testing.T) {
 	for _, want := range []string{"experiment begins", "experiment ends"} {
 		if strings.Count(s.stderr.String(), want) != 1 {
 			t.Errorf("not one line %q:\n%s", want, s.stderr.String())
+		}
+	}
+}
+
+// A process leaves a report behind, and opens its fault log anew when it is told to.
+func TestFilesOfExperiments(t *testing.T) {
+	dir := t.TempDir()
+	log, old, final := filepath.Join(dir, "faults"), filepath.Join(dir, "faults.1"), filepath.Join(dir, "final.md")
+	manifests := ingress("a.example.com") + strings.Replace(abortHalf(1), "percent: 50", "percent: 100", 1)
+	s := serveFolder(t, manifests, "--fault-log", log, "--report", final)
+	s.eventually("it is ready", s.ready)
+	lines := func(file string, n int) {
+		t.Helper()
+		s.eventually(fmt.Sprintf("%s has %d lines", file, n), func() bool {
+			text, err := os.ReadFile(file)
+			return err == nil && strings.Count(string(text), "\n") == n
+		})
+	}
+	s.statuses(1)
+	lines(log, 1)
+	if err := os.Rename(log, old); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("it is opened anew", func() bool { return strings.Contains(s.stderr.String(), "the fault log is opened anew") })
+	s.statuses(2)
+	s.end()
+	lines(old, 1)
+	lines(log, 2)
+	if text, err := os.ReadFile(final); err != nil || !strings.Contains(string(text), "# Fault report: 1 experiment\n") || !strings.Contains(string(text), "## default/teapot: ok\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+
+	if err := os.WriteFile(log, []byte(`{"object":"NetworkCh`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := serveFolder(t, manifests, "--fault-replay", log)
+	again.eventually("it is ready", again.ready)
+	again.end()
+	for _, want := range []string{"is empty: all experiments decide anew", "incomplete and left out"} {
+		if !strings.Contains(again.stderr.String(), want) {
+			t.Errorf("no %q in\n%s", want, again.stderr.String())
 		}
 	}
 }

@@ -46,6 +46,7 @@ func newDemo() *cobra.Command {
 		f.Uint16Var(&o.offset, "port-offset", 10_000, "added to the port of a Gateway's listener")
 		f.StringVar(&o.process.admin.address, "admin-address", defaultAdminAddress, "address of the admin endpoint")
 		f.StringVar(&o.process.toxiproxy.address, "toxiproxy-address", "127.0.0.1:8474", "address of the API for Toxiproxy's clients")
+		o.process.chaos.addReport(f)
 		o.process.accessLog.add(f)
 		o.process.log.add(f)
 	}))
@@ -66,6 +67,7 @@ func (o *demoOptions) run(ctx context.Context, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	o.process.chaos.final.print = stdout
 	standalone := standaloneOptions{dir: d.Dir, portOffset: o.offset}
 	p, err := o.process.newProcess(stdout, log, func(p *process) (source, error) {
 		return standalone.source(p, &o.process.objects)

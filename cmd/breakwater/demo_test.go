@@ -65,6 +65,9 @@ func TestDemo(t *testing.T) {
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the folder is left behind: %v", err)
 	}
+	if printed := p.stdout.String(); !strings.Contains(printed, "\nFault report of ") || !strings.Contains(printed, "REQUESTS") {
+		t.Errorf("no report at the end:\n%s", printed)
+	}
 	if strings.Contains(p.stderr.String(), "ERROR") || strings.Contains(p.stderr.String(), "WARN") {
 		t.Errorf("the sample manifests are not clean:\n%s", p.stderr.String())
 	}

@@ -16,19 +16,26 @@ type experimentOptions struct {
 	enabled bool
 	log     string
 	replay  string
+	final   finalReport
 }
 
 func (o *experimentOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.enabled, "chaos", true, "let experiments and toxics act; --chaos=false is a kill switch that nothing lifts")
-	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none)")
+	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none); SIGHUP opens it anew, after a rotation")
 	f.StringVar(&o.replay, "fault-replay", "",
 		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again")
+	o.addReport(f)
+}
+
+func (o *experimentOptions) addReport(f *pflag.FlagSet) {
+	f.StringVar(&o.final.file, "report", "",
+		"file for a report of all experiments when the process stops, which ends in .txt, .md, .xml (JUnit) or .json (default none)")
 }
 
 // experiments is the running Engine and the file of its fault log.
 type experiments struct {
 	*chaos.Engine
-	log *os.File // nil: none
+	log *logFile // nil: none
 }
 
 // start reads the replay, opens the log and makes the Engine.
@@ -38,9 +45,15 @@ func (o *experimentOptions) start(log *slog.Logger) (experiments, error) {
 	if c.Replay, err = o.readReplay(); err != nil {
 		return experiments{}, err
 	}
+	if c.Replay != nil && len(c.Replay.Names()) == 0 {
+		log.Warn("the fault log that is replayed is empty: all experiments decide anew (--fault-replay)", "file", o.replay)
+	}
+	if c.Replay != nil && c.Replay.IsCut() {
+		log.Warn("the last line of the fault log that is replayed is incomplete and left out (--fault-replay)", "file", o.replay)
+	}
 	x := experiments{}
 	if o.log != "" {
-		if x.log, err = os.OpenFile(o.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640); err != nil {
+		if x.log, err = openLog(o.log); err != nil {
 			return experiments{}, fmt.Errorf("open the fault log (--fault-log): %w", err)
 		}
 		c.FaultLog = x.log
@@ -74,6 +87,19 @@ func (o *experimentOptions) readReplay() (_ *chaos.Replay, err error) {
 	return replay, nil
 }
 
+// reopen opens the file of the fault log anew.
+func (x experiments) reopen(log *slog.Logger) {
+	if x.log == nil {
+		log.Info("SIGHUP: there is no fault log to open anew")
+		return
+	}
+	if err := x.log.reopen(); err != nil {
+		log.Error("the fault log cannot be opened anew", "file", x.log.path, "error", err)
+		return
+	}
+	log.Info("the fault log is opened anew", "file", x.log.path)
+}
+
 // close ends all faults and writes the last lines of the log.
 func (x experiments) close() error {
 	x.Engine.Close()
@@ -81,7 +107,7 @@ func (x experiments) close() error {
 		return nil
 	}
 	if lost := x.DroppedFaults(); lost > 0 {
-		return errors.Join(fmt.Errorf("the fault log has lost %d lines: %s could not keep up", lost, x.log.Name()), x.log.Close())
+		return errors.Join(fmt.Errorf("the fault log has lost %d lines: %s could not keep up", lost, x.log.path), x.log.Close())
 	}
 	return x.log.Close()
 }

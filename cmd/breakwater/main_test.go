@@ -200,6 +200,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --address bad_address", exitUsage, `--address "bad_address": want an IP address or a host name`},
 		{"serve --access-log-query", exitUsage, "--access-log-query needs --access-log"},
 		{"demo --access-log-query", exitUsage, "--access-log-query needs --access-log"},
+		{"serve --manifests " + dir + " --report out.pdf", exitUsage, "--report \"out.pdf\": want a name that ends in"},
+		{"serve --manifests " + dir + " --report " + dir + "/gone/out.md", exitUsage, "there is no folder"},
 		{"demo --port-offset 65500", exitUsage, "--port-offset 65500: want at most 60103"},
 		{"demo --admin-address nowhere", exitUsage, "--admin-address"},
 	} {

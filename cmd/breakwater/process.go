@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/controllers"
@@ -91,6 +94,7 @@ type process struct {
 	// serving is called once, when the first configuration serves; nil is nothing. The source's goroutine uses it.
 	serving func()
 	sleep   func(time.Duration)
+	final   finalReport
 	// appliedLevel is how loudly changes of the configuration are logged: in a cluster they are many.
 	appliedLevel slog.Level
 }
@@ -104,6 +108,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	for _, validate := range []func() error{
 		o.objects.validate,
 		o.stop.validate,
+		o.chaos.final.validate,
 		func() error { return o.toxiproxy.validate(o.objects.ingressPort) },
 	} {
 		if err := validate(); err != nil {
@@ -111,7 +116,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		}
 	}
 	limitMemory(log)
-	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep}
+	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep, final: o.chaos.final}
 	config, err := o.data.config(p.metrics, nil, log)
 	if err != nil {
 		return nil, err
@@ -209,6 +214,7 @@ func (p *process) run(ctx context.Context) error {
 		defer close(reclaimed)
 		reclaimMemory(feeding)
 	}()
+	defer p.obeyHangups()()
 
 	var failure error
 	select {
@@ -224,11 +230,29 @@ func (p *process) run(ctx context.Context) error {
 	stopped := p.shutdown()
 	stopFeeding()
 	<-reclaimed
-	err := errors.Join(failure, stopped, <-fed, p.close())
+	reported := p.final.write(p.chaos.Report())
+	err := errors.Join(failure, stopped, reported, <-fed, p.close())
 	if err == nil {
 		p.log.Info("stopped")
 	}
 	return err
+}
+
+// obeyHangups has SIGHUP open the fault log anew, and do nothing without one, until the function that is returned is called.
+func (p *process) obeyHangups() (stop func()) {
+	hangups, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for range hangups {
+			p.chaos.reopen(p.log)
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		<-done
+	}
 }
 
 // drain serves on while whoever sends traffic notices that this process is not ready any more.

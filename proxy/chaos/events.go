@@ -81,10 +81,10 @@ func (e *Engine) say(message string, attributes ...any) {
 	e.events = append(e.events, event{slog.LevelInfo, message, attributes})
 }
 
-// checkReplay warns, once, if a fault log is replayed that concerns none of the Experiments. e.mu is held.
+// checkReplay warns, once, if a fault log is replayed that concerns none of the Experiments, although it has lines. e.mu is held.
 func (e *Engine) checkReplay(snap *proxy.Snapshot) {
 	r := e.cfg.Replay
-	if r == nil || e.replayChecked || len(snap.Experiments) == 0 {
+	if r == nil || len(r.objects) == 0 || e.replayChecked || len(snap.Experiments) == 0 {
 		return
 	}
 	e.replayChecked = true
