@@ -158,8 +158,14 @@ func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
 	if len(files) == 0 && len(r.problems) == 0 {
 		r.problems = append(r.problems, Problem{File: f.dir, Level: Warning, Reason: "holds no manifests (*.yaml, *.yml or *.json)"})
 	}
+	good := !slices.ContainsFunc(r.problems, Problem.Holds)
+	for path, before := range f.files {
+		if files[path] == nil && !good {
+			files[path] = before // it may be back before all is well, and empty
+		}
+	}
 	f.files, f.places, f.due = files, r.places, r.due
-	f.remember(r.objects, !slices.ContainsFunc(r.problems, Problem.Holds))
+	f.remember(r.objects, good)
 	return r.objects, r.problems
 }
 

@@ -378,6 +378,26 @@ func TestAFileThatTurnedEmptyIsBeingWrittenForAWhile(t *testing.T) {
 	}
 }
 
+// A folder may go and come back while one of its files is being written.
+func TestAFileThatTurnedEmptyIsRememberedWhileTheFolderIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "manifests")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "a.yaml", ingressText("a", "a.test"))
+	f := NewFolder(dir)
+	load(t, f)
+	writeFile(t, dir, "a.yaml")
+	for _, names := range [][2]string{{dir, dir + "2"}, {dir + "2", dir}} {
+		if err := os.Rename(names[0], names[1]); err != nil {
+			t.Fatal(err)
+		}
+		if _, problems, ok := f.Load(time.Now()); ok || len(f.View.Ingresses) != 1 {
+			t.Errorf("as %s: ok %v, problems %v", names[1], ok, problems)
+		}
+	}
+}
+
 func TestAnExperimentBeginsAnewOnlyWithAnotherSpec(t *testing.T) {
 	for what, test := range map[string]struct {
 		edit   func(dir string)
