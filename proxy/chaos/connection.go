@@ -46,6 +46,7 @@ type Connection struct {
 	latency   time.Duration  // until the client got the first of an answer; 0 is not yet
 	failed    bool           // as far as is known
 	isCut     bool           // by a toxic: what comes into force now does not concern it
+	isKnown   bool           // update has been called before
 	verdicts  []*verdict     // of the Guards
 	// concerned are the experiments that acted when something was learnt of the connection: they report it, be they over at its end.
 	concerned []*experiment
@@ -228,6 +229,7 @@ func (c *Connection) update() {
 			actives = c.decide(&c.concern.interests[i], actives)
 		}
 	}
+	c.isKnown = true
 	c.touched = c.touched || len(actives) > 0
 	actives = c.addManual(actives)
 	if !slices.Equal(actives, c.actives) {
@@ -306,7 +308,7 @@ func (c *Connection) decision(i *interest) *decision {
 			return d
 		}
 	}
-	if c.fixed || a.cfg.Token != nil { // a connection cannot bear a token
+	if c.fixed || a.cfg.Token != nil || len(a.matchers) > 0 { // what is not HTTP bears no token and meets no match
 		return nil
 	}
 	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
@@ -314,6 +316,8 @@ func (c *Connection) decision(i *interest) *decision {
 		d.kind = datagrams
 	}
 	d.client = streamKey(a.cfg.SequenceKey, c.place.Client.Addr())
+	// The first of a Sequence are the first that come while it acts: those that are open already would use it up.
+	d.settled = len(a.sequence) > 0 && c.isKnown
 	c.decisions = append(c.decisions, d)
 	return &c.decisions[len(c.decisions)-1]
 }

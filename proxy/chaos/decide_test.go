@@ -503,3 +503,47 @@ func TestEndOfARequestLeavesThePooledConnectionAlone(t *testing.T) {
 		t.Error("the toxics of the second request outlive it")
 	}
 }
+
+// "The first two" are the first that come: those that are open when a Sequence begins get nothing and take no place in it.
+func TestSequencePassesByWhatIsOpen(t *testing.T) {
+	e := newEngine(t, Config{})
+	opens := func() *Connection {
+		c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Attempt: 1})
+		t.Cleanup(func() { c.Close(Outcome{}) })
+		return c
+	}
+	old := []*Connection{opens(), opens(), opens()}
+	e.Apply(snapshot(with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
+		x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}
+	})))
+	for i, want := range []bool{true, true, false} {
+		if c := opens(); c.Slot.Empty() == want {
+			t.Errorf("connection %d: a toxic is to act: %v", i, want)
+		}
+	}
+	for _, c := range old {
+		if !c.Slot.Empty() {
+			t.Error("a connection from before has got a toxic")
+		}
+	}
+	if s := status(t, e, "x"); s.Matched != 6 || s.Injected != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A Match is about requests: what is not HTTP meets none, as it bears no token.
+func TestMatchLeavesStreamsAlone(t *testing.T) {
+	for _, datagram := range []bool{false, true} {
+		e := newEngine(t, Config{}, with(anExperiment("x", toxic.Noop{}, toxic.Drop{}), func(x *proxy.Experiment) {
+			x.Matches = []proxy.Match{{Method: "GET"}}
+		}))
+		c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Datagram: datagram})
+		if s := status(t, e, "x"); !c.Slot.Empty() || s.Matched != 0 {
+			t.Errorf("%+v", s)
+		}
+		c.Close(Outcome{})
+		if serve(e, request()) != "a" {
+			t.Error("a request that it matches gets nothing")
+		}
+	}
+}
