@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -111,7 +112,7 @@ func (e *Engine) unlock() {
 func (e *Engine) tell(x *experiment) {
 	switch phase := x.phase(); {
 	case phase == proxy.ExperimentActive && x.told == nil:
-		attributes := []any{"experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339), "at", x.cfg.At.String(), "percent", x.cfg.Percent}
+		attributes := []any{"experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339), "at", x.cfg.At.String(), "percent", percentOf(x.cfg)}
 		if x.cfg.DryRun {
 			attributes = append(attributes, "dryRun", true)
 		}
@@ -128,6 +129,14 @@ func (e *Engine) tell(x *experiment) {
 		}
 		e.say("experiment ends", "experiment", x.name, "reason", x.endReason(phase), "matched", x.matched.Load(), "injected", x.injected.Load())
 	}
+}
+
+// percentOf is an Experiment's Percent for the log: a number, or what it changes between.
+func percentOf(x *proxy.Experiment) any {
+	if !x.Percent.Changes() {
+		return x.Percent.Base
+	}
+	return fmt.Sprintf("%v to %v", x.Percent.Min(), x.Percent.Max())
 }
 
 // isChanged reports whether somebody has edited the object between two of its configurations. What it selects, such as pods, may

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // refusing is a Snapshot in which an object is not accepted.
@@ -108,7 +109,7 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text lockedText
 		log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if slices.Contains([]string{"time", "level", "until", "at", "percent", "matched", "injected", "experiment"}, a.Key) {
+			if slices.Contains([]string{"time", "level", "until", "at", "matched", "injected", "experiment"}, a.Key) {
 				return slog.Attr{}
 			}
 			return a
@@ -127,7 +128,7 @@ func TestEvents(t *testing.T) {
 			says string
 		}{
 			{func() { e.Apply(snapshot()) }, ""},
-			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins" percent=100`},
 			{func() { e.Apply(snapshot(x)) }, ""},
 			{func() { serve(e, request()) }, ""},
 			{func() { e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Spared = []string{"z"} }))) }, ""}, // nobody has edited it
@@ -138,13 +139,13 @@ func TestEvents(t *testing.T) {
 			{func() { e.SetEnabled(true) }, `msg="kill switch released: chaos stays off" switch="the admin endpoint" usedStill="the ConfigMap"`},
 			{func() { e.Apply(snapshot(x)) }, `msg="kill switch released: chaos is on" switch="the ConfigMap"`},
 			{func() { e.order[0].stop("test") }, `msg="experiment halted by its guard" reason=test`},
-			{func() { e.Rearm(x.ID) }, `msg="experiment is armed again" msg="experiment begins"`},
+			{func() { e.Rearm(x.ID) }, `msg="experiment is armed again" msg="experiment begins" percent=100`},
 			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = true })) }, `msg="experiment ends" reason=suspended`},
-			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = false })) }, `msg="experiment begins"`},
+			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = false })) }, `msg="experiment begins" percent=100`},
 			{func() { e.Apply(refusing(x)) }, `msg="experiment ends" reason="refused: TargetNotFound: no such Route"`},
-			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins" percent=100`},
 			{func() { e.Apply(snapshot()) }, `msg="experiment ends" reason=deleted`},
-			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="experiment begins" percent=100`},
 			{func() { time.Sleep(2 * time.Hour); synctest.Wait() }, `msg="experiment ends" reason=expired`},
 			{func() { e.Apply(snapshot()) }, ""},
 		} {
@@ -183,6 +184,17 @@ func TestStuckLog(t *testing.T) {
 		synctest.Wait()
 		e.Close()
 	})
+}
+
+func TestPercentOf(t *testing.T) {
+	x := anExperiment("x")
+	if got := percentOf(x); got != 100.0 {
+		t.Errorf("got %v", got)
+	}
+	x.Percent = shape.Value{Wave: shape.Ramp, Base: 5, To: 50, Period: time.Minute}
+	if got := percentOf(x); got != "5 to 50" {
+		t.Errorf("got %v", got)
+	}
 }
 
 func TestSwitches(t *testing.T) {
