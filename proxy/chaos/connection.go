@@ -290,6 +290,7 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 	if !d.any() || !d.admit(c.concern.shares, &c.admission, c.place.target()) {
 		return actives
 	}
+	d.count()
 	d.each(func(t *armed) {
 		if t.fault == nil && t.inForce() {
 			c.experiments = addTo(c.experiments, a.key.id)

@@ -143,7 +143,7 @@ const (
 	denied
 )
 
-// admit decides whether what wants to touch a request may, and counts it. all are the budgets that the request counts for,
+// admit decides whether what wants to touch a request may, and counts it if not. all are the budgets that the request counts for,
 // target is what the log says of it. It returns true if the faults are to act.
 func (d *decision) admit(all []share, state *admission, target string) bool {
 	a := d.action
@@ -166,14 +166,18 @@ func (d *decision) admit(all []share, state *admission, target string) bool {
 			*state = admitted
 		}
 	}
-	if !d.counted {
+	if !d.counted && *state != admitted {
 		d.counted = true
-		if *state == admitted {
-			a.injected.Add(1)
-		} else {
-			a.skipped.Add(1)
-			d.log(decidedCap, target)
-		}
+		a.skipped.Add(1)
+		d.log(decidedCap, target)
 	}
 	return *state == admitted
+}
+
+// count counts what has been admitted as injected.
+func (d *decision) count() {
+	if !d.counted {
+		d.counted = true
+		d.injected.Add(1)
+	}
 }

@@ -31,8 +31,21 @@ type Faults struct {
 type running struct {
 	fault.Step
 	armed   *armed
-	target  string // as in the log
+	of      *decision // for the whole request
+	target  string    // as in the log
 	ordinal uint64
+}
+
+// isOfBody reports whether only the response tells if the step does anything: not every response is one that it can damage.
+func (s *running) isOfBody() bool {
+	return s.Body != nil && s.Response == nil && s.Request == nil && s.Reply == nil && s.End == fault.None && s.Delay == 0
+}
+
+// acts counts a decision's fault, which acts on the request for certain.
+func (f *Faults) acts(x *proxy.Exchange, of *decision) {
+	of.count()
+	f.request.touch()
+	x.Experiments = addTo(x.Experiments, of.key.id)
 }
 
 // step makes the running form of a fault.
@@ -69,7 +82,9 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 		if !s.armed.inForce() {
 			continue
 		}
-		s.armed.stats.applied.Add(1)
+		if !s.isOfBody() {
+			s.armed.stats.applied.Add(1)
+		}
 		if s.Delay > 0 {
 			if err := f.delay(s); err != nil {
 				return nil, fault.None, err
@@ -125,6 +140,10 @@ func (f *Faults) Respond(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		wrapped := fault.Respond([]fault.Step{s.Step}, x, b)
 		if wrapped != b {
 			wrapped = &passing{Body: wrapped, inner: b}
+			if s.isOfBody() {
+				s.armed.stats.applied.Add(1)
+				f.acts(x, s.of)
+			}
 		}
 		b = wrapped
 	}

@@ -115,7 +115,7 @@ func (r *Request) Client(x *proxy.Exchange, w proxy.Responder) *Faults {
 	var f *Faults
 	for i := range r.decisions {
 		if d := &r.decisions[i]; d.cfg.At == proxy.Client {
-			f = r.collect(x, f, d, w, x.Route.ID.String)
+			f = r.collect(x, f, d, d, w)
 		}
 	}
 	return r.settle(x, f)
@@ -140,19 +140,24 @@ func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
 		one := *d
 		one.attempt, one.ordinal = x.Attempts, attemptOrdinal(d.ordinal, x.Attempts)
 		one.choose()
-		f = r.collect(x, f, &one, w, x.Endpoint.String)
-		d.counted, d.rehearsed = one.counted, one.rehearsed
+		f = r.collect(x, f, &one, d, w)
+		d.rehearsed = one.rehearsed
 	}
 	return r.settle(x, f)
 }
 
-// collect adds what d lets act to f.
-func (r *Request) collect(x *proxy.Exchange, f *Faults, d *decision, w proxy.Responder, target func() string) *Faults {
+// collect adds what d lets act to f. Whether it has been counted stands in of, the decision for the whole request.
+func (r *Request) collect(x *proxy.Exchange, f *Faults, d, of *decision, w proxy.Responder) *Faults {
 	if d.halted.Load() || !d.any() {
 		return f
 	}
-	name := target()
-	if !d.admit(r.concern.shares, &r.admission, name) {
+	name := x.Route.ID.String()
+	if d.cfg.At == proxy.AtBackend {
+		name = x.Endpoint.String()
+	}
+	admitted := d.admit(r.concern.shares, &r.admission, name)
+	of.counted = d.counted
+	if !admitted {
 		return f
 	}
 	if f == nil {
@@ -163,21 +168,24 @@ func (r *Request) collect(x *proxy.Exchange, f *Faults, d *decision, w proxy.Res
 		if !t.inForce() {
 			return
 		}
-		x.Experiments = addTo(x.Experiments, d.key.id)
-		switch {
-		case t.fault == nil:
+		if t.fault == nil {
 			onBytes = true
-		default:
-			t.stats.decided.Add(1)
-			f.steps = append(f.steps, t.step(d, w, name))
-			delay := f.steps[len(f.steps)-1].Delay
-			if delay == 0 {
-				t.stats.delay.observe(0)
-			}
-			t.logged(name, d.ordinal, decidedInject, 0, delay)
+			f.acts(x, of)
+			return
 		}
+		t.stats.decided.Add(1)
+		s := t.step(d, w, name)
+		if s.of = of; !s.isOfBody() {
+			f.acts(x, of)
+		}
+		f.steps = append(f.steps, s)
+		if s.Delay == 0 {
+			t.stats.delay.observe(0)
+		}
+		t.logged(name, d.ordinal, decidedInject, 0, s.Delay)
 	})
 	if onBytes {
+		d.counted = true // as of is, which may be another
 		f.toxics = append(f.toxics, *d)
 	}
 	return f
@@ -191,7 +199,7 @@ func addTo(ids []proxy.ObjectID, id proxy.ObjectID) []proxy.ObjectID {
 	return append(ids, id)
 }
 
-// settle notes where f acts, and that the request is touched.
+// settle notes where f acts.
 func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 	if f == nil {
 		return nil
@@ -201,13 +209,18 @@ func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
 	if x.Backend != nil {
 		f.place.Backend, f.place.Endpoint = x.Backend.Backend, x.Endpoint
 	}
-	if !r.touched {
-		r.touched = true
-		for i := range r.flights {
-			r.concern.interests[i].guard.touch(&r.flights[i])
-		}
-	}
 	return f
+}
+
+// touch notes that the request is touched.
+func (r *Request) touch() {
+	if r.touched {
+		return
+	}
+	r.touched = true
+	for i := range r.flights {
+		r.concern.interests[i].guard.touch(&r.flights[i])
+	}
 }
 
 // Head tells that the head of the response is about to be sent. What follows it may take as long as it likes if its length is not

@@ -206,3 +206,44 @@ func TestTunnelThatAFaultCutsHasFailed(t *testing.T) {
 	})
 	f.wantSeen(true, "1xx", 5, 0)
 }
+
+// A fault that finds nothing to damage in a response has not acted.
+func TestFaultThatChangesNothingIsNotInjected(t *testing.T) {
+	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+	for name, c := range map[string]struct {
+		toxic  proxy.Toxic
+		answer string
+		acts   bool
+	}{
+		"WrongContentLength without a length": {fault.WrongContentLength{By: 5}, chunked, false},
+		"WrongContentLength":                  {fault.WrongContentLength{By: 5}, okHello, true},
+		"CutEvents of something else":         {fault.CutEvents{Events: 1}, okHello, false},
+		"TruncateBody of what is short":       {fault.TruncateBody{Bytes: 5}, okHello, false},
+		"TruncateBody":                        {fault.TruncateBody{Bytes: 4}, okHello, true},
+	} {
+		for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+			t.Run(name+" "+at.String(), func(t *testing.T) {
+				f := newFaulty(t, nil)
+				snap := *f.snap
+				b := backendOf("web", endpoint(t, answers(c.answer)).addr)
+				snap.Backends = map[proxy.BackendID]*proxy.Backend{b.ID: b}
+				f.snap = &snap
+				f.change(experiment(at, c.toxic))
+				if _, _, err := f.ask("/p"); (err != nil) != c.acts {
+					t.Error(err)
+				}
+				want := uint64(0)
+				if c.acts {
+					want = 1
+				}
+				until(t, "the report has it", func() bool {
+					r := f.engine.Report().Experiments[0]
+					return r.InjectedTraffic.Requests == want && r.UninjectedTraffic.Requests == 1-want
+				})
+				if r := f.engine.Report().Experiments[0]; r.Injected != want || r.Toxics[0].Applied != want || r.Toxics[0].Decided != 1 {
+					t.Errorf("%+v", r)
+				}
+			})
+		}
+	}
+}
