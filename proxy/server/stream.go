@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -75,6 +76,9 @@ func (s *Server) connection(p *port, nc net.Conn) {
 		if told, err = s.greet(nc); err != nil {
 			s.metrics.Refused(telemetry.ProxyHeader)
 			s.cfg.Log.Debug("connection refused", "port", p.id.number, "peer", nc.RemoteAddr(), "error", err)
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // somebody has only looked whether the port is open, or it is the end
+				s.streams.Complain("a connection is refused for its PROXY protocol header", "port", strconv.Itoa(int(p.id.number)), err)
+			}
 			reset(nc)
 			p.closed()
 			return

@@ -49,6 +49,8 @@ type Server struct {
 	sessions sessionCount
 	lot      park.Lot // TCP connections on which nothing happens
 
+	complaints complaints
+
 	mu      sync.Mutex
 	live    map[*conn]struct{}    // guarded by mu
 	packets map[*Packets]struct{} // guarded by mu

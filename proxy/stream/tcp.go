@@ -104,6 +104,9 @@ func (c *conn) abort() {
 func (c *conn) refuse(end telemetry.StreamEnd, err error) {
 	reset(c.client)
 	c.entry.Outcome, c.entry.Err = end, err
+	if (end == telemetry.StreamUnreachable || end == telemetry.StreamRefused) && !errors.Is(err, errRefused) {
+		c.srv.Complain("a TCP connection has failed", "route", c.entry.Route.String(), err)
+	}
 }
 
 // reach finds the way to an Endpoint. If there is none, that is the connection's end, and it reports false.
