@@ -166,8 +166,8 @@ type Window struct {
 type Guard struct {
 	Window       time.Duration // what is looked at: the last so much of time
 	MinRequests  int           // fewer in the window prove nothing
-	MaxErrorRate float64       // 0 to 1: share of 5xx answers and failed connections
-	MaxLatency   time.Duration // bound on the Quantile of latency
+	MaxErrorRate float64       // 0 to 1: share of what has failed; the API's Guard says what that is
+	MaxLatency   time.Duration // bound on the Quantile of latency; likewise
 	Quantile     float64       // 0 to 1
 	// OnlyUninjected looks only at the target's traffic that got no fault; otherwise all of the target's is looked at.
 	OnlyUninjected bool

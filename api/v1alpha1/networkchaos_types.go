@@ -98,14 +98,15 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:default=Client
 	At Point `json:"at,omitempty"`
 
-	// match narrows HTTP traffic to requests that meet one of these; without any it is all. Connections and datagrams that
-	// are not HTTP are not looked into.
+	// match narrows the faults to HTTP requests that meet one of these; without any it is all traffic. Connections and datagrams that
+	// are not HTTP are not looked into and meet none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Match []Match `json:"match,omitempty"`
 
-	// percent of the requests or connections that get the faults, for instance 5 or 0.5. Each is decided once.
+	// percent of the requests or connections that get the faults, for instance 5 or 0.5. At Client each is decided once. At Backend
+	// each attempt is: what the gateway tries again may meet no fault the next time, so that fewer requests fail than this says.
 	// +optional
 	// +kubebuilder:default=100
 	// +kubebuilder:validation:Minimum=0
@@ -150,7 +151,7 @@ type NetworkChaosSpec struct {
 	Preset *Preset `json:"preset,omitempty"`
 
 	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass. With a
-	// schedule each run has it from its beginning.
+	// schedule each run has it from its beginning. Connections and sessions that are open when it begins take no place in it.
 	// +optional
 	Sequence *Sequence `json:"sequence,omitempty"`
 
@@ -461,8 +462,9 @@ const (
 	KeyCookie   KeyType = "Cookie"
 )
 
-// Guard halts an experiment when the measured traffic becomes too bad. The proxy looks at it all the time and halts within
-// 100 ms.
+// Guard halts an experiment when the measured traffic becomes too bad. The proxy looks at it all the time and halts within 100 ms of
+// what breaks a bound. A request counts when it ends, or earlier when it has become too slow; a connection or session counts with its
+// first answer, with the fault that ends it or lets nothing through, or when it ends, whichever comes first.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.maxErrorPercent) || has(self.maxLatency)",message="give a bound: maxErrorPercent or maxLatency"
 type Guard struct {
@@ -477,15 +479,23 @@ type Guard struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
 	MinRequests int32 `json:"minRequests,omitempty"`
-	// maxErrorPercent bounds the share of answers with status 5xx and failed connections.
+	// maxErrorPercent bounds the share of what has failed.
+	// A request has if its answer has a status of 5xx or, in its head, a gRPC status with which a server says that it has failed
+	// (2, 4 and 12 to 15), if there is none, or if it breaks off, unless the client has left. A TCP connection has if no endpoint
+	// could be reached, if the endpoint reset it, or if a toxic ended it. A UDP session has if nobody takes its datagrams, or if
+	// toxics let none through of those that came in one of the two directions.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:ExclusiveMinimum=true
 	// +kubebuilder:validation:Maximum=100
 	// +kubebuilder:validation:ExclusiveMaximum=true
 	MaxErrorPercent *float64 `json:"maxErrorPercent,omitempty"`
-	// maxLatency bounds the latency at the percentile: the time to the end of the response or, if its length is not known
-	// beforehand, to its head. So it says nothing about how long tunnels and streams of events last.
+	// maxLatency bounds the latency at the percentile.
+	// That of a request is the time to the end of the response or, if its length is not known beforehand, to its head. That of a TCP
+	// connection is the time from its beginning to the first bytes that the client gets, without the time for which the client itself
+	// has sent nothing after an endpoint was reached; that of a UDP session is the time from its first datagram to the first answer.
+	// So it says nothing about how long tunnels, connections and streams of events last, and connections and sessions without an
+	// answer never are too slow.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0"
 	MaxLatency *Duration `json:"maxLatency,omitempty"`

@@ -52,9 +52,9 @@ type ToxicReport struct {
 type TrafficReport struct {
 	Requests        uint64            `json:"requests"`
 	Connections     uint64            `json:"connections"` // that were passed on as they are
-	Failed          uint64            `json:"failed"`      // 5xx, no answer, no Endpoint reached
+	Failed          uint64            `json:"failed"`      // as for Guards: no answer or not all of it, 5xx, no Endpoint reached, cut by a toxic
 	Status          map[string]uint64 `json:"status"`      // requests by class: "2xx", ..., "none"
-	Latency         Quantiles         `json:"latency"`
+	Latency         Quantiles         `json:"latency"`     // to the end of the response; of connections, to the first of an answer
 	UpstreamBytes   int64             `json:"upstreamBytes"`
 	DownstreamBytes int64             `json:"downstreamBytes"`
 	Retries         uint64            `json:"retries"`
