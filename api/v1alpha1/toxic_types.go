@@ -7,7 +7,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="self.type == 'UDPDrop' ? has(self.udpDrop) : self.type == 'UDPDuplicate' ? has(self.udpDuplicate) : self.type == 'UDPReorder' ? has(self.udpReorder) : self.type == 'UDPDelay' ? has(self.udpDelay) : self.type == 'UDPRate' ? has(self.udpRate) : self.type == 'UDPTruncate' ? has(self.udpTruncate) : true",message="the member called like the type must be set"
 // +kubebuilder:validation:XValidation:rule="self.type == 'Abort' ? has(self.abort) : self.type == 'Delay' ? has(self.delay) : self.type == 'Headers' ? has(self.headers) : self.type == 'TruncateBody' ? has(self.truncateBody) : self.type == 'WrongContentLength' ? has(self.wrongContentLength) : self.type == 'BrokenChunk' ? has(self.brokenChunk) : self.type == 'CutEvents' ? has(self.cutEvents) : self.type == 'Throttle' ? has(self.throttle) : true",message="the member called like the type must be set"
 // +kubebuilder:validation:XValidation:rule="(has(self.latency) ? 1 : 0) + (has(self.bandwidth) ? 1 : 0) + (has(self.slowClose) ? 1 : 0) + (has(self.timeout) ? 1 : 0) + (has(self.resetPeer) ? 1 : 0) + (has(self.slicer) ? 1 : 0) + (has(self.limitData) ? 1 : 0) + (has(self.packetLoss) ? 1 : 0) + (has(self.stall) ? 1 : 0) + (has(self.corrupt) ? 1 : 0) + (has(self.udpDrop) ? 1 : 0) + (has(self.udpDuplicate) ? 1 : 0) + (has(self.udpReorder) ? 1 : 0) + (has(self.udpDelay) ? 1 : 0) + (has(self.udpRate) ? 1 : 0) + (has(self.udpTruncate) ? 1 : 0) + (has(self.abort) ? 1 : 0) + (has(self.delay) ? 1 : 0) + (has(self.headers) ? 1 : 0) + (has(self.truncateBody) ? 1 : 0) + (has(self.wrongContentLength) ? 1 : 0) + (has(self.brokenChunk) ? 1 : 0) + (has(self.cutEvents) ? 1 : 0) + (has(self.throttle) ? 1 : 0) == (self.type in ['Down', 'Noop'] ? 0 : 1) && (!has(self.down) || self.type == 'Down')",message="only the member called like the type may be set"
-// +kubebuilder:validation:XValidation:rule="!has(self.shapes) || self.shapes.all(s, s.parameter == 'percent' ? true : self.type in ['Latency', 'Delay', 'UDPDelay'] ? s.parameter in ['latency', 'jitter'] : self.type in ['Bandwidth', 'Throttle'] ? s.parameter in ['rate'] : self.type in ['SlowClose'] ? s.parameter in ['delay'] : self.type in ['Timeout', 'ResetPeer'] ? s.parameter in ['timeout'] : self.type in ['Slicer'] ? s.parameter in ['averageSize', 'sizeVariation', 'delay'] : self.type in ['LimitData', 'UDPTruncate'] ? s.parameter in ['bytes'] : self.type in ['PacketLoss', 'UDPDrop'] ? s.parameter in ['loss'] : self.type in ['Stall'] ? s.parameter in ['duration', 'at', 'every', 'bytes', 'everyBytes'] : self.type in ['Corrupt'] ? s.parameter in ['share'] : self.type in ['UDPDuplicate', 'UDPReorder'] ? s.parameter in ['share', 'delay'] : self.type in ['UDPRate'] ? s.parameter in ['rate', 'queue'] : false)",message="this type of toxic has no such parameter, or none that can vary over time"
+// +kubebuilder:validation:XValidation:rule="!has(self.shapes) || self.shapes.all(s, s.parameter == 'percent' ? true : self.type in ['Latency', 'UDPDelay'] ? s.parameter in ['latency', 'jitter', 'correlation'] : self.type in ['Delay'] ? s.parameter in ['latency', 'jitter'] : self.type in ['Bandwidth', 'Throttle'] ? s.parameter in ['rate'] : self.type in ['SlowClose'] ? s.parameter in ['delay'] : self.type in ['Timeout', 'ResetPeer'] ? s.parameter in ['timeout'] : self.type in ['Slicer'] ? s.parameter in ['averageSize', 'sizeVariation', 'delay'] : self.type in ['LimitData', 'UDPTruncate', 'TruncateBody', 'BrokenChunk'] ? s.parameter in ['bytes'] : self.type in ['PacketLoss'] ? s.parameter in ['loss', 'rtt', 'mss', 'rtoMin', 'burst', 'lossInBurst', 'lossBetweenBursts'] : self.type in ['UDPDrop'] ? s.parameter in ['loss', 'burst', 'lossInBurst', 'lossBetweenBursts'] : self.type in ['Stall'] ? s.parameter in ['duration', 'at', 'every', 'bytes', 'everyBytes'] : self.type in ['Corrupt'] ? s.parameter in ['share'] : self.type in ['UDPDuplicate'] ? s.parameter in ['share', 'delay', 'copies'] : self.type in ['UDPReorder'] ? s.parameter in ['share', 'delay', 'packets'] : self.type in ['UDPRate'] ? s.parameter in ['rate', 'queue'] : self.type in ['CutEvents'] ? s.parameter in ['events'] : self.type in ['WrongContentLength'] ? s.parameter in ['by'] : false)",message="this type of toxic has no such parameter, or none that can vary over time"
 // +kubebuilder:validation:XValidation:rule="!has(self.shapes) || !self.shapes.exists(s, s.parameter == 'jitter') || (!has(self.latency) || self.latency.distribution != 'Empirical') && (!has(self.udpDelay) || self.udpDelay.distribution != 'Empirical')",message="jitter has no part in the distribution Empirical: leave it out"
 type Toxic struct {
 	// name by which a sequence, the report and the fault log know the toxic; without it, its type.
@@ -172,11 +172,11 @@ const (
 
 // Shape lets one parameter vary over time, between what its field says and another value.
 //
-// +kubebuilder:validation:XValidation:rule="self.parameter in ['latency', 'jitter', 'delay', 'timeout', 'duration', 'at', 'every'] ? has(self.to.duration) : self.parameter in ['percent', 'loss', 'share'] ? has(self.to.percent) : has(self.to.bytes)",message="to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at and every; percent for percent, loss and share; bytes for all others"
+// +kubebuilder:validation:XValidation:rule="self.parameter in ['latency', 'jitter', 'delay', 'timeout', 'duration', 'at', 'every', 'rtt', 'rtoMin'] ? has(self.to.duration) : self.parameter in ['percent', 'loss', 'share', 'correlation', 'lossInBurst', 'lossBetweenBursts'] ? has(self.to.percent) : self.parameter in ['burst', 'packets', 'copies', 'events', 'by'] ? has(self.to.number) : has(self.to.bytes)",message="to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at, every, rtt and rtoMin; percent for percent, loss, share, correlation, lossInBurst and lossBetweenBursts; number for burst, packets, copies, events and by; bytes for all others"
 type Shape struct {
 	// parameter is the name of the field that varies.
 	// +required
-	// +kubebuilder:validation:Enum=percent;latency;jitter;delay;timeout;duration;at;every;rate;loss;share;bytes;everyBytes;averageSize;sizeVariation;queue
+	// +kubebuilder:validation:Enum=percent;latency;jitter;delay;timeout;duration;at;every;rate;loss;share;bytes;everyBytes;averageSize;sizeVariation;queue;correlation;rtt;mss;rtoMin;burst;lossInBurst;lossBetweenBursts;packets;copies;events;by
 	Parameter string `json:"parameter"`
 	// type of the variation: Ramp goes to the other value within the period and stays there, Step jumps there after the period,
 	// Sine swings there and back once per period, Square is at the other value for the second half of each period.
@@ -209,6 +209,11 @@ type ShapeValue struct {
 	// bytes is a number of bytes, or of bytes per second.
 	// +optional
 	Bytes *Bytes `json:"bytes,omitempty"`
+	// number is one of packets, copies or events, or how many bytes more or fewer. The parameter is rounded, but for burst.
+	// +optional
+	// +kubebuilder:validation:Minimum=-1048576
+	// +kubebuilder:validation:Maximum=1000000000
+	Number *float64 `json:"number,omitempty"`
 }
 
 // ShapeType says how a parameter varies.
@@ -403,7 +408,8 @@ type Stall struct {
 // +kubebuilder:validation:XValidation:rule="has(self.burst) || !has(self.lossInBurst) && !has(self.lossBetweenBursts)",message="lossInBurst and lossBetweenBursts go with a burst only"
 type PacketLoss struct {
 	Loss `json:",inline"`
-	// rtt is the round trip time of the path that is emulated.
+	// rtt is the round trip time of the path that is emulated. A shape of rtt, mss or rtoMin is looked at when the connection
+	// begins: they stay as they are for its life.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s') && duration(self) <= duration('1m')",message="must be more than 0, up to 1m"
 	RTT Duration `json:"rtt"`

@@ -22,7 +22,8 @@ type member struct {
 
 // members returns all members of the union, and Noop, which has none.
 func members(t *v1alpha1.Toxic) []member {
-	latencies, timeouts := []string{"latency", "jitter"}, []string{"timeout"}
+	latencies, timeouts := []string{"latency", "jitter", "correlation"}, []string{"timeout"}
+	bursts := []string{"loss", "burst", "lossInBurst", "lossBetweenBursts"}
 	return []member{
 		{v1alpha1.ToxicNoop, false, nil, nil},
 		{v1alpha1.ToxicLatency, t.Latency != nil, latencies, func(p string, f fault) { checkDelays(p, &t.Latency.Delays, f) }},
@@ -33,13 +34,13 @@ func members(t *v1alpha1.Toxic) []member {
 		{v1alpha1.ToxicSlicer, t.Slicer != nil, []string{"averageSize", "sizeVariation", "delay"}, func(p string, f fault) { checkSlicer(p, t.Slicer, f) }},
 		{v1alpha1.ToxicLimitData, t.LimitData != nil, []string{"bytes"}, func(p string, f fault) { size(p+".bytes", &t.LimitData.Bytes, 0, f) }},
 		{v1alpha1.ToxicDown, t.Down != nil, nil, func(string, fault) {}},
-		{v1alpha1.ToxicPacketLoss, t.PacketLoss != nil, []string{"loss"}, func(p string, f fault) { checkPacketLoss(p, t.PacketLoss, f) }},
+		{v1alpha1.ToxicPacketLoss, t.PacketLoss != nil, append([]string{"rtt", "mss", "rtoMin"}, bursts...), func(p string, f fault) { checkPacketLoss(p, t.PacketLoss, f) }},
 		{v1alpha1.ToxicStall, t.Stall != nil, []string{"duration", "at", "every", "bytes", "everyBytes"}, func(p string, f fault) { checkStall(p, t.Stall, f) }},
 		{v1alpha1.ToxicCorrupt, t.Corrupt != nil, []string{"share"}, func(string, fault) {}},
 
-		{v1alpha1.ToxicUDPDrop, t.UDPDrop != nil, []string{"loss"}, func(p string, f fault) { checkLoss(p, &t.UDPDrop.Loss, f) }},
-		{v1alpha1.ToxicUDPDuplicate, t.UDPDuplicate != nil, []string{"share", "delay"}, func(p string, f fault) { minute(p+".delay", t.UDPDuplicate.Delay, f) }},
-		{v1alpha1.ToxicUDPReorder, t.UDPReorder != nil, []string{"share", "delay"}, func(p string, f fault) { checkReorder(p, t.UDPReorder, f) }},
+		{v1alpha1.ToxicUDPDrop, t.UDPDrop != nil, bursts, func(p string, f fault) { checkLoss(p, &t.UDPDrop.Loss, f) }},
+		{v1alpha1.ToxicUDPDuplicate, t.UDPDuplicate != nil, []string{"share", "delay", "copies"}, func(p string, f fault) { minute(p+".delay", t.UDPDuplicate.Delay, f) }},
+		{v1alpha1.ToxicUDPReorder, t.UDPReorder != nil, []string{"share", "delay", "packets"}, func(p string, f fault) { checkReorder(p, t.UDPReorder, f) }},
 		{v1alpha1.ToxicUDPDelay, t.UDPDelay != nil, latencies, func(p string, f fault) { checkDelays(p, &t.UDPDelay.Delays, f) }},
 		{v1alpha1.ToxicUDPRate, t.UDPRate != nil, []string{"rate", "queue"}, func(p string, f fault) {
 			size(p+".rate", &t.UDPRate.Rate, 0, f)
@@ -48,7 +49,7 @@ func members(t *v1alpha1.Toxic) []member {
 		{v1alpha1.ToxicUDPTruncate, t.UDPTruncate != nil, []string{"bytes"}, func(p string, f fault) { size(p+".bytes", &t.UDPTruncate.Bytes, 0, f) }},
 
 		{v1alpha1.ToxicAbort, t.Abort != nil, nil, func(p string, f fault) { checkAbort(p, t.Abort, f) }},
-		{v1alpha1.ToxicDelay, t.Delay != nil, latencies, func(p string, f fault) {
+		{v1alpha1.ToxicDelay, t.Delay != nil, []string{"latency", "jitter"}, func(p string, f fault) {
 			hour(p+".latency", t.Delay.Latency, f)
 			hour(p+".jitter", t.Delay.Jitter, f)
 		}},
@@ -56,14 +57,14 @@ func members(t *v1alpha1.Toxic) []member {
 			checkHeaderChange(p+".request", t.Headers.Request, f)
 			checkHeaderChange(p+".response", t.Headers.Response, f)
 		}},
-		{v1alpha1.ToxicTruncateBody, t.TruncateBody != nil, nil, func(p string, f fault) { size(p+".bytes", &t.TruncateBody.Bytes, 0, f) }},
-		{v1alpha1.ToxicWrongContentLength, t.WrongContentLength != nil, nil, func(p string, f fault) {
+		{v1alpha1.ToxicTruncateBody, t.TruncateBody != nil, []string{"bytes"}, func(p string, f fault) { size(p+".bytes", &t.TruncateBody.Bytes, 0, f) }},
+		{v1alpha1.ToxicWrongContentLength, t.WrongContentLength != nil, []string{"by"}, func(p string, f fault) {
 			if t.WrongContentLength.By == 0 {
 				f(p, "by must not be 0")
 			}
 		}},
-		{v1alpha1.ToxicBrokenChunk, t.BrokenChunk != nil, nil, func(p string, f fault) { size(p+".bytes", t.BrokenChunk.Bytes, 0, f) }},
-		{v1alpha1.ToxicCutEvents, t.CutEvents != nil, nil, func(string, fault) {}},
+		{v1alpha1.ToxicBrokenChunk, t.BrokenChunk != nil, []string{"bytes"}, func(p string, f fault) { size(p+".bytes", t.BrokenChunk.Bytes, 0, f) }},
+		{v1alpha1.ToxicCutEvents, t.CutEvents != nil, []string{"events"}, func(string, fault) {}},
 		{v1alpha1.ToxicThrottle, t.Throttle != nil, []string{"rate"}, func(p string, f fault) { size(p+".rate", &t.Throttle.Rate, 0, f) }},
 	}
 }
@@ -114,13 +115,15 @@ const percentParameter = "percent"
 func checkShape(field string, s *v1alpha1.Shape, f fault) {
 	fits := s.To.Bytes != nil
 	switch s.Parameter {
-	case "latency", "jitter", "delay", "timeout", "duration", "at", "every":
+	case "latency", "jitter", "delay", "timeout", "duration", "at", "every", "rtt", "rtoMin":
 		fits = s.To.Duration != nil
-	case percentParameter, "loss", "share":
+	case percentParameter, "loss", "share", "correlation", "lossInBurst", "lossBetweenBursts":
 		fits = s.To.Percent != nil
+	case "burst", "packets", "copies", "events", "by":
+		fits = s.To.Number != nil
 	}
 	if !fits {
-		f(field, "to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at and every; percent for percent, loss and share; bytes for all others")
+		f(field, "to must be of the parameter's kind: duration for latency, jitter, delay, timeout, duration, at, every, rtt and rtoMin; percent for percent, loss, share, correlation, lossInBurst and lossBetweenBursts; number for burst, packets, copies, events and by; bytes for all others")
 	}
 	if s.To.Duration != nil {
 		hour(field+".to.duration", *s.To.Duration, f)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/fault"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -22,12 +23,12 @@ func TestCutsEndWithTheExperiment(t *testing.T) {
 	const first = "data: 1\n\n"
 	rest := strings.Repeat("data: more\n\n", 10)
 	for name, f := range map[string]proxy.Toxic{
-		"truncated later":         fault.TruncateBody{Bytes: 20},
-		"truncated where it is":   fault.TruncateBody{Bytes: int64(len(first))},
-		"cut after another event": fault.CutEvents{Events: 2, End: fault.FIN},
-		"ended after ten events":  fault.CutEvents{Events: 10},
-		"broken later":            fault.BrokenChunk{Bytes: 20},
-		"broken at the end":       fault.BrokenChunk{Bytes: 1 << 20},
+		"truncated later":         fault.TruncateBody{Bytes: shape.Const(20)},
+		"truncated where it is":   fault.TruncateBody{Bytes: shape.Const(float64(len(first)))},
+		"cut after another event": fault.CutEvents{Events: shape.Const(2), End: fault.FIN},
+		"ended after ten events":  fault.CutEvents{Events: shape.Const(10)},
+		"broken later":            fault.BrokenChunk{Bytes: shape.Const(20)},
+		"broken at the end":       fault.BrokenChunk{Bytes: shape.Const(1 << 20)},
 	} {
 		for how, end := range map[string]func(e *Engine){
 			"deadline": func(*Engine) { time.Sleep(2 * time.Hour) },
@@ -69,7 +70,7 @@ func TestCutsEndWithTheExperiment(t *testing.T) {
 
 // What each toxic does to a dial ends with that toxic, whichever comes first.
 func TestHoldsOfTwoExperiments(t *testing.T) {
-	lossy := toxic.PacketLoss{RTT: 20}
+	lossy := toxic.PacketLoss{RTT: shape.Const(20)}
 	lossy.Loss.Rate.Base = 1
 	atBackend := func(x *proxy.Experiment) { x.At = proxy.AtBackend }
 	down, lost := with(anExperiment("down", toxic.Down{}), atBackend), with(anExperiment("lost", lossy), atBackend)

@@ -14,7 +14,9 @@ import (
 )
 
 // rising goes from 0 to a share in 10 s.
-func rising(to float64) shape.Value { return shape.Value{To: to, Wave: shape.Ramp, Period: 10 * time.Second} }
+func rising(to float64) shape.Value {
+	return shape.Value{To: to, Wave: shape.Ramp, Period: 10 * time.Second}
+}
 
 // rampingRequests serves requests of an experiment, a hundred in each second of its first 12, and returns what acted.
 func rampingRequests(t *testing.T, cfg Config, change func(*proxy.Experiment)) (acted []string) {
@@ -120,7 +122,10 @@ func TestConnectionsKeepWhatAPercentThatMovesDecided(t *testing.T) {
 					t.Error("the first half of the period decides for all, or the second for none")
 				}
 				time.Sleep(5 * time.Second)
-				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++; x.Guard = &proxy.Guard{Window: time.Second, MaxErrorRate: 0.5} })))
+				e.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
+					x.Revision++
+					x.Guard = &proxy.Guard{Window: time.Second, MaxErrorRate: 0.5}
+				})))
 				if !early.Slot.Empty() || late.Slot.Empty() {
 					t.Error("a live connection has been decided again")
 				}

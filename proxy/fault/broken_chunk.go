@@ -1,10 +1,11 @@
 package fault
 
 import (
-	"fmt"
 	"io"
+	"math"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // BrokenChunk sends a response in chunks (RFC 9112 section 7.1) of which one, after some content or at its end, begins with
@@ -13,8 +14,8 @@ import (
 //
 // At Backend the gateway sees its endpoint send that.
 type BrokenChunk struct {
-	// Bytes of content that come before, at least 0.
-	Bytes int64
+	// Bytes of content that come before, at least 0, rounded; as they are when the response comes.
+	Bytes shape.Value
 }
 
 var _ Fault = BrokenChunk{}
@@ -23,18 +24,14 @@ var _ Fault = BrokenChunk{}
 func (BrokenChunk) Type() string { return "broken_chunk" }
 
 // Validate implements Fault.
-func (f BrokenChunk) Validate() error {
-	if f.Bytes < 0 {
-		return fmt.Errorf("bytes: %d is less than 0", f.Bytes)
-	}
-	return nil
-}
+func (f BrokenChunk) Validate() error { return within("bytes", f.Bytes, 0, math.MaxInt64) }
 
 // New implements Fault.
 func (f BrokenChunk) New(s Site) Step {
+	age := s.age()
 	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		x.Response.ContentLength = -1
-		return &brokenChunk{b, s, f.Bytes, &proxy.Damage{Side: s.side(), Kind: proxy.Malformed}}
+		return &brokenChunk{b, s, f.Bytes.Whole(age()), &proxy.Damage{Side: s.side(), Kind: proxy.Malformed}}
 	}}
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // CutEvents ends a stream of server-sent events (WHATWG HTML, section 9.2) after so many events: those that a client would
@@ -14,8 +16,8 @@ import (
 //
 // A client reconnects after any end of the stream, with the Last-Event-ID that it has seen.
 type CutEvents struct {
-	// Events that pass, at least 0.
-	Events int
+	// Events that pass, at least 0, rounded; as they are when the response comes.
+	Events shape.Value
 	// End is how the stream ends: None gives the response its proper end, FIN and RST break it off.
 	End End
 }
@@ -27,22 +29,20 @@ func (CutEvents) Type() string { return "cut_events" }
 
 // Validate implements Fault.
 func (f CutEvents) Validate() error {
-	switch {
-	case f.Events < 0:
-		return fmt.Errorf("events: %d is less than 0", f.Events)
-	case f.End > RST:
+	if f.End > RST {
 		return fmt.Errorf("end: %d is none that there is", f.End)
 	}
-	return nil
+	return within("events", f.Events, 0, math.MaxInt64)
 }
 
 // New implements Fault.
 func (f CutEvents) New(s Site) Step {
+	age := s.age()
 	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		if !isEventStream(&x.Response.Header) {
 			return b
 		}
-		c := &cutEvents{Body: b, site: s, left: f.Events, end: io.EOF}
+		c := &cutEvents{Body: b, site: s, left: f.Events.Whole(age()), end: io.EOF}
 		if f.End == None {
 			x.Response.ContentLength = -1 // it will be another one
 		} else {
@@ -64,7 +64,7 @@ type cutEvents struct {
 	proxy.Body
 	site   Site
 	events eventScanner
-	left   int
+	left   int64
 	rest   []byte // what has been read beyond the cut
 	err    error  // and what came with it
 	end    error

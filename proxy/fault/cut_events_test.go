@@ -7,6 +7,7 @@ import (
 	"testing/iotest"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // referenceEnds returns the offsets at which the events of a stream are complete, by the letter of WHATWG HTML section 9.2.6: the
@@ -102,7 +103,7 @@ func TestCutEventsPassesAPrefix(t *testing.T) {
 			x := new(proxy.Exchange)
 			x.Response = proxy.Response{Status: 200, ContentLength: int64(len(stream))}
 			x.Response.Header.Add([]byte("content-type"), []byte("Text/Event-Stream ;charset=utf-8"))
-			b := Respond([]Step{CutEvents{Events: n}.New(Site{})}, x, readerBody{reader})
+			b := Respond([]Step{CutEvents{Events: shape.Const(float64(n))}.New(Site{})}, x, readerBody{reader})
 			if got, err := io.ReadAll(b); string(got) != want || err != nil {
 				t.Errorf("%d events, %s: %q %v, want %q", n, name, got, err, want)
 			}

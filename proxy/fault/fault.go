@@ -40,6 +40,12 @@ type Site struct {
 	InForce func() bool
 }
 
+// age returns what tells how long the fault has been in force, for shapes that are looked at later than when the Step is made.
+func (s Site) age() func() time.Duration {
+	made := time.Now()
+	return func() time.Duration { return s.Began + time.Since(made) }
+}
+
 // inForce reports whether the fault is still to act.
 func (s Site) inForce() bool { return s.InForce == nil || s.InForce() }
 

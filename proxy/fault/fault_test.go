@@ -75,13 +75,18 @@ func TestValidate(t *testing.T) {
 		{Headers{Response: HeaderChange{Add: "TE: x"}}, `response.add: the field "TE"`},
 		{Headers{Response: HeaderChange{Remove: Names("").With("A").With("B"), Add: Fields("").With("A", "").With("B", "x: y")}}, ""},
 		{TruncateBody{}, ""},
-		{TruncateBody{Bytes: -1}, "bytes: -1"},
+		{TruncateBody{Bytes: shape.Const(-1)}, "bytes: -1"},
 		{WrongContentLength{}, "by: 0"},
-		{WrongContentLength{By: 1<<20 + 1}, "by: 1048577"},
-		{WrongContentLength{By: -1<<20 - 1}, "by: -1048577"},
-		{WrongContentLength{By: math.MinInt64}, "by: -9223372036854775808"},
-		{BrokenChunk{Bytes: -1}, "bytes: -1"},
-		{CutEvents{Events: -1}, "events: -1"},
+		{WrongContentLength{By: shape.Const(1<<20 + 1)}, "by: 1.048577e+06"},
+		{WrongContentLength{By: shape.Const(-1<<20 - 1)}, "by: -1.048577e+06"},
+		{WrongContentLength{By: shape.Const(math.MinInt64)}, "by: -9.22"},
+		{WrongContentLength{By: shape.Value{Base: 1, To: 1<<20 + 1, Wave: shape.Ramp, Period: 1}}, "by: 1.048577e+06"},
+		{WrongContentLength{By: shape.Value{To: 1, Wave: shape.Ramp, Period: 1}}, ""},
+		{TruncateBody{Bytes: shape.Value{To: -1, Wave: shape.Ramp, Period: 1}}, "bytes: -1"},
+		{BrokenChunk{Bytes: shape.Value{To: 1, Wave: shape.Ramp}}, "bytes: the shape"},
+		{CutEvents{Events: shape.Value{To: -1, Wave: shape.Sine, Period: 1}}, "events: -1"},
+		{BrokenChunk{Bytes: shape.Const(-1)}, "bytes: -1"},
+		{CutEvents{Events: shape.Const(-1)}, "events: -1"},
 		{CutEvents{End: 3}, "end: 3"},
 		{Throttle{}, ""},
 		{Throttle{Rate: shape.Const(-1)}, "rate: -1"},
@@ -157,7 +162,7 @@ func TestTunnelsAreLeftAlone(t *testing.T) {
 	x := new(proxy.Exchange)
 	x.Response = proxy.Response{Status: 101, ContentLength: -1}
 	b := &proxy.Text{Rest: "x"}
-	for _, f := range []Fault{TruncateBody{}, BrokenChunk{}, Throttle{}, WrongContentLength{By: 1}, Headers{Response: HeaderChange{Set: "A: b"}}} {
+	for _, f := range []Fault{TruncateBody{}, BrokenChunk{}, Throttle{}, WrongContentLength{By: shape.Const(1)}, Headers{Response: HeaderChange{Set: "A: b"}}} {
 		if got := Respond([]Step{f.New(Site{})}, x, b); got != b || x.Response.Header.Len() > 0 {
 			t.Errorf("%T wraps a tunnel", f)
 		}

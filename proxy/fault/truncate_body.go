@@ -1,9 +1,10 @@
 package fault
 
 import (
-	"fmt"
+	"math"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // TruncateBody breaks a response off after some of its content. What is no longer than that passes whole. The client sees an
@@ -12,8 +13,8 @@ import (
 //
 // At Backend the gateway sees its endpoint break off.
 type TruncateBody struct {
-	// Bytes of content that pass, at least 0.
-	Bytes int64
+	// Bytes of content that pass, at least 0, rounded; as they are when the response comes.
+	Bytes shape.Value
 	// Reset ends the connection with RST; otherwise it ends with FIN.
 	Reset bool
 }
@@ -24,21 +25,17 @@ var _ Fault = TruncateBody{}
 func (TruncateBody) Type() string { return "truncate_body" }
 
 // Validate implements Fault.
-func (f TruncateBody) Validate() error {
-	if f.Bytes < 0 {
-		return fmt.Errorf("bytes: %d is less than 0", f.Bytes)
-	}
-	return nil
-}
+func (f TruncateBody) Validate() error { return within("bytes", f.Bytes, 0, math.MaxInt64) }
 
 // New implements Fault.
 func (f TruncateBody) New(s Site) Step {
+	age := s.age()
 	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
-		length := x.Response.ContentLength
-		if length >= 0 && length <= f.Bytes {
+		length, passing := x.Response.ContentLength, f.Bytes.Whole(age())
+		if length >= 0 && length <= passing {
 			return b
 		}
-		return &truncated{b, s, f.Bytes, length >= 0, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff, Reset: f.Reset}}
+		return &truncated{b, s, passing, length >= 0, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff, Reset: f.Reset}}
 	}}
 }
 

@@ -84,56 +84,56 @@ var onTheWire = map[string]struct {
 		faults: []Fault{Headers{Response: HeaderChange{Remove: "content-type", Add: "X-A: 1\nX-A: 2", Set: "X-B: 3"}}}, path: "/length",
 		want: "HTTP/1.1 200 OK\r\nX-B: 3\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 10\r\n\r\n0123456789", end: open,
 	},
-	"truncated by FIN":  {faults: []Fault{TruncateBody{Bytes: 4}}, path: "/length", want: lengthHead("10") + "0123", end: eof},
-	"truncated by RST":  {faults: []Fault{TruncateBody{Bytes: 4, Reset: true}}, path: "/length", want: lengthHead("10") + "0123", end: reset},
+	"truncated by FIN":  {faults: []Fault{TruncateBody{Bytes: shape.Const(4)}}, path: "/length", want: lengthHead("10") + "0123", end: eof},
+	"truncated by RST":  {faults: []Fault{TruncateBody{Bytes: shape.Const(4), Reset: true}}, path: "/length", want: lengthHead("10") + "0123", end: reset},
 	"truncated at once": {faults: []Fault{TruncateBody{}}, path: "/length", want: lengthHead("10"), end: eof},
 	"truncated in a chunk": {
-		faults: []Fault{TruncateBody{Bytes: 4}}, path: "/chunks", want: chunkHead + "4\r\n0123\r\n", end: eof,
+		faults: []Fault{TruncateBody{Bytes: shape.Const(4)}}, path: "/chunks", want: chunkHead + "4\r\n0123\r\n", end: eof,
 	},
-	"not longer than what passes":           {faults: []Fault{TruncateBody{Bytes: 10}}, path: "/length", want: lengthHead("10") + "0123456789", end: open},
-	"chunks not longer than what passes":    {faults: []Fault{TruncateBody{Bytes: 10}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\n0\r\n\r\n", end: open},
+	"not longer than what passes":           {faults: []Fault{TruncateBody{Bytes: shape.Const(10)}}, path: "/length", want: lengthHead("10") + "0123456789", end: open},
+	"chunks not longer than what passes":    {faults: []Fault{TruncateBody{Bytes: shape.Const(10)}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\n0\r\n\r\n", end: open},
 	"truncated although there is nothing":   {faults: []Fault{TruncateBody{}}, path: "/empty", want: lengthHead("0"), end: open},
 	"truncated although nothing is allowed": {faults: []Fault{TruncateBody{}, BrokenChunk{}}, path: "/none", want: "HTTP/1.1 204 No Content\r\n\r\n", end: open},
 	"truncated for HTTP/1.0 by RST": {
-		faults: []Fault{TruncateBody{Bytes: 4, Reset: true}}, request: "GET /chunks HTTP/1.0\r\n\r\n",
+		faults: []Fault{TruncateBody{Bytes: shape.Const(4), Reset: true}}, request: "GET /chunks HTTP/1.0\r\n\r\n",
 		want: head + closing + "\r\n0123", end: reset,
 	},
 	"truncated answer": {
-		faults: []Fault{TruncateBody{Bytes: 1}, Abort{Status: 200, Body: "abc"}}, path: "/length",
+		faults: []Fault{TruncateBody{Bytes: shape.Const(1)}, Abort{Status: 200, Body: "abc"}}, path: "/length",
 		want: "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\r\na", end: eof,
 	},
-	"too long":              {faults: []Fault{WrongContentLength{By: 5}}, path: "/length", want: lengthHead("15") + "0123456789", end: eof},
-	"nothing, but too long": {faults: []Fault{WrongContentLength{By: 5}}, path: "/empty", want: lengthHead("0"), end: open},
-	"too short":             {faults: []Fault{WrongContentLength{By: -3}}, path: "/length", want: head + "Content-Length: 7\r\n" + closing + "\r\n0123456789", end: eof},
-	"much too short":        {faults: []Fault{WrongContentLength{By: -300}}, path: "/length", want: head + "Content-Length: 0\r\n" + closing + "\r\n0123456789", end: eof},
+	"too long":              {faults: []Fault{WrongContentLength{By: shape.Const(5)}}, path: "/length", want: lengthHead("15") + "0123456789", end: eof},
+	"nothing, but too long": {faults: []Fault{WrongContentLength{By: shape.Const(5)}}, path: "/empty", want: lengthHead("0"), end: open},
+	"too short":             {faults: []Fault{WrongContentLength{By: shape.Const(-3)}}, path: "/length", want: head + "Content-Length: 7\r\n" + closing + "\r\n0123456789", end: eof},
+	"much too short":        {faults: []Fault{WrongContentLength{By: shape.Const(-300)}}, path: "/length", want: head + "Content-Length: 0\r\n" + closing + "\r\n0123456789", end: eof},
 	"no length to be wrong": {
-		faults: []Fault{WrongContentLength{By: -3}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\n0\r\n\r\n", end: open,
+		faults: []Fault{WrongContentLength{By: shape.Const(-3)}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\n0\r\n\r\n", end: open,
 	},
-	"broken chunk": {faults: []Fault{BrokenChunk{Bytes: 4}}, path: "/chunks", want: chunkHead + "4\r\n0123\r\nnot-a-size\r\n", end: eof},
+	"broken chunk": {faults: []Fault{BrokenChunk{Bytes: shape.Const(4)}}, path: "/chunks", want: chunkHead + "4\r\n0123\r\nnot-a-size\r\n", end: eof},
 	"broken chunk in a message with a length": {
-		faults: []Fault{BrokenChunk{Bytes: 4}}, path: "/length", want: chunkHead + "4\r\n0123\r\nnot-a-size\r\n", end: eof,
+		faults: []Fault{BrokenChunk{Bytes: shape.Const(4)}}, path: "/length", want: chunkHead + "4\r\n0123\r\nnot-a-size\r\n", end: eof,
 	},
 	"broken chunk at the end": {
-		faults: []Fault{BrokenChunk{Bytes: 400}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\nnot-a-size\r\n", end: eof,
+		faults: []Fault{BrokenChunk{Bytes: shape.Const(400)}}, path: "/chunks", want: chunkHead + "a\r\n0123456789\r\nnot-a-size\r\n", end: eof,
 	},
 	"broken chunk for HTTP/1.0": {
-		faults: []Fault{BrokenChunk{Bytes: 4}}, request: "GET /chunks HTTP/1.0\r\n\r\n", want: head + closing + "\r\n0123", end: reset,
+		faults: []Fault{BrokenChunk{Bytes: shape.Const(4)}}, request: "GET /chunks HTTP/1.0\r\n\r\n", want: head + closing + "\r\n0123", end: reset,
 	},
 	"events to a proper end": {
-		faults: []Fault{CutEvents{Events: 2}}, path: "/events", want: sseHead + "1c\r\ndata: one\n\nid: 2\ndata: two\n\n\r\n0\r\n\r\n", end: open,
+		faults: []Fault{CutEvents{Events: shape.Const(2)}}, path: "/events", want: sseHead + "1c\r\ndata: one\n\nid: 2\ndata: two\n\n\r\n0\r\n\r\n", end: open,
 	},
-	"events by FIN": {faults: []Fault{CutEvents{Events: 1, End: FIN}}, path: "/events", want: sseHead + "b\r\ndata: one\n\n\r\n", end: eof},
-	"events by RST": {faults: []Fault{CutEvents{Events: 1, End: RST}}, path: "/events", want: sseHead + "b\r\ndata: one\n\n\r\n", end: reset},
+	"events by FIN": {faults: []Fault{CutEvents{Events: shape.Const(1), End: FIN}}, path: "/events", want: sseHead + "b\r\ndata: one\n\n\r\n", end: eof},
+	"events by RST": {faults: []Fault{CutEvents{Events: shape.Const(1), End: RST}}, path: "/events", want: sseHead + "b\r\ndata: one\n\n\r\n", end: reset},
 	"no events":     {faults: []Fault{CutEvents{End: FIN}}, path: "/events", want: sseHead, end: eof},
 	"fewer events than pass": {
-		faults: []Fault{CutEvents{Events: 4, End: RST}}, path: "/events", want: sseHead + hex(len(events)) + "\r\n" + events + "\r\n0\r\n\r\n", end: open,
+		faults: []Fault{CutEvents{Events: shape.Const(4), End: RST}}, path: "/events", want: sseHead + hex(len(events)) + "\r\n" + events + "\r\n0\r\n\r\n", end: open,
 	},
 	"events of another type": {faults: []Fault{CutEvents{}}, path: "/length", want: lengthHead("10") + "0123456789", end: open},
 	"throttled": {
 		faults: []Fault{Throttle{Rate: shape.Const(1e9)}}, path: "/length", want: lengthHead("10") + "0123456789", end: open,
 	},
 	"faults compose": {
-		faults: []Fault{Headers{Response: HeaderChange{Set: "X-A: 1"}}, TruncateBody{Bytes: 4}, Throttle{Rate: shape.Const(1e9)}, Delay{Latency: shape.Const(1)}},
+		faults: []Fault{Headers{Response: HeaderChange{Set: "X-A: 1"}}, TruncateBody{Bytes: shape.Const(4)}, Throttle{Rate: shape.Const(1e9)}, Delay{Latency: shape.Const(1)}},
 		path:   "/length", want: head + "X-A: 1\r\nContent-Length: 10\r\n\r\n0123", end: eof,
 	},
 }
@@ -193,14 +193,14 @@ func TestWhatNetHTTPMakesOfIt(t *testing.T) {
 	}{
 		"FIN":                {fault: Abort{End: FIN}, path: "/length", err: io.EOF},
 		"RST":                {fault: Abort{End: RST}, path: "/length", err: syscall.ECONNRESET},
-		"truncated by FIN":   {TruncateBody{Bytes: 4}, "/length", "0123", io.ErrUnexpectedEOF, ""},
-		"truncated by RST":   {TruncateBody{Bytes: 4, Reset: true}, "/length", "0123", syscall.ECONNRESET, ""},
-		"chunks by FIN":      {TruncateBody{Bytes: 4}, "/chunks", "0123", io.ErrUnexpectedEOF, ""},
-		"too long":           {WrongContentLength{By: 1}, "/length", "0123456789", io.ErrUnexpectedEOF, ""},
-		"too short":          {WrongContentLength{By: -1}, "/length", "012345678", nil, ""},
-		"broken chunk":       {BrokenChunk{Bytes: 4}, "/length", "0123", nil, "invalid byte in chunk length"},
-		"events by RST":      {CutEvents{Events: 1, End: RST}, "/events", "data: one\n\n", syscall.ECONNRESET, ""},
-		"events, proper end": {CutEvents{Events: 1}, "/events", "data: one\n\n", nil, ""},
+		"truncated by FIN":   {TruncateBody{Bytes: shape.Const(4)}, "/length", "0123", io.ErrUnexpectedEOF, ""},
+		"truncated by RST":   {TruncateBody{Bytes: shape.Const(4), Reset: true}, "/length", "0123", syscall.ECONNRESET, ""},
+		"chunks by FIN":      {TruncateBody{Bytes: shape.Const(4)}, "/chunks", "0123", io.ErrUnexpectedEOF, ""},
+		"too long":           {WrongContentLength{By: shape.Const(1)}, "/length", "0123456789", io.ErrUnexpectedEOF, ""},
+		"too short":          {WrongContentLength{By: shape.Const(-1)}, "/length", "012345678", nil, ""},
+		"broken chunk":       {BrokenChunk{Bytes: shape.Const(4)}, "/length", "0123", nil, "invalid byte in chunk length"},
+		"events by RST":      {CutEvents{Events: shape.Const(1), End: RST}, "/events", "data: one\n\n", syscall.ECONNRESET, ""},
+		"events, proper end": {CutEvents{Events: shape.Const(1)}, "/events", "data: one\n\n", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, answers)
@@ -245,18 +245,18 @@ func TestWhatTheGatewaySeesOfItsEndpoint(t *testing.T) {
 			"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 7\r\n\r\nfailed\n", open, errNoAnswer, 502,
 		},
 		"truncated": {
-			TruncateBody{Bytes: 4}, request("/length"), lengthHead("10") + "0123", eof, new(proxy.Damage), 502,
+			TruncateBody{Bytes: shape.Const(4)}, request("/length"), lengthHead("10") + "0123", eof, new(proxy.Damage), 502,
 		},
 		"truncated by RST": {
-			TruncateBody{Bytes: 4, Reset: true}, request("/length"), lengthHead("10") + "0123", eof, syscall.ECONNRESET, 502,
+			TruncateBody{Bytes: shape.Const(4), Reset: true}, request("/length"), lengthHead("10") + "0123", eof, syscall.ECONNRESET, 502,
 		},
-		"too long":  {WrongContentLength{By: 5}, request("/length"), lengthHead("15") + "0123456789", eof, new(proxy.Damage), 502},
-		"too short": {WrongContentLength{By: -3}, request("/length"), lengthHead("7") + "0123456", open, nil, 0},
+		"too long":  {WrongContentLength{By: shape.Const(5)}, request("/length"), lengthHead("15") + "0123456789", eof, new(proxy.Damage), 502},
+		"too short": {WrongContentLength{By: shape.Const(-3)}, request("/length"), lengthHead("7") + "0123456", open, nil, 0},
 		"broken chunk": {
-			BrokenChunk{Bytes: 4}, request("/length"), chunkHead + "4\r\n0123\r\n", eof, new(proxy.Damage), 502,
+			BrokenChunk{Bytes: shape.Const(4)}, request("/length"), chunkHead + "4\r\n0123\r\n", eof, new(proxy.Damage), 502,
 		},
 		"events": {
-			CutEvents{Events: 1}, request("/events"), sseHead + "b\r\ndata: one\n\n\r\n0\r\n\r\n", open, nil, 0,
+			CutEvents{Events: shape.Const(1)}, request("/events"), sseHead + "b\r\ndata: one\n\n\r\n0\r\n\r\n", open, nil, 0,
 		},
 		"throttled": {Throttle{Rate: shape.Const(1e9)}, request("/length"), lengthHead("10") + "0123456789", open, nil, 0},
 	} {
@@ -306,9 +306,9 @@ func TestEndpointConnectionsAfterFaults(t *testing.T) {
 	}{
 		"headers":      {Headers{Response: HeaderChange{Set: "A: b"}}, true},
 		"throttled":    {Throttle{Rate: shape.Const(1e9)}, true},
-		"truncated":    {TruncateBody{Bytes: 4}, false},
-		"too short":    {WrongContentLength{By: -3}, false},
-		"broken chunk": {BrokenChunk{Bytes: 4}, false},
+		"truncated":    {TruncateBody{Bytes: shape.Const(4)}, false},
+		"too short":    {WrongContentLength{By: shape.Const(-3)}, false},
+		"broken chunk": {BrokenChunk{Bytes: shape.Const(4)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
@@ -362,7 +362,7 @@ func TestGatewayTriesAgainAfterAReset(t *testing.T) {
 // served on that connection.
 func TestSurplusIsNoAnswer(t *testing.T) {
 	g := newGateway(t, answers)
-	g.set(plan{atClient: []Fault{WrongContentLength{By: -43}}})
+	g.set(plan{atClient: []Fault{WrongContentLength{By: shape.Const(-43)}}})
 	c := g.dial()
 	c.send(request("/evil") + request("/length"))
 	got, err := c.rest()
@@ -376,7 +376,7 @@ func TestSurplusIsNoAnswer(t *testing.T) {
 
 // A pipelined request behind a damaged response is never served.
 func TestNothingFollowsADamagedResponse(t *testing.T) {
-	for _, f := range []Fault{TruncateBody{Bytes: 1}, TruncateBody{Bytes: 1, Reset: true}, WrongContentLength{By: 3}, WrongContentLength{By: -3}, BrokenChunk{}, Abort{End: FIN}, Abort{End: RST}} {
+	for _, f := range []Fault{TruncateBody{Bytes: shape.Const(1)}, TruncateBody{Bytes: shape.Const(1), Reset: true}, WrongContentLength{By: shape.Const(3)}, WrongContentLength{By: shape.Const(-3)}, BrokenChunk{}, Abort{End: FIN}, Abort{End: RST}} {
 		g := newGateway(t, answers)
 		g.set(plan{atClient: []Fault{f}})
 		c := g.dial()

@@ -1,10 +1,11 @@
 package fault
 
 import (
-	"fmt"
+	"errors"
 	"io"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // WrongContentLength declares a Content-Length (RFC 9110 section 8.6) that is not the content's. Responses whose length is not
@@ -17,8 +18,9 @@ import (
 // At Backend the gateway sees it of its endpoint: content that breaks off, or content that ends early while its connection is
 // of no more use.
 type WrongContentLength struct {
-	// By how much the declared length differs, -1,048,576 to 1,048,576 bytes, not 0. A length never becomes negative.
-	By int64
+	// By how much the declared length differs, -1,048,576 to 1,048,576 bytes, not 0 for ever, rounded; as it is when the response
+	// comes, which passes as it is at 0. A length never becomes negative.
+	By shape.Value
 }
 
 var _ Fault = WrongContentLength{}
@@ -30,25 +32,23 @@ func (WrongContentLength) Type() string { return "wrong_content_length" }
 
 // Validate implements Fault.
 func (f WrongContentLength) Validate() error {
-	switch {
-	case f.By == 0:
-		return fmt.Errorf("by: 0 changes nothing")
-	case f.By < -maxWrongBy || f.By > maxWrongBy:
-		return fmt.Errorf("by: %d is not within %d and %d", f.By, -maxWrongBy, maxWrongBy)
+	if f.By == (shape.Value{}) {
+		return errors.New("by: 0 changes nothing")
 	}
-	return nil
+	return within("by", f.By, -maxWrongBy, maxWrongBy)
 }
 
 // New implements Fault.
 func (f WrongContentLength) New(s Site) Step {
+	age := s.age()
 	return Step{Body: func(x *proxy.Exchange, b proxy.Body) proxy.Body {
-		r := &x.Response
-		if r.ContentLength < 0 {
+		r, by := &x.Response, f.By.Whole(age())
+		if r.ContentLength < 0 || by == 0 {
 			return b
 		}
 		length := r.ContentLength
-		r.ContentLength = max(length+f.By, 0)
-		if f.By > 0 {
+		r.ContentLength = max(length+by, 0)
+		if by > 0 {
 			return &cutShort{b, &proxy.Damage{Side: s.side(), Kind: proxy.CutOff}}
 		}
 		if s.At == proxy.Client {

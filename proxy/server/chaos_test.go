@@ -254,7 +254,7 @@ func TestDelayNoticesThatTheClientLeaves(t *testing.T) {
 func TestResponseFaults(t *testing.T) {
 	for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
 		t.Run(at.String(), func(t *testing.T) {
-			f := newFaulty(t, nil, experiment(at, fault.TruncateBody{Bytes: 2}))
+			f := newFaulty(t, nil, experiment(at, fault.TruncateBody{Bytes: shape.Const(2)}))
 			if _, body, err := f.ask("/p"); err == nil || body != "he" {
 				t.Errorf("%q, %v; want a body that breaks off", body, err)
 			}

@@ -25,7 +25,7 @@ func TestDatagrams(t *testing.T) {
 		"timeout":  {[]proxy.Toxic{Latency{Latency: fixed(5)}, Timeout{}}, ""},
 		"streams":  {[]proxy.Toxic{Slicer{AverageSize: fixed(1)}}, "a@0 b@10 c@20"},
 		"doubled":  {[]proxy.Toxic{Duplicate{Rate: fixed(1)}, Latency{Latency: fixed(7)}}, "a@7 a@7 b@17 b@17 c@27 c@27"},
-		"reversed": {[]proxy.Toxic{Reorder{Rate: fixed(1), Packets: 5, Delay: fixed(50)}}, "a@50 b@60 c@70"},
+		"reversed": {[]proxy.Toxic{Reorder{Rate: fixed(1), Packets: fixed(5), Delay: fixed(50)}}, "a@50 b@60 c@70"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,8 +97,12 @@ func TestAnyDatagramsUnderAnyChange(t *testing.T) {
 	toxics := []func(r *rand.Rand) proxy.Toxic{
 		func(r *rand.Rand) proxy.Toxic { return Latency{Latency: anyValue(r, 500), Jitter: anyValue(r, 300)} },
 		func(r *rand.Rand) proxy.Toxic { return Drop{Loss{Rate: fixed(r.Float64())}} },
-		func(r *rand.Rand) proxy.Toxic { return Duplicate{Rate: fixed(r.Float64()), Copies: r.IntN(3)} },
-		func(r *rand.Rand) proxy.Toxic { return Reorder{Rate: fixed(r.Float64()), Packets: r.IntN(5)} },
+		func(r *rand.Rand) proxy.Toxic {
+			return Duplicate{Rate: fixed(r.Float64()), Copies: fixed(float64(r.IntN(3)))}
+		},
+		func(r *rand.Rand) proxy.Toxic {
+			return Reorder{Rate: fixed(r.Float64()), Packets: fixed(float64(r.IntN(5)))}
+		},
 		func(r *rand.Rand) proxy.Toxic { return Rate{Rate: anyValue(r, 100)} },
 		func(r *rand.Rand) proxy.Toxic { return Noop{} },
 	}

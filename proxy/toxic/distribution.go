@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // Spread says how random amounts lie around their mean. The zero value is even.
@@ -55,7 +58,7 @@ type Distribution struct {
 	// Correlation of each amount with the one before, 0 to below 1. It is the coefficient of a Gaussian AR(1) process from
 	// which the amounts are derived (a Gaussian copula), so it does not change how they are spread. That of netem does: it
 	// averages uniform numbers, which narrows them.
-	Correlation float64
+	Correlation shape.Value
 	// Table is a cumulative distribution for Empirical, in the form that ParseTable takes.
 	Table string
 }
@@ -65,8 +68,11 @@ func (d Distribution) Validate() error {
 	if int(d.Spread) >= len(spreads) {
 		return fmt.Errorf("distribution: unknown: %d", d.Spread)
 	}
-	if !(d.Correlation >= 0 && d.Correlation < 1) {
-		return fmt.Errorf("correlation: %v is not within 0 and 1, without 1", d.Correlation)
+	if err := within("correlation", d.Correlation, 0, 1); err != nil {
+		return err
+	}
+	if d.Correlation.Max() == 1 {
+		return errors.New("correlation: 1 is not below 1")
 	}
 	if d.Spread != Empirical {
 		if d.Table != "" {
@@ -90,19 +96,18 @@ func (d Distribution) New(r *rand.Rand) *Sampler {
 // Sampler draws from a Distribution.
 type Sampler struct {
 	spread      Spread
-	correlation float64
+	correlation shape.Value
 	table       []Point
 	rand        *rand.Rand
 	state       float64 // of the AR(1) process; standard normal
 }
 
-// Next returns the next amount, in the unit of mean and jitter (of the table, for Empirical). It may be negative.
-func (s *Sampler) Next(mean, jitter float64) float64 {
-	z := s.rand.NormFloat64()
-	if s.correlation > 0 {
-		z = s.correlation*s.state + math.Sqrt(1-s.correlation*s.correlation)*z
-		s.state = z
-	}
+// Next returns the next amount, at a time since the toxic came into force, in the unit of mean and jitter (of the table, for
+// Empirical). It may be negative.
+func (s *Sampler) Next(at time.Duration, mean, jitter float64) float64 {
+	correlation := s.correlation.At(at)
+	z := correlation*s.state + math.Sqrt(1-correlation*correlation)*s.rand.NormFloat64()
+	s.state = z
 	if s.spread == Normal {
 		return mean + jitter*z
 	}

@@ -41,7 +41,7 @@ var cumulative = map[Spread]func(x float64) float64{
 func TestSamplesFollowTheDistribution(t *testing.T) {
 	for spread, want := range cumulative {
 		for _, correlation := range []float64{0, 0.7} {
-			d := Distribution{Spread: spread, Correlation: correlation}
+			d := Distribution{Spread: spread, Correlation: shape.Const(correlation)}
 			if spread == Empirical {
 				d.Table = table
 			}
@@ -55,7 +55,7 @@ func TestSamplesFollowTheDistribution(t *testing.T) {
 			s := d.New(rand.New(rand.NewPCG(1, uint64(spread))))
 			xs := make([]float64, n)
 			for i := range xs {
-				xs[i] = s.Next(100, 10)
+				xs[i] = s.Next(0, 100, 10)
 			}
 			got := lagOne(xs)
 			if spread == Normal && math.Abs(got-correlation) > 0.03 || correlation > 0 && got < 0.25 || correlation == 0 && math.Abs(got) > 0.06 {
@@ -100,9 +100,9 @@ func TestDistributionRefuses(t *testing.T) {
 		d    Distribution
 		want string
 	}{
-		{Distribution{Correlation: 1}, "correlation"},
-		{Distribution{Correlation: -0.1}, "correlation"},
-		{Distribution{Correlation: math.NaN()}, "correlation"},
+		{Distribution{Correlation: shape.Const(1)}, "correlation"},
+		{Distribution{Correlation: shape.Const(-0.1)}, "correlation"},
+		{Distribution{Correlation: shape.Const(math.NaN())}, "correlation"},
 		{Distribution{Spread: 9}, "distribution"},
 		{Distribution{Spread: Normal, Table: table}, "table"},
 		{Distribution{Spread: Empirical}, "table"},

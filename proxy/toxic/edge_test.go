@@ -16,7 +16,7 @@ import (
 // TestLimitDataCountsBeforeWhatComesNext: limit_data lets exactly Bytes through, also when the next toxic has no room for them yet.
 func TestLimitDataCountsBeforeWhatComesNext(t *testing.T) {
 	for name, second := range map[string]proxy.Toxic{
-		"bandwidth": Bandwidth{Rate: fixed(100000)}, "packet_loss": PacketLoss{Loss: lossy(0.01), RTT: 20}, "latency": Latency{Latency: fixed(50)},
+		"bandwidth": Bandwidth{Rate: fixed(100000)}, "packet_loss": PacketLoss{Loss: lossy(0.01), RTT: shape.Const(20)}, "latency": Latency{Latency: fixed(50)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestSlicerKeepsFewPieces(t *testing.T) {
 }
 
 func TestReorderIsBounded(t *testing.T) {
-	held := Reorder{Rate: fixed(1), Packets: 3, Delay: fixed(60000)}
+	held := Reorder{Rate: fixed(1), Packets: shape.Const(3), Delay: fixed(60000)}
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
 		budget := NewBudget(64 << 20)
@@ -142,8 +142,8 @@ func TestLossOfBursts(t *testing.T) {
 		loss  Loss
 		valid bool
 	}{
-		{Loss{Rate: fixed(0.9), Burst: 2}, false}, {Loss{Rate: fixed(0.66), Burst: 2}, true}, {Loss{Rate: fixed(0.9), Burst: 10}, true},
-		{Loss{Rate: fixed(1), Burst: 2}, true}, {Loss{Rate: fixed(0.5), Burst: 3, InBad: 0.6}, false}, {Loss{Rate: fixed(0.5), Burst: 3, InBad: 0.6, InGood: 0.3}, true},
+		{Loss{Rate: fixed(0.9), Burst: shape.Const(2)}, false}, {Loss{Rate: fixed(0.66), Burst: shape.Const(2)}, true}, {Loss{Rate: fixed(0.9), Burst: shape.Const(10)}, true},
+		{Loss{Rate: fixed(1), Burst: shape.Const(2)}, true}, {Loss{Rate: fixed(0.5), Burst: shape.Const(3), InBad: shape.Const(0.6)}, false}, {Loss{Rate: fixed(0.5), Burst: shape.Const(3), InBad: shape.Const(0.6), InGood: shape.Const(0.3)}, true},
 	} {
 		if err := c.loss.Validate(); (err == nil) != c.valid {
 			t.Errorf("%+v: %v", c.loss, err)

@@ -60,7 +60,7 @@ func TestLatencyHasItsDistribution(t *testing.T) {
 		"uniform":    {Distribution{}, mean, jitter / math.Sqrt(3), 0, mean - jitter, mean + jitter},
 		"normal":     {Distribution{Spread: Normal}, mean, jitter, 0, 0, 1000},
 		"pareto":     {Distribution{Spread: Pareto}, mean, jitter, 0, mean - 0.6*jitter, 1e6},
-		"correlated": {Distribution{Spread: Normal, Correlation: 0.8}, mean, jitter, 0.8, 0, 1000},
+		"correlated": {Distribution{Spread: Normal, Correlation: shape.Const(0.8)}, mean, jitter, 0.8, 0, 1000},
 		"measured":   {Distribution{Spread: Empirical, Table: "0:-100,1:200"}, mean + 50, 300 / math.Sqrt(12), 0, mean - 100, mean + 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,9 +181,9 @@ func TestDatagramToxicsOnALiveSession(t *testing.T) {
 		}{
 			{Noop{}, "aaa@0 bbb@10 ccc@20"},
 			{Drop{Loss{Rate: fixed(1)}}, ""},
-			{Duplicate{Rate: fixed(1), Copies: 1}, "aaa@0 aaa@0 bbb@10 bbb@10 ccc@20 ccc@20"},
+			{Duplicate{Rate: fixed(1), Copies: shape.Const(1)}, "aaa@0 aaa@0 bbb@10 bbb@10 ccc@20 ccc@20"},
 			{Delay{Latency: fixed(15)}, "aaa@15 bbb@25 ccc@35"},
-			{Reorder{Rate: shape.Value{Base: 1, Wave: shape.Step, Period: 5 * time.Millisecond}, Packets: 1}, "bbb@10 aaa@10 ccc@20"},
+			{Reorder{Rate: shape.Value{Base: 1, Wave: shape.Step, Period: 5 * time.Millisecond}, Packets: shape.Const(1)}, "bbb@10 aaa@10 ccc@20"},
 			{Rate{Rate: fixed(100)}, "aaa@30 bbb@60 ccc@90"},
 			{Truncate{fixed(2)}, "aa@0 bb@10 cc@20"},
 			{Corrupt{fixed(0)}, "aaa@0 bbb@10 ccc@20"},

@@ -1,6 +1,7 @@
 package toxic
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -17,52 +18,63 @@ type Loss struct {
 	Rate shape.Value
 	// Burst is the mean number of packets in a row for which the bad state lasts, at least 1; 0 and 1 make losses independent
 	// of each other.
-	Burst float64
-	// InBad is the share of packets lost in the bad state, above 0 to 1 and at least Rate; 0 stands for 1. With a Burst only.
-	InBad float64
+	Burst shape.Value
+	// InBad is the share of packets lost in the bad state, above 0 to 1 and at least Rate; 0 for ever stands for 1. With a Burst only.
+	InBad shape.Value
 	// InGood is the share lost in the good state, 0 to Rate. With a Burst only.
-	InGood float64
+	InGood shape.Value
 }
 
-// Validate names the attribute that is out of range.
+// Validate names the attribute that is out of range. What changes over time must be in range whichever numbers come together.
 func (l Loss) Validate() error {
 	if err := within("loss", l.Rate, 0, 1); err != nil {
 		return err
 	}
+	if err := withinOr0("burst", l.Burst, 1, 1e6); err != nil {
+		return err
+	}
+	if l.Burst.Max() <= 1 && (l.InBad != shape.Value{} || l.InGood != shape.Value{}) {
+		return errors.New("burst: loss_bad and loss_good need a burst above 1")
+	}
+	if err := within("loss_bad", l.InBad, 0, 1); err != nil {
+		return err
+	}
+	if l.InBad.Changes() && l.InBad.Min() == 0 {
+		return errors.New("loss_bad: 0 is not above 0")
+	}
+	if err := within("loss_good", l.InGood, 0, 1); err != nil {
+		return err
+	}
+	if l.Burst.Max() <= 1 || l.none() {
+		return nil
+	}
+	bad := l.bad()
 	switch {
-	case l.Burst != 0 && !(l.Burst >= 1 && l.Burst <= 1e6):
-		return fmt.Errorf("burst: %v packets is not within 1 and 1000000", l.Burst)
-	case l.Burst <= 1 && (l.InBad != 0 || l.InGood != 0):
-		return fmt.Errorf("burst: loss_bad and loss_good need a burst above 1")
-	case !(l.InBad >= 0 && l.InBad <= 1):
-		return fmt.Errorf("loss_bad: %v is not within 0 and 1", l.InBad)
-	case !(l.InGood >= 0 && l.InGood <= 1):
-		return fmt.Errorf("loss_good: %v is not within 0 and 1", l.InGood)
-	case l.Burst > 1 && l.Rate.Max() > 0 && (l.Rate.Max() > l.bad() || l.Rate.Min() < l.InGood || l.InGood >= l.bad()):
-		return fmt.Errorf("loss: %v to %v is not within loss_good %v and loss_bad %v",
-			l.Rate.Min(), l.Rate.Max(), l.InGood, l.bad())
-	case l.Burst > 1 && l.Rate.Max() < l.bad() && l.Rate.Max() > l.most():
-		return fmt.Errorf("burst: bursts of %v packets, with one packet between two at least, cannot make a loss of more than %.3g", l.Burst, l.most())
+	case l.Rate.Max() > bad.Min() || l.Rate.Min() < l.InGood.Max() || l.InGood.Max() >= bad.Min():
+		return fmt.Errorf("loss: %v to %v is not within loss_good %v and loss_bad %v", l.Rate.Min(), l.Rate.Max(), l.InGood.Max(), bad.Min())
+	case l.Rate.Max() < bad.Max() && l.Rate.Max() > l.most():
+		return fmt.Errorf("burst: bursts of %v packets, with one packet between two at least, cannot make a loss of more than %.3g",
+			l.Burst.Min(), l.most())
 	}
 	return nil
 }
 
 // most is the largest loss below that of the bad state for ever: the good state lasts for a packet at least.
 func (l Loss) most() float64 {
-	share := l.Burst / (l.Burst + 1)
-	return l.InGood + share*(l.bad()-l.InGood)
+	share := l.Burst.Min() / (l.Burst.Min() + 1)
+	return l.InGood.Min() + share*(l.bad().Min()-l.InGood.Min())
 }
 
 func (l *Loss) fields() []Field {
-	return []Field{{"loss", &l.Rate, 1}, {"burst", &l.Burst, 1}, {"loss_bad", &l.InBad, 1}, {"loss_good", &l.InGood, 1}}
+	return []Field{{"loss", &l.Rate, 1}, {"burst", option{&l.Burst}, 1}, {"loss_bad", option{&l.InBad}, 1}, {"loss_good", option{&l.InGood}, 1}}
 }
 
 // none tells whether nothing is ever lost.
 func (l Loss) none() bool { return l.Rate.Max() == 0 }
 
-func (l Loss) bad() float64 {
-	if l.InBad == 0 {
-		return 1
+func (l Loss) bad() shape.Value {
+	if l.InBad == (shape.Value{}) {
+		return shape.Const(1)
 	}
 	return l.InBad
 }
@@ -77,7 +89,7 @@ type lossProcess struct {
 func newLossProcess(l Loss, r *rand.Rand) lossProcess {
 	p := lossProcess{loss: l, rand: *rand.NewPCG(r.Uint64(), r.Uint64())}
 	// The state of a path that has been there for long.
-	p.isBad = l.Burst > 1 && p.float() < p.shareBad(0)
+	p.isBad = l.Burst.At(0) > 1 && p.float() < share(l.Rate.At(0), l.bad().At(0), l.InGood.At(0))
 	return p
 }
 
@@ -86,12 +98,14 @@ func (p *lossProcess) next(at time.Duration) bool {
 	if p.loss.none() {
 		return false
 	}
-	if p.loss.Burst <= 1 {
-		return p.float() < p.loss.Rate.At(at)
+	burst, rate := p.loss.Burst.At(at), p.loss.Rate.At(at)
+	if burst <= 1 {
+		return p.float() < rate
 	}
+	inBad, inGood := p.loss.bad().At(at), p.loss.InGood.At(at)
 	// The chain steps first, then the packet is decided. r and g are the chances of leaving the bad and the good state; the
 	// stationary share of bad is g/(g+r).
-	r, bad := 1/p.loss.Burst, p.shareBad(at)
+	r, bad := 1/burst, share(rate, inBad, inGood)
 	switch {
 	case bad >= 1:
 		p.isBad = true
@@ -101,17 +115,23 @@ func (p *lossProcess) next(at time.Duration) bool {
 		p.isBad = p.float() < min(1, r*bad/(1-bad))
 	}
 	if p.isBad {
-		return p.float() < p.loss.bad()
+		return p.float() < inBad
 	}
-	return p.float() < p.loss.InGood
+	return p.float() < inGood
 }
 
-// shareBad is the share of packets in the bad state that makes the loss what Rate says.
-func (p *lossProcess) shareBad(at time.Duration) float64 {
-	return (p.loss.Rate.At(at) - p.loss.InGood) / (p.loss.bad() - p.loss.InGood)
-}
+// share is that of packets in the bad state which makes the loss a rate.
+func share(rate, inBad, inGood float64) float64 { return (rate - inGood) / (inBad - inGood) }
 
 func (p *lossProcess) float() float64 { return float64(p.rand.Uint64()>>11) / (1 << 53) }
+
+// withinOr0 is within for what may be 0 for ever, which stands for a default.
+func withinOr0(name string, v shape.Value, least, most float64) error {
+	if v == (shape.Value{}) {
+		return nil
+	}
+	return within(name, v, least, most)
+}
 
 // within reports a Value that leaves least and most, by the attribute's name.
 func within(name string, v shape.Value, least, most float64) error {

@@ -29,7 +29,7 @@ func (d *Delays) Next(at time.Duration) time.Duration {
 	if amount == 0 && d.jitter.Distribution.Spread != Empirical {
 		return milliseconds(mean)
 	}
-	return milliseconds(d.sampler.Next(mean, amount))
+	return milliseconds(d.sampler.Next(at, mean, amount))
 }
 
 // InOrder makes the dues of successive pieces not go back: what is delayed by chance holds up what follows, as on one path

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
 // PacketLoss gives a stream of bytes the delays that it would have if a share of its packets were lost. Not a byte is dropped:
@@ -26,12 +28,14 @@ import (
 // in a row the connection would have been given up: bytes are then withheld until the toxic is removed.
 type PacketLoss struct {
 	Loss Loss
-	// RTT is the round trip time of the path that is emulated, in milliseconds, above 0 to 60000; required.
-	RTT float64
-	// MSS is the payload of a segment in bytes, 88 to 65535; 0 stands for 1448 (Ethernet, IPv4, timestamps).
-	MSS int
-	// RTOMin is what a retransmission timeout is above RTT, in milliseconds, 1 to 60000; 0 stands for 200, which is Linux's floor.
-	RTOMin float64
+	// RTT is the round trip time of the path that is emulated, in milliseconds, above 0 to 60000; required. Like MSS and RTOMin it
+	// is what it is at the beginning of the connection, and stays so for the connection's life.
+	RTT shape.Value
+	// MSS is the payload of a segment in bytes, 88 to 65535, rounded; 0 for ever stands for 1448 (Ethernet, IPv4, timestamps).
+	MSS shape.Value
+	// RTOMin is what a retransmission timeout is above RTT, in milliseconds, 1 to 60000; 0 for ever stands for 200, which is Linux's
+	// floor.
+	RTOMin shape.Value
 	// Congestion is the congestion control emulated; "" stands for Cubic.
 	Congestion Congestion
 	// Steady replaces the window by its mean: a rate of MSS/RTT·1.22/√loss (Mathis et al., "The macroscopic behavior of the TCP
@@ -47,16 +51,21 @@ func (PacketLoss) Type() string { return "packet_loss" }
 // Validate implements Stream.
 func (p PacketLoss) Validate() error {
 	switch {
-	case p.RTT == 0:
+	case p.RTT == shape.Value{}:
 		return errors.New("rtt: it is required: above 0, up to 60000 ms")
-	case !(p.RTT > 0 && p.RTT <= 60000):
-		return fmt.Errorf("rtt: %v ms is not above 0, up to 60000 ms", p.RTT)
-	case p.MSS != 0 && (p.MSS < 88 || p.MSS > 65535):
-		return fmt.Errorf("mss: %d bytes is not within 88 and 65535", p.MSS)
-	case p.RTOMin != 0 && !(p.RTOMin >= 1 && p.RTOMin <= 60000):
-		return fmt.Errorf("rto_min: %v ms is not within 1 and 60000", p.RTOMin)
+	case !(p.RTT.Min() > 0 && p.RTT.Max() <= 60000):
+		return fmt.Errorf("rtt: %v to %v ms is not above 0, up to 60000 ms", p.RTT.Min(), p.RTT.Max())
 	case p.Steady && p.Congestion == NoCongestion:
 		return errors.New("steady: needs a congestion control, whose mean rate it is")
+	}
+	if err := within("rtt", p.RTT, 0, 60000); err != nil {
+		return err
+	}
+	if err := withinOr0("mss", p.MSS, 88, 65535); err != nil {
+		return err
+	}
+	if err := withinOr0("rto_min", p.RTOMin, 1, 60000); err != nil {
+		return err
 	}
 	if err := p.Congestion.validate(); err != nil {
 		return err
@@ -67,16 +76,16 @@ func (p PacketLoss) Validate() error {
 // New implements Stream.
 func (p PacketLoss) New(s Site) Shaper {
 	if p.Steady {
-		return &steadyLoss{toxic: p, mss: p.mss(), rtt: milliseconds(p.RTT), began: s.Began, rand: s.Rand}
+		return &steadyLoss{loss: p.Loss, path: p.path(s), began: s.Began, rand: s.Rand}
 	}
-	return &segmenter{mss: p.mss(), sender: newSender(p, s)}
+	return &segmenter{mss: p.path(s).mss, sender: newSender(p, s)}
 }
 
 // fields knows the share that is lost by the name that it has in the main branch of Toxiproxy, too; given both, loss counts.
 func (p *PacketLoss) fields() []Field {
 	all := append([]Field{{"loss_rate", alias{&p.Loss.Rate}, 1}}, p.Loss.fields()...)
 	return append(all,
-		Field{"rtt", &p.RTT, 1}, Field{"mss", &p.MSS, 1}, Field{"rto_min", &p.RTOMin, 1},
+		Field{"rtt", option{&p.RTT}, 1}, Field{"mss", whole{&p.MSS}, 1}, Field{"rto_min", option{&p.RTOMin}, 1},
 		Field{"congestion", (*string)(&p.Congestion), 1}, Field{"steady", &p.Steady, 1},
 	)
 }
@@ -104,18 +113,24 @@ func (p PacketLoss) DialDelay(r *rand.Rand, at time.Duration) (delay time.Durati
 	return delay, false
 }
 
-func (p PacketLoss) mss() int {
-	if p.MSS == 0 {
-		return 1448
-	}
-	return p.MSS
+// path is what a connection's path is like for its whole life.
+type path struct {
+	rtt, rtoMin time.Duration
+	mss         int // bytes
 }
 
-func (p PacketLoss) rtoMin() time.Duration {
-	if p.RTOMin == 0 {
-		return 200 * time.Millisecond
+// path is that of a connection that begins at time 0 of its clock, or of one that is older than the toxic: then as of the toxic's
+// beginning.
+func (p PacketLoss) path(s Site) path {
+	at := -s.Began
+	of := path{milliseconds(p.RTT.At(at)), 200 * time.Millisecond, 1448}
+	if p.RTOMin != (shape.Value{}) {
+		of.rtoMin = milliseconds(p.RTOMin.At(at))
 	}
-	return milliseconds(p.RTOMin)
+	if p.MSS != (shape.Value{}) {
+		of.mss = int(p.MSS.Whole(at))
+	}
+	return of
 }
 
 // segmenter cuts a stream into segments and gives them the dues that a sender says.
@@ -201,9 +216,8 @@ func (g *segmenter) join(c Chunk, emit func(Chunk)) Chunk {
 
 // steadyLoss is PacketLoss.Steady: a pace, and stalls.
 type steadyLoss struct {
-	toxic PacketLoss
-	mss   int
-	rtt   time.Duration
+	path
+	loss  Loss
 	began time.Duration
 	rand  *rand.Rand
 	busy  time.Duration // until when what came before is being sent
@@ -219,7 +233,7 @@ func (s *steadyLoss) Shape(c Chunk, emit func(Chunk)) {
 		emit(c)
 		return
 	}
-	loss := s.toxic.Loss.Rate.At(c.Due - s.began)
+	loss := s.loss.Rate.At(c.Due - s.began)
 	due := c.Due
 	if s.busy <= due && s.rand.Float64() < 1-math.Pow(1-loss, float64(n)) {
 		due = after(due, s.stall(n))
@@ -241,7 +255,7 @@ func (s *steadyLoss) Shape(c Chunk, emit func(Chunk)) {
 func (s *steadyLoss) stall(n int) time.Duration {
 	switch {
 	case n == 1:
-		return s.rtt + s.toxic.rtoMin()
+		return s.rtt + s.rtoMin
 	case s.rand.IntN(n) == 0:
 		return 2 * s.rtt
 	}

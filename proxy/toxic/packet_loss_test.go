@@ -63,7 +63,7 @@ func TestLossDelays(t *testing.T) {
 		{"for ever", lossy(1), 200, Never},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := exact(PacketLoss{Loss: c.loss, RTT: 20, Congestion: Reno}, site(1))
+			s := exact(PacketLoss{Loss: c.loss, RTT: shape.Const(20), Congestion: Reno}, site(1))
 			if got := lastDue(s, c.size, 0); got != c.want && (c.want != 0 || got < 500*time.Second || got > 620*time.Second) {
 				t.Errorf("due after %v, want %v", got, c.want)
 			}
@@ -80,7 +80,7 @@ func TestFastRetransmission(t *testing.T) {
 		{3, 2*milli + 20*milli + 20*milli},
 		{1, 20*milli + 5*milli + 20*milli}, // a quarter of a round trip after the lost one should have been acknowledged
 	} {
-		s := newSender(PacketLoss{Loss: until(milli), RTT: 20, Congestion: Reno}, site(1))
+		s := newSender(PacketLoss{Loss: until(milli), RTT: shape.Const(20), Congestion: Reno}, site(1))
 		s.jiffy = 0
 		s.push(1, 0)
 		s.push(c.followers, 2*milli)
@@ -98,16 +98,16 @@ func TestEndIsASegment(t *testing.T) {
 		s.Shape(c, func(c Chunk) { all = append(all, c) })
 		return all
 	}
-	bare := exact(PacketLoss{Loss: until(100 * milli), RTT: 20}, site(1))
+	bare := exact(PacketLoss{Loss: until(100 * milli), RTT: shape.Const(20)}, site(1))
 	if all := end(bare, Chunk{End: FIN}); len(all) != 1 || all[0].End != FIN || all[0].Due != 220*milli {
 		t.Errorf("a lost FIN: %+v", all)
 	}
-	with := exact(PacketLoss{Loss: until(100 * milli), RTT: 20}, site(1))
+	with := exact(PacketLoss{Loss: until(100 * milli), RTT: shape.Const(20)}, site(1))
 	dues(with, 200, 0)
 	if all := end(with, Chunk{End: FIN}); len(all) != 1 || all[0].End != FIN || all[0].Due != 220*milli {
 		t.Errorf("a FIN with the last bytes: %+v", all)
 	}
-	late := PacketLoss{Loss: Loss{Rate: shape.Value{To: 1, Wave: shape.Step, Period: 5 * milli}}, RTT: 20}.New(site(1))
+	late := PacketLoss{Loss: Loss{Rate: shape.Value{To: 1, Wave: shape.Step, Period: 5 * milli}}, RTT: shape.Const(20)}.New(site(1))
 	dues(late, 200, 0)
 	if all := end(late, Chunk{End: FIN, Due: 10 * milli}); len(all) != 1 || all[0].Due != Never {
 		t.Errorf("a FIN by itself: %+v", all)
@@ -124,7 +124,7 @@ func TestEndIsASegment(t *testing.T) {
 }
 
 func TestSmallWritesShareASegmentThatWaits(t *testing.T) {
-	s := PacketLoss{RTT: 20, Congestion: Reno}.New(site(1))
+	s := PacketLoss{RTT: shape.Const(20), Congestion: Reno}.New(site(1))
 	dues(s, 10*1448+100, 0) // fills the window; 100 bytes wait for 20 milli
 	for range 50 {
 		if due := lastDue(s, 20, milli); due != 20*milli {
@@ -137,7 +137,7 @@ func TestSmallWritesShareASegmentThatWaits(t *testing.T) {
 }
 
 func TestWindowShrinksWithIdleness(t *testing.T) {
-	s := PacketLoss{RTT: 20, Congestion: Reno}.New(site(1)).(*segmenter)
+	s := PacketLoss{RTT: shape.Const(20), Congestion: Reno}.New(site(1)).(*segmenter)
 	now := lastDue(s, 300*1448, 0)
 	if lastDue(s, 100*1448, now+100*milli) != now+100*milli {
 		t.Error("a short pause has shrunk the window")
@@ -148,7 +148,7 @@ func TestWindowShrinksWithIdleness(t *testing.T) {
 }
 
 func TestWindowOutlivesAChange(t *testing.T) {
-	p := PacketLoss{RTT: 20, Congestion: Reno}
+	p := PacketLoss{RTT: shape.Const(20), Congestion: Reno}
 	old := p.New(site(1))
 	dues(old, 300*1448, 0)
 	s := p.New(site(1))
@@ -177,7 +177,7 @@ func TestGoodputFollowsMathis(t *testing.T) {
 				want := 1448 * 8 / rtt / 1000 * 1.22 / math.Sqrt(p)
 				long := time.Duration(300 * 1448 * 8 / p / want * float64(time.Microsecond)) // 300 losses
 				for _, steady := range []bool{false, true} {
-					toxic := PacketLoss{Loss: lossy(p), RTT: rtt, Congestion: congestion, Steady: steady}
+					toxic := PacketLoss{Loss: lossy(p), RTT: shape.Const(rtt), Congestion: congestion, Steady: steady}
 					got := bulk(toxic.New(site(1)), 32<<10, long)
 					if r := got / want; r < 0.8 || r > 1.25 || steady && math.Abs(r-1) > 0.03 {
 						t.Errorf("%s rtt %v ms loss %v steady %v: %.2f Mbit/s, by Mathis %.2f", congestion, rtt, p, steady, got, want)
@@ -191,7 +191,7 @@ func TestGoodputFollowsMathis(t *testing.T) {
 // Of calls that wait for each other, a share p is slow, by one timeout, of those a share p by another.
 func TestCallsHaveTwoModes(t *testing.T) {
 	const n = 20000
-	s := exact(PacketLoss{Loss: lossy(0.05), RTT: 21}, site(3))
+	s := exact(PacketLoss{Loss: lossy(0.05), RTT: shape.Const(21)}, site(3))
 	extra := map[time.Duration]int{}
 	now := time.Duration(0)
 	for range n {
@@ -209,7 +209,7 @@ func TestCallsHaveTwoModes(t *testing.T) {
 
 func TestOutageEnds(t *testing.T) {
 	outage := Loss{Rate: shape.Value{To: 1, Wave: shape.Square, Period: 4 * time.Second}} // down in seconds 2 to 4
-	s := PacketLoss{Loss: outage, RTT: 20}.New(site(1))
+	s := PacketLoss{Loss: outage, RTT: shape.Const(20)}.New(site(1))
 	if due := lastDue(s, 200, 2500*milli); due < 4*time.Second || due > 6*time.Second {
 		t.Errorf("sent in an outage, due after %v", due)
 	}
@@ -223,7 +223,7 @@ func TestLossOverTimeBeginsWithTheToxic(t *testing.T) {
 	for began, want := range map[time.Duration]time.Duration{0: 3 * time.Second, 3 * time.Second: 3220 * milli, -time.Second: 3 * time.Second} {
 		at := site(1)
 		at.Began = began
-		s := exact(PacketLoss{Loss: until(100 * milli), RTT: 20}, at)
+		s := exact(PacketLoss{Loss: until(100 * milli), RTT: shape.Const(20)}, at)
 		if due := lastDue(s, 200, 3*time.Second); due != want {
 			t.Errorf("began at %v: due at %v, want %v", began, due, want)
 		}
@@ -235,7 +235,7 @@ func TestTimersAreCoarse(t *testing.T) {
 	for rtt, most := range map[float64]time.Duration{20: 4 * milli, 80: 32 * milli, 1900: 256 * milli} {
 		var early, late time.Duration = time.Hour, 0
 		for seed := range uint64(200) {
-			s := PacketLoss{Loss: until(milli), RTT: rtt}.New(site(seed))
+			s := PacketLoss{Loss: until(milli), RTT: shape.Const(rtt)}.New(site(seed))
 			over := lastDue(s, 200, 0) - milliseconds(rtt) - 200*milli
 			early, late = min(early, over), max(late, over)
 		}
@@ -247,7 +247,7 @@ func TestTimersAreCoarse(t *testing.T) {
 
 func TestLossIsRepeatable(t *testing.T) {
 	run := func(seed uint64) (all []Chunk) {
-		s := PacketLoss{Loss: lossy(0.1), RTT: 20}.New(site(seed))
+		s := PacketLoss{Loss: lossy(0.1), RTT: shape.Const(20)}.New(site(seed))
 		for i := range 100 {
 			all = append(all, dues(s, 5000, time.Duration(i)*10*milli)...)
 		}
@@ -271,8 +271,8 @@ func TestLossIsRepeatable(t *testing.T) {
 
 // settle looks ahead; it must leave the sender as it is.
 func TestLookingAheadChangesNothing(t *testing.T) {
-	a := newSender(PacketLoss{Loss: lossy(0.2), RTT: 20}, site(4))
-	b := newSender(PacketLoss{Loss: lossy(0.2), RTT: 20}, site(4))
+	a := newSender(PacketLoss{Loss: lossy(0.2), RTT: shape.Const(20)}, site(4))
+	b := newSender(PacketLoss{Loss: lossy(0.2), RTT: shape.Const(20)}, site(4))
 	for i := range 200 {
 		at := time.Duration(i) * 7 * milli
 		a.push(3, at)
@@ -294,9 +294,9 @@ func TestLossInBursts(t *testing.T) {
 		rate, burst float64
 	}{
 		{Loss{Rate: shape.Const(0.05)}, 0.05, 1 / 0.95},
-		{Loss{Rate: shape.Const(0.05), Burst: 4}, 0.05, 4},
-		{Loss{Rate: shape.Const(0.1), Burst: 8, InBad: 0.5, InGood: 0.02}, 0.1, 0},
-		{Loss{Rate: shape.Const(1), Burst: 4}, 1, 0},
+		{Loss{Rate: shape.Const(0.05), Burst: shape.Const(4)}, 0.05, 4},
+		{Loss{Rate: shape.Const(0.1), Burst: shape.Const(8), InBad: shape.Const(0.5), InGood: shape.Const(0.02)}, 0.1, 0},
+		{Loss{Rate: shape.Const(1), Burst: shape.Const(4)}, 1, 0},
 	} {
 		if err := c.loss.Validate(); err != nil {
 			t.Fatal(err)
@@ -337,7 +337,7 @@ func TestDialDelay(t *testing.T) {
 		{until(8 * time.Second), 11 * time.Second, false},
 		{lossy(1), 131 * time.Second, true},
 	} {
-		delay, isDead := PacketLoss{Loss: c.loss, RTT: 20}.DialDelay(rand.New(rand.NewPCG(1, 1)), 0)
+		delay, isDead := PacketLoss{Loss: c.loss, RTT: shape.Const(20)}.DialDelay(rand.New(rand.NewPCG(1, 1)), 0)
 		if delay != c.want || isDead != c.isDead {
 			t.Errorf("%+v: %v %v, want %v %v", c.loss, delay, isDead, c.want, c.isDead)
 		}
@@ -355,26 +355,26 @@ func TestDialDelay(t *testing.T) {
 }
 
 func TestPacketLossRefuses(t *testing.T) {
-	good := PacketLoss{Loss: lossy(0.01), RTT: 20}
+	good := PacketLoss{Loss: lossy(0.01), RTT: shape.Const(20)}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(p *PacketLoss){
-		"rtt: it is":  func(p *PacketLoss) { p.RTT = 0 },
-		"rtt: NaN":    func(p *PacketLoss) { p.RTT = math.NaN() },
-		"mss":         func(p *PacketLoss) { p.MSS = 10 },
-		"rto_min":     func(p *PacketLoss) { p.RTOMin = -1 },
+		"rtt: it is":  func(p *PacketLoss) { p.RTT = shape.Value{} },
+		"rtt: NaN":    func(p *PacketLoss) { p.RTT = shape.Const(math.NaN()) },
+		"mss":         func(p *PacketLoss) { p.MSS = shape.Const(10) },
+		"rto_min":     func(p *PacketLoss) { p.RTOMin = shape.Const(-1) },
 		"congestion":  func(p *PacketLoss) { p.Congestion = "bbr" },
 		"steady":      func(p *PacketLoss) { p.Steady, p.Congestion = true, NoCongestion },
 		"loss: 1.5":   func(p *PacketLoss) { p.Loss = lossy(1.5) },
 		"loss: -0.1":  func(p *PacketLoss) { p.Loss.Rate = shape.Value{Base: 1, To: -0.1, Wave: shape.Sine, Period: 1} },
 		"period":      func(p *PacketLoss) { p.Loss.Rate.Wave = shape.Ramp },
-		"burst: 0.5":  func(p *PacketLoss) { p.Loss.Burst = 0.5 },
-		"need a":      func(p *PacketLoss) { p.Loss.InBad = 0.5 },
-		"loss_bad: 2": func(p *PacketLoss) { p.Loss.Burst, p.Loss.InBad = 2, 2 },
-		"loss_good":   func(p *PacketLoss) { p.Loss.Burst, p.Loss.InGood = 2, -1 },
+		"burst: 0.5":  func(p *PacketLoss) { p.Loss.Burst = shape.Const(0.5) },
+		"need a":      func(p *PacketLoss) { p.Loss.InBad = shape.Const(0.5) },
+		"loss_bad: 2": func(p *PacketLoss) { p.Loss.Burst, p.Loss.InBad = shape.Const(2), shape.Const(2) },
+		"loss_good":   func(p *PacketLoss) { p.Loss.Burst, p.Loss.InGood = shape.Const(2), shape.Const(-1) },
 		"not within loss_good 0.5": func(p *PacketLoss) {
-			p.Loss.Burst, p.Loss.InGood = 2, 0.5
+			p.Loss.Burst, p.Loss.InGood = shape.Const(2), shape.Const(0.5)
 		},
 	} {
 		p := good
@@ -391,9 +391,9 @@ func FuzzPacketLoss(f *testing.F) {
 	f.Add(uint64(2), 0.9, 0.5, uint8(5), []byte{255, 255, 255, 1})
 	f.Add(uint64(3), 1.0, 80.0, uint8(6), []byte{1, 1})
 	f.Fuzz(func(t *testing.T, seed uint64, loss, rtt float64, kind uint8, script []byte) {
-		p := PacketLoss{Loss: lossy(loss), RTT: rtt, Congestion: []Congestion{Reno, Cubic, NoCongestion}[kind%3], MSS: 88}
+		p := PacketLoss{Loss: lossy(loss), RTT: shape.Const(rtt), Congestion: []Congestion{Reno, Cubic, NoCongestion}[kind%3], MSS: shape.Const(88)}
 		if kind/3%2 == 1 {
-			p.Loss.Burst = 3
+			p.Loss.Burst = shape.Const(3)
 		}
 		p.Steady = kind/6%2 == 1
 		if p.Validate() != nil || len(script) > 64 {

@@ -14,11 +14,17 @@ import (
 // Field binds an attribute, as JSON knows it, to a parameter of a toxic.
 type Field struct {
 	Name string // Toxiproxy's, where it has one
-	// To is where the parameter is: *shape.Value, *float64, *int, *bool, *string, *Spread or alias.
+	// To is where the parameter is: *shape.Value, option, whole, alias, *bool, *string or *Spread.
 	To any
 	// Unit is what a number in JSON is multiplied by.
 	Unit float64
 }
+
+// option is a number that Attributes leaves out while it is 0.
+type option struct{ to *shape.Value }
+
+// whole is a number that JSON gives without a fraction, or as a shape, whose numbers are rounded.
+type whole struct{ to *shape.Value }
 
 // alias is a parameter that has another name too: it is read under both and given under the other.
 type alias struct{ to *shape.Value }
@@ -112,19 +118,16 @@ func (f Field) set(raw json.RawMessage) error {
 			*to = v
 		}
 		return err
-	case *float64:
-		n, err := parseNumber(raw)
-		if err == nil {
-			*to = n * f.Unit
-		}
-		return err
-	case *int:
-		n, err := parseNumber(raw)
-		if err == nil && (n != math.Trunc(n) || math.Abs(n) > math.MaxInt32) {
+	case option:
+		return Field{f.Name, to.to, f.Unit}.set(raw)
+	case whole:
+		v := shape.Value{}
+		err := Field{f.Name, &v, f.Unit}.set(raw)
+		if err == nil && !v.Changes() && (v.Base != math.Trunc(v.Base) || v.Base > math.MaxInt32) {
 			err = fmt.Errorf("%s is not a whole number in range", raw)
 		}
 		if err == nil {
-			*to = int(n)
+			*to.to = v
 		}
 		return err
 	case *bool:
@@ -156,8 +159,8 @@ func (f Field) atDefault() bool {
 	switch to := f.To.(type) {
 	case alias:
 		return true
-	case *float64:
-		return *to == 0
+	case option:
+		return *to.to == shape.Value{}
 	case *bool:
 		return !*to
 	case *string:
@@ -174,10 +177,10 @@ func (f Field) get() any {
 	switch to := f.To.(type) {
 	case *shape.Value:
 		return valueAttribute(*to, f.Unit)
-	case *float64:
-		return *to / f.Unit
-	case *int:
-		return *to
+	case option:
+		return valueAttribute(*to.to, f.Unit)
+	case whole:
+		return valueAttribute(*to.to, f.Unit)
 	case *bool:
 		return *to
 	case *string:

@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 		{"latency", `{"unknown": "x"}`, Bandwidth{Rate: fixed(1)}, Latency{}},
 		{"latency", ``, nil, Latency{}},
 		{"latency", `null`, nil, Latency{}},
-		{"latency", `{"distribution": "normal", "correlation": 0.25}`, nil, Latency{Distribution: Distribution{Spread: Normal, Correlation: 0.25}}},
+		{"latency", `{"distribution": "normal", "correlation": 0.25}`, nil, Latency{Distribution: Distribution{Spread: Normal, Correlation: shape.Const(0.25)}}},
 		{"latency", `{"latency": {"wave": "ramp", "from": 0, "to": 50, "period": 1500}}`, nil,
 			Latency{Latency: shape.Value{Wave: shape.Ramp, To: 50, Period: 1500 * time.Millisecond}}},
 		{"bandwidth", `{"rate": 100}`, nil, Bandwidth{Rate: fixed(100_000)}},
@@ -32,9 +32,9 @@ func TestParse(t *testing.T) {
 		{"reset_peer", `{"timeout": 500}`, nil, ResetPeer{Timeout: fixed(500)}},
 		{"slicer", `{"average_size": 64, "size_variation": 32, "delay": 10}`, nil, Slicer{AverageSize: fixed(64), SizeVariation: fixed(32), Delay: fixed(10)}},
 		{"limit_data", `{"bytes": 12345}`, nil, LimitData{Bytes: fixed(12345)}},
-		{"packet_loss", `{"loss_rate": 0.1, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.1), RTT: 20}},
-		{"packet_loss", `{"loss_rate": 0.5}`, PacketLoss{Loss: lossy(0.1), RTT: 20}, PacketLoss{Loss: lossy(0.5), RTT: 20}},
-		{"packet_loss", `{"loss_rate": 0.1, "loss": 0.2, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.2), RTT: 20}},
+		{"packet_loss", `{"loss_rate": 0.1, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.1), RTT: shape.Const(20)}},
+		{"packet_loss", `{"loss_rate": 0.5}`, PacketLoss{Loss: lossy(0.1), RTT: shape.Const(20)}, PacketLoss{Loss: lossy(0.5), RTT: shape.Const(20)}},
+		{"packet_loss", `{"loss_rate": 0.1, "loss": 0.2, "rtt": 20}`, nil, PacketLoss{Loss: lossy(0.2), RTT: shape.Const(20)}},
 		{"udp_drop", `{"loss_rate": 0.1}`, nil, Drop{}},
 		{"noop", `{"any": 1}`, nil, Noop{}},
 		{"down", `{"reset": true}`, nil, Down{Reset: true}},
@@ -166,7 +166,7 @@ func FuzzParse(f *testing.F) {
 
 // A toxic is given as Parse reads it, under one name only.
 func TestAliasesAreNotGiven(t *testing.T) {
-	if all := Attributes(PacketLoss{Loss: lossy(0.1), RTT: 20}); all["loss_rate"] != nil || all["loss"] != 0.1 {
+	if all := Attributes(PacketLoss{Loss: lossy(0.1), RTT: shape.Const(20)}); all["loss_rate"] != nil || all["loss"] != 0.1 {
 		t.Errorf("%v", all)
 	}
 }

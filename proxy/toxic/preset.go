@@ -29,7 +29,7 @@ func Presets() []Preset {
 		{Name: "DSL", RTT: 40, Down: 8000, Up: 8000, Loss: independent(0.005), WhereItsFrom: comcast},
 		{Name: "WiFi", RTT: 40, Down: 30000, Up: 30000, Loss: independent(0.002), WhereItsFrom: comcast},
 		{
-			Name: "FlakyWiFi", RTT: 40, Jitter: 20, Down: 30000, Up: 30000, Loss: Loss{Rate: shape.Const(0.05), Burst: 5},
+			Name: "FlakyWiFi", RTT: 40, Jitter: 20, Down: 30000, Up: 30000, Loss: Loss{Rate: shape.Const(0.05), Burst: shape.Const(5)},
 			WhereItsFrom: "WiFi, with jitter and losses in bursts of our own choice: no published figures",
 		},
 		{
@@ -67,7 +67,7 @@ func (p Preset) Toxics() []proxy.ExperimentToxic {
 	for _, d := range []proxy.Direction{proxy.Upstreamward, proxy.Downstreamward} {
 		toxics := []proxy.Toxic{Latency{Latency: shape.Const(p.RTT / 2), Jitter: shape.Const(p.Jitter)}}
 		if !p.Loss.none() {
-			toxics = append(toxics, PacketLoss{Loss: p.Loss, RTT: p.RTT}, Drop{Loss: p.Loss})
+			toxics = append(toxics, PacketLoss{Loss: p.Loss, RTT: shape.Const(p.RTT)}, Drop{Loss: p.Loss})
 		}
 		rate := p.Down
 		if d == proxy.Upstreamward {

@@ -96,7 +96,7 @@ func anyToxic(r *rand.Rand, gentle bool) proxy.Toxic {
 			return Stall{Duration: anyValue(r, 2000), Bytes: anyValue(r, 2000), EveryBytes: anyValue(r, 3000)}
 		},
 		func() proxy.Toxic {
-			return PacketLoss{Loss: Loss{Rate: shape.Const(0.05)}, RTT: 1 + 100*r.Float64(), Steady: r.IntN(2) == 0}
+			return PacketLoss{Loss: Loss{Rate: shape.Const(0.05)}, RTT: shape.Const(1 + 100*r.Float64()), Steady: r.IntN(2) == 0}
 		},
 		// From here on they end connections.
 		func() proxy.Toxic { return Timeout{Timeout: anyValue(r, 5000)} },

@@ -78,11 +78,11 @@ const (
 
 func newSender(p PacketLoss, s Site) *sender {
 	const jiffy = time.Second / 250 // CONFIG_HZ of many a distribution
-	rtt, rtoMin := milliseconds(p.RTT), p.rtoMin()
+	path := p.path(s)
 	return &sender{
-		rtt: rtt, rto: rtt + rtoMin, rtoMin: rtoMin, began: s.Began,
+		rtt: path.rtt, rto: path.rtt + path.rtoMin, rtoMin: path.rtoMin, began: s.Began,
 		jiffy: jiffy, phase: time.Duration(s.Rand.Int64N(int64(64 * jiffy))),
-		window: newWindow(p.Congestion, rtt), loss: newLossProcess(p.Loss, s.Rand),
+		window: newWindow(p.Congestion, path.rtt), loss: newLossProcess(p.Loss, s.Rand),
 		rtoAt: Never, ptoAt: Never, reo: Never,
 	}
 }

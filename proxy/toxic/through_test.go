@@ -28,11 +28,11 @@ func in(d proxy.Direction, x proxy.Toxic) Active {
 func TestLossThroughTheEngineLosesNothing(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]PacketLoss{
-		"cubic":              {Loss: lossy(0.1), RTT: 20},
-		"bursts":             {Loss: Loss{Rate: shape.Const(0.1), Burst: 4}, RTT: 20, Congestion: Reno},
-		"none":               {Loss: lossy(0.3), RTT: 5, Congestion: NoCongestion, MSS: 500},
-		"steady":             {Loss: lossy(0.1), RTT: 20, Steady: true},
-		"for ever, then not": {Loss: lossy(1), RTT: 20},
+		"cubic":              {Loss: lossy(0.1), RTT: shape.Const(20)},
+		"bursts":             {Loss: Loss{Rate: shape.Const(0.1), Burst: shape.Const(4)}, RTT: shape.Const(20), Congestion: Reno},
+		"none":               {Loss: lossy(0.3), RTT: shape.Const(5), Congestion: NoCongestion, MSS: shape.Const(500)},
+		"steady":             {Loss: lossy(0.1), RTT: shape.Const(20), Steady: true},
+		"for ever, then not": {Loss: lossy(1), RTT: shape.Const(20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestReorderThroughTheEngine(t *testing.T) {
 		var order []byte
 		var last time.Duration
 		first := shape.Value{Base: 1, Wave: shape.Step, Period: time.Millisecond} // only the first is held back
-		slot := NewSlot(in(proxy.Upstreamward, Reorder{Rate: first, Packets: 2, Delay: shape.Const(300)}))
+		slot := NewSlot(in(proxy.Upstreamward, Reorder{Rate: first, Packets: shape.Const(2), Delay: shape.Const(300)}))
 		l := NewDatagramLink(slot, func(_ proxy.Direction, p []byte) {
 			order, last = append(order, p[0]), time.Since(began)
 		}, Options{})
@@ -90,7 +90,7 @@ func TestReorderThroughTheEngine(t *testing.T) {
 		if !bytes.Equal(order, []byte{1, 2, 0, 3}) {
 			t.Errorf("order %v", order)
 		}
-		slot.Set(in(proxy.Upstreamward, Reorder{Rate: shape.Const(1), Packets: 2, Delay: shape.Const(300)}))
+		slot.Set(in(proxy.Upstreamward, Reorder{Rate: shape.Const(1), Packets: shape.Const(2), Delay: shape.Const(300)}))
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		began = time.Now()

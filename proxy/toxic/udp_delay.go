@@ -46,7 +46,7 @@ func (d Delay) NewDatagram(s Site) DatagramShaper {
 
 func (d *Delay) fields() []Field {
 	return []Field{
-		{"latency", &d.Latency, 1}, {"jitter", &d.Jitter, 1}, {"correlation", &d.Distribution.Correlation, 1},
+		{"latency", &d.Latency, 1}, {"jitter", &d.Jitter, 1}, {"correlation", option{&d.Distribution.Correlation}, 1},
 		{"distribution", &d.Distribution.Spread, 1}, {"table", &d.Distribution.Table, 1}, {"in_order", &d.InOrder, 1},
 	}
 }

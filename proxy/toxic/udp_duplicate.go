@@ -2,7 +2,6 @@ package toxic
 
 import (
 	"bytes"
-	"fmt"
 
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
@@ -11,8 +10,8 @@ import (
 type Duplicate struct {
 	// Rate is the share of datagrams that are duplicated, 0 to 1.
 	Rate shape.Value
-	// Copies is how many more come of each of them, 0 to 10; 0 stands for 1.
-	Copies int
+	// Copies is how many more come of each of them, 0 to 10, rounded; 0 stands for 1.
+	Copies shape.Value
 	// Delay is how much later each copy comes than the one before, in milliseconds, 0 to 60000.
 	Delay shape.Value
 }
@@ -24,8 +23,8 @@ func (Duplicate) Type() string { return "udp_duplicate" }
 
 // Validate implements Datagram.
 func (d Duplicate) Validate() error {
-	if d.Copies < 0 || d.Copies > 10 {
-		return fmt.Errorf("copies: %d is not within 0 and 10", d.Copies)
+	if err := within("copies", d.Copies, 0, 10); err != nil {
+		return err
 	}
 	if err := within("rate", d.Rate, 0, 1); err != nil {
 		return err
@@ -43,7 +42,7 @@ func (d Duplicate) NewDatagram(s Site) DatagramShaper {
 		}
 		original := bytes.Clone(p.Data) // what receives p may change it
 		emit(p)
-		for range max(d.Copies, 1) {
+		for range max(d.Copies.Whole(at), 1) {
 			p = Packet{Data: bytes.Clone(original), Due: after(p.Due, milliseconds(d.Delay.At(at)))}
 			emit(p)
 		}
@@ -51,5 +50,5 @@ func (d Duplicate) NewDatagram(s Site) DatagramShaper {
 }
 
 func (d *Duplicate) fields() []Field {
-	return []Field{{"rate", &d.Rate, 1}, {"copies", &d.Copies, 1}, {"delay", &d.Delay, 1}}
+	return []Field{{"rate", &d.Rate, 1}, {"copies", whole{&d.Copies}, 1}, {"delay", &d.Delay, 1}}
 }

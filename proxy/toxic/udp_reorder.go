@@ -3,7 +3,7 @@ package toxic
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,9 +16,9 @@ import (
 type Reorder struct {
 	// Rate is the share of datagrams that are held back, 0 to 1.
 	Rate shape.Value
-	// Packets is how many others pass each of them, 0 to 1000; with 0 only Delay counts.
-	Packets int
-	// Delay is how long each is held at most, in milliseconds, 0 to 60000; 0 stands for 1000 if Packets is set.
+	// Packets is how many others pass each of them, 0 to 1000, rounded; while it is 0 only Delay counts.
+	Packets shape.Value
+	// Delay is how long each is held at most, in milliseconds, 0 to 60000; 0 for ever stands for 1000 while Packets is above 0.
 	Delay shape.Value
 }
 
@@ -40,8 +40,8 @@ func (Reorder) Type() string { return "udp_reorder" }
 
 // Validate implements Datagram.
 func (r Reorder) Validate() error {
-	if r.Packets < 0 || r.Packets > 1000 {
-		return fmt.Errorf("packets: %d is not within 0 and 1000", r.Packets)
+	if err := within("packets", r.Packets, 0, 1000); err != nil {
+		return err
 	}
 	if err := within("rate", r.Rate, 0, 1); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (r Reorder) Validate() error {
 	if err := within("delay", r.Delay, 0, 60000); err != nil {
 		return err
 	}
-	if r.Packets == 0 && r.Delay.Max() == 0 {
+	if r.Packets.Max() == 0 && r.Delay.Max() == 0 {
 		return errors.New("packets: one of packets and delay must be above 0")
 	}
 	return nil
@@ -57,14 +57,11 @@ func (r Reorder) Validate() error {
 
 // NewDatagram implements Datagram.
 func (r Reorder) NewDatagram(s Site) DatagramShaper {
-	if r.Packets > 0 && r.Delay == (shape.Value{}) {
-		r.Delay = shape.Const(1000)
-	}
-	return &reorderer{toxic: r, began: s.Began, rand: s.Rand, next: Never}
+	return &reorderer{toxic: r, began: s.Began, rand: s.Rand, next: Never, soonest: math.MaxUint64}
 }
 
 func (r *Reorder) fields() []Field {
-	return []Field{{"rate", &r.Rate, 1}, {"packets", &r.Packets, 1}, {"delay", &r.Delay, 1}}
+	return []Field{{"rate", &r.Rate, 1}, {"packets", whole{&r.Packets}, 1}, {"delay", &r.Delay, 1}}
 }
 
 // reorderer is the running form of Reorder.
@@ -76,6 +73,8 @@ type reorderer struct {
 	held   []heldPacket // in the order in which they came
 	bytes  int          // in held
 	next   time.Duration
+	// soonest is the least that is to have passed for one of them to be released.
+	soonest uint64
 }
 
 type heldPacket struct {
@@ -96,25 +95,32 @@ func (r *reorderer) ShapePacket(p Packet, emit func(Packet)) {
 	}
 	r.Release(p.Due, emit)
 	at := since(p.Due, r.began)
-	if r.rand.Float64() < r.toxic.Rate.At(at) {
-		late := after(p.Due, milliseconds(r.toxic.Delay.At(at)))
-		if r.toxic.Packets == 0 {
-			emit(Packet{Data: p.Data, Due: late})
-			return
-		}
-		if len(r.held) == mostHeld {
-			r.held[0].after = r.passed
-			r.release(p.Due, emit)
-		}
-		r.held = append(r.held, heldPacket{Packet{bytes.Clone(p.Data), late}, r.passed + uint64(r.toxic.Packets)})
-		r.bytes += len(p.Data)
-		r.next = min(r.next, late)
-		return
+	packets, delay := r.toxic.Packets.Whole(at), milliseconds(r.toxic.Delay.At(at))
+	if packets > 0 && r.toxic.Delay == (shape.Value{}) {
+		delay = time.Second
 	}
-	now := p.Due
-	emit(p)
-	r.passed++
-	r.Release(now, emit)
+	switch chosen := r.rand.Float64() < r.toxic.Rate.At(at); {
+	case chosen && packets > 0:
+		r.keep(p, after(p.Due, delay), uint64(packets), emit)
+	case chosen && delay > 0:
+		emit(Packet{Data: p.Data, Due: after(p.Due, delay)})
+	default:
+		now := p.Due
+		emit(p)
+		r.passed++
+		r.Release(now, emit)
+	}
+}
+
+// keep holds p back until so many others have passed, or until it is late.
+func (r *reorderer) keep(p Packet, late time.Duration, others uint64, emit func(Packet)) {
+	if len(r.held) == mostHeld {
+		r.held[0].after = r.passed
+		r.release(p.Due, emit)
+	}
+	r.held = append(r.held, heldPacket{Packet{bytes.Clone(p.Data), late}, r.passed + others})
+	r.bytes += len(p.Data)
+	r.next, r.soonest = min(r.next, late), min(r.soonest, r.passed+others)
 }
 
 // Next implements Holder.
@@ -125,16 +131,16 @@ func (r *reorderer) Held() int { return r.bytes }
 
 // Release implements Holder.
 func (r *reorderer) Release(now time.Duration, emit func(Packet)) {
-	if r.next <= now || len(r.held) > 0 && r.held[0].after <= r.passed { // those that came first are released first
+	if r.next <= now || r.soonest <= r.passed {
 		r.release(now, emit)
 	}
 }
 
 func (r *reorderer) release(now time.Duration, emit func(Packet)) {
-	r.next = Never
+	r.next, r.soonest = Never, math.MaxUint64
 	r.held = slices.DeleteFunc(r.held, func(h heldPacket) bool {
 		if h.after > r.passed && h.Due > now {
-			r.next = min(r.next, h.Due)
+			r.next, r.soonest = min(r.next, h.Due), min(r.soonest, h.after)
 			return false
 		}
 		r.bytes -= len(h.Data)

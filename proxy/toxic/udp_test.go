@@ -49,10 +49,10 @@ func TestDatagramToxics(t *testing.T) {
 	}
 	t.Run("drop", func(t *testing.T) {
 		near(t, "left", float64(len(send(Drop{lossy(0.3)}, n, 4, milli))), 0.7*n)
-		near(t, "left", float64(len(send(Drop{Loss{Rate: shape.Const(0.3), Burst: 5}}, n, 4, milli))), 0.7*n)
+		near(t, "left", float64(len(send(Drop{Loss{Rate: shape.Const(0.3), Burst: shape.Const(5)}}, n, 4, milli))), 0.7*n)
 	})
 	t.Run("duplicate", func(t *testing.T) {
-		out := send(Duplicate{Rate: shape.Const(0.2), Copies: 2, Delay: shape.Const(1.5)}, n, 4, milli)
+		out := send(Duplicate{Rate: shape.Const(0.2), Copies: shape.Const(2), Delay: shape.Const(1.5)}, n, 4, milli)
 		near(t, "left", float64(len(out)), 1.4*n)
 		seen := map[int]int{}
 		for _, p := range out {
@@ -100,7 +100,7 @@ func TestDatagramToxics(t *testing.T) {
 		}
 	})
 	t.Run("reorder by packets", func(t *testing.T) {
-		out := send(Reorder{Rate: shape.Const(0.1), Packets: 3}, n, 4, milli)
+		out := send(Reorder{Rate: shape.Const(0.1), Packets: shape.Const(3)}, n, 4, milli)
 		if len(out) != n {
 			t.Fatal(len(out))
 		}
@@ -113,7 +113,7 @@ func TestDatagramToxics(t *testing.T) {
 		if moved < n/12 {
 			t.Errorf("%d held back", moved)
 		}
-		one := send(Reorder{Rate: shape.Value{Base: 1, Wave: shape.Step, Period: 1}, Packets: 3}, 6, 4, milli)
+		one := send(Reorder{Rate: shape.Value{Base: 1, Wave: shape.Step, Period: 1}, Packets: shape.Const(3)}, 6, 4, milli)
 		var order []int
 		for _, p := range one {
 			order = append(order, number(p))
@@ -121,7 +121,7 @@ func TestDatagramToxics(t *testing.T) {
 		if !slices.Equal(order, []int{1, 2, 3, 0, 4, 5}) {
 			t.Error(order)
 		}
-		last := send(Reorder{Rate: shape.Const(1), Packets: 3, Delay: shape.Const(50)}, 1, 4, milli)
+		last := send(Reorder{Rate: shape.Const(1), Packets: shape.Const(3), Delay: shape.Const(50)}, 1, 4, milli)
 		if len(last) != 1 || last[0].Due != 50*milli {
 			t.Errorf("with nothing after it: %+v", last)
 		}
@@ -183,16 +183,16 @@ func TestDatagramToxicsRefuse(t *testing.T) {
 	for want, d := range map[string]Datagram{
 		"loss":        Drop{lossy(2)},
 		"rate: 2":     Duplicate{Rate: shape.Const(2)},
-		"copies":      Duplicate{Copies: 11},
+		"copies":      Duplicate{Copies: shape.Const(11)},
 		"delay":       Duplicate{Delay: shape.Const(-1)},
 		"latency":     Delay{Latency: shape.Const(-1)},
 		"jitter":      Delay{Jitter: shape.Const(-1)},
-		"correlation": Delay{Distribution: Distribution{Correlation: 2}},
+		"correlation": Delay{Distribution: Distribution{Correlation: shape.Const(2)}},
 		"rate: -1":    Rate{Rate: shape.Const(-1)},
 		"queue":       Rate{Queue: shape.Const(-1)},
-		"packets: -1": Reorder{Packets: -1},
+		"packets: -1": Reorder{Packets: shape.Const(-1)},
 		"packets: on": Reorder{Rate: shape.Const(1)},
-		"rate: NaN":   Reorder{Rate: shape.Const(math.NaN()), Packets: 1},
+		"rate: NaN":   Reorder{Rate: shape.Const(math.NaN()), Packets: shape.Const(1)},
 		"delay: -":    Reorder{Delay: shape.Const(-1)},
 		"bytes":       Truncate{shape.Const(-1)},
 		"rate: 1.1":   Corrupt{shape.Const(1.1)},
@@ -208,9 +208,9 @@ func FuzzDatagrams(f *testing.F) {
 	f.Add(uint64(1), 0.5, 3.0, []byte{1, 2, 3, 250})
 	f.Fuzz(func(t *testing.T, seed uint64, rate, amount float64, script []byte) {
 		for _, d := range []Datagram{
-			Drop{Loss{Rate: shape.Const(rate), Burst: amount}}, Duplicate{Rate: shape.Const(rate), Delay: shape.Const(amount)},
+			Drop{Loss{Rate: shape.Const(rate), Burst: shape.Const(amount)}}, Duplicate{Rate: shape.Const(rate), Delay: shape.Const(amount)},
 			Delay{Latency: shape.Const(amount), Jitter: shape.Const(rate)}, Rate{Rate: shape.Const(amount), Queue: shape.Const(rate)},
-			Reorder{Rate: shape.Const(rate), Packets: int(min(max(amount, 0), 1000)), Delay: shape.Const(amount)},
+			Reorder{Rate: shape.Const(rate), Packets: shape.Const(min(max(amount, 0), 1000)), Delay: shape.Const(amount)},
 			Truncate{shape.Const(amount)}, Corrupt{shape.Const(rate)},
 		} {
 			if d.Validate() != nil {

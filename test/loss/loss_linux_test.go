@@ -219,7 +219,7 @@ func measureToxic(s setting, rtt [parts]time.Duration, l load) (outcome, error) 
 	var proxies [parts]net.Listener
 	for i := range proxies {
 		if proxies[i], err = relay(listener.Addr().String(), rtt[i]/2, toxic.PacketLoss{
-			Loss: toxic.Loss{Rate: shape.Const(s.loss)}, RTT: float64(rtt[i]) / 1e6, Congestion: toxic.Congestion(s.congestion),
+			Loss: toxic.Loss{Rate: shape.Const(s.loss)}, RTT: shape.Const(float64(rtt[i]) / 1e6), Congestion: toxic.Congestion(s.congestion),
 		}); err != nil {
 			return outcome{}, err
 		}

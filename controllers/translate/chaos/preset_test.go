@@ -61,7 +61,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 		for _, extra := range []struct {
 			is   bool
 			text string
-		}{{p.Jitter > 0, fmt.Sprintf("jitter of %v ms", p.Jitter)}, {p.Loss.Burst > 0, fmt.Sprintf("bursts of %v packets", p.Loss.Burst)}} {
+		}{{p.Jitter > 0, fmt.Sprintf("jitter of %v ms", p.Jitter)}, {p.Loss.Burst.Base > 0, fmt.Sprintf("bursts of %v packets", p.Loss.Burst.Base)}} {
 			if extra.is && !strings.Contains(rows[i], extra.text) {
 				t.Errorf("%q, want %q in it", rows[i], extra.text)
 			}

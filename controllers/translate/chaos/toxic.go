@@ -107,10 +107,10 @@ func (p *params) datagramToxic(t *v1alpha1.Toxic) proxy.Toxic {
 		return toxic.Drop{Loss: p.loss(&t.UDPDrop.Loss)}
 	case t.Type == v1alpha1.ToxicUDPDuplicate && t.UDPDuplicate != nil:
 		d := t.UDPDuplicate
-		return toxic.Duplicate{Rate: p.percent("share", d.Share), Copies: int(d.Copies), Delay: p.milliseconds("delay", d.Delay)}
+		return toxic.Duplicate{Rate: p.percent("share", d.Share), Copies: p.number("copies", float64(d.Copies)), Delay: p.milliseconds("delay", d.Delay)}
 	case t.Type == v1alpha1.ToxicUDPReorder && t.UDPReorder != nil:
 		r := t.UDPReorder
-		return toxic.Reorder{Rate: p.percent("share", r.Share), Packets: int(r.Packets), Delay: p.milliseconds("delay", r.Delay)}
+		return toxic.Reorder{Rate: p.percent("share", r.Share), Packets: p.number("packets", float64(r.Packets)), Delay: p.milliseconds("delay", r.Delay)}
 	case t.Type == v1alpha1.ToxicUDPDelay && t.UDPDelay != nil:
 		d := &t.UDPDelay.Delays
 		return toxic.Delay{Latency: p.milliseconds("latency", d.Latency), Jitter: p.milliseconds("jitter", d.Jitter), Distribution: p.distribution(d), InOrder: t.UDPDelay.InOrder}
@@ -134,13 +134,13 @@ func (p *params) fault(t *v1alpha1.Toxic) proxy.Toxic {
 	case t.Type == v1alpha1.ToxicHeaders && t.Headers != nil:
 		return fault.Headers{Request: changeOf(t.Headers.Request), Response: changeOf(t.Headers.Response)}
 	case t.Type == v1alpha1.ToxicTruncateBody && t.TruncateBody != nil:
-		return fault.TruncateBody{Bytes: t.TruncateBody.Bytes.Value(), Reset: t.TruncateBody.Reset}
+		return fault.TruncateBody{Bytes: p.bytes("bytes", &t.TruncateBody.Bytes), Reset: t.TruncateBody.Reset}
 	case t.Type == v1alpha1.ToxicWrongContentLength && t.WrongContentLength != nil:
-		return fault.WrongContentLength{By: int64(t.WrongContentLength.By)}
+		return fault.WrongContentLength{By: p.number("by", float64(t.WrongContentLength.By))}
 	case t.Type == v1alpha1.ToxicBrokenChunk && t.BrokenChunk != nil:
-		return fault.BrokenChunk{Bytes: wholeBytes(t.BrokenChunk.Bytes)}
+		return fault.BrokenChunk{Bytes: p.bytes("bytes", t.BrokenChunk.Bytes)}
 	case t.Type == v1alpha1.ToxicCutEvents && t.CutEvents != nil:
-		return fault.CutEvents{Events: int(t.CutEvents.Events), End: endOf(t.CutEvents.End)}
+		return fault.CutEvents{Events: p.number("events", float64(t.CutEvents.Events)), End: endOf(t.CutEvents.End)}
 	case t.Type == v1alpha1.ToxicThrottle && t.Throttle != nil:
 		return fault.Throttle{Rate: p.bytes("rate", &t.Throttle.Rate)}
 	}
@@ -150,17 +150,21 @@ func (p *params) fault(t *v1alpha1.Toxic) proxy.Toxic {
 func (p *params) packetLoss(l *v1alpha1.PacketLoss) proxy.Toxic {
 	return toxic.PacketLoss{
 		Loss:       p.loss(&l.Loss),
-		RTT:        float64(p.length(p.field+".rtt", l.RTT)) / float64(time.Millisecond),
-		MSS:        int(l.MSS),
-		RTOMin:     float64(p.length(p.field+".rtoMin", l.RTOMin)) / float64(time.Millisecond),
+		RTT:        p.milliseconds("rtt", l.RTT),
+		MSS:        p.payload(l.MSS),
+		RTOMin:     p.milliseconds("rtoMin", l.RTOMin),
 		Congestion: toxic.Congestion(strings.ToLower(string(l.Congestion))),
 		Steady:     l.Steady,
 	}
 }
 
 func (p *params) loss(l *v1alpha1.Loss) toxic.Loss {
-	return toxic.Loss{Rate: p.percent("loss", l.Loss), Burst: orElse(l.Burst, 0),
-		InBad: orElse(l.LossInBurst, 0) / 100, InGood: orElse(l.LossBetweenBursts, 0) / 100}
+	loss := toxic.Loss{Rate: p.percent("loss", l.Loss), Burst: p.number("burst", orElse(l.Burst, 1)),
+		InBad: p.percent("lossInBurst", orElse(l.LossInBurst, 100)), InGood: p.percent("lossBetweenBursts", orElse(l.LossBetweenBursts, 0))}
+	if l.LossInBurst == nil && !loss.InBad.Changes() {
+		loss.InBad = shape.Value{} // which goes without a burst, too
+	}
+	return loss
 }
 
 func (p *params) distribution(d *v1alpha1.Delays) toxic.Distribution {
@@ -175,7 +179,7 @@ func (p *params) distribution(d *v1alpha1.Delays) toxic.Distribution {
 		within := p.length(fmt.Sprintf("%s.empirical[%d].within", p.field, i), point.Within)
 		fmt.Fprintf(&table, "%s%s:%s", [...]string{"", ", "}[min(i, 1)], number(point.Percent/100), number(float64(within)/float64(time.Millisecond)))
 	}
-	return toxic.Distribution{Spread: spread, Correlation: orElse(d.Correlation, 0) / 100, Table: table.String()}
+	return toxic.Distribution{Spread: spread, Correlation: p.percent("correlation", orElse(d.Correlation, 0)), Table: table.String()}
 }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
@@ -199,6 +203,18 @@ func (p *params) duration(parameter string, d v1alpha1.Duration, unit time.Durat
 func (p *params) percent(parameter string, percent float64) shape.Value {
 	return p.shaped(parameter, percent/100, func(to *v1alpha1.ShapeValue) (float64, bool) {
 		return orElse(to.Percent, 0) / 100, to.Percent != nil
+	})
+}
+
+// number returns a plain number as the value of a parameter.
+func (p *params) number(parameter string, base float64) shape.Value {
+	return p.shaped(parameter, base, func(to *v1alpha1.ShapeValue) (float64, bool) { return orElse(to.Number, 0), to.Number != nil })
+}
+
+// payload returns the size of a packet's payload.
+func (p *params) payload(mss int32) shape.Value {
+	return p.shaped("mss", float64(mss), func(to *v1alpha1.ShapeValue) (float64, bool) {
+		return float64(wholeBytes(to.Bytes)), to.Bytes != nil
 	})
 }
 
