@@ -52,7 +52,7 @@ func Check(dir string, o translate.Options) (remarks []Remark, objects int) {
 func (f *finding) isWarning() bool {
 	switch f.reason {
 	case status.ReasonTLSNotServed, status.ReasonUnsupportedField, status.ReasonShadowed, status.ReasonPathConflict,
-		reasonNotServed, reasonUnknownName, reasonNoEndpoints, reasonChaos:
+		reasonNotServed, reasonUnknownName, reasonNoEndpoints, reasonExperiment:
 		return true
 	}
 	return false

@@ -25,7 +25,7 @@ const (
 	reasonNotServed   = "NotServed"   // an object or a reference has no effect
 	reasonUnknownName = "UnknownName" // an annotation of ours that there is not
 	reasonNoEndpoints = "NoEndpoints" // a port of a Service leads nowhere
-	reasonChaos       = "Chaos"       // an experiment is accepted, and may not do what is meant
+	reasonExperiment  = "Experiment"  // an experiment is accepted, and may not do what is meant
 )
 
 // warner collects what is valid in a folder but has no effect, or perhaps not the one that is meant. In a cluster most of it
@@ -142,7 +142,7 @@ func (w *warner) annotations() {
 	}
 }
 
-// ports finds ports of Services that none of their EndpointSlices has, and Services without a slice.
+// ports finds ports of Services that none of their EndpointSlices has.
 func (w *warner) ports() {
 	for key, s := range w.view.Services {
 		endpoints := w.view.EndpointSlices[key]
@@ -161,8 +161,8 @@ func (w *warner) ports() {
 			}
 			if !found {
 				slices.Sort(others)
-				w.add("Service", key, reasonNoEndpoints, "spec.ports[%d]: no EndpointSlice of it has a port %q (%s); they have %s", i, p.Name, p.Protocol,
-					strings.Join(slices.Compact(others), ", "))
+				w.add("Service", key, reasonNoEndpoints, "spec.ports[%d]: no EndpointSlice of it has a port %q (%s); they have %s",
+					i, p.Name, p.Protocol, strings.Join(slices.Compact(others), ", "))
 			}
 		}
 	}
@@ -176,7 +176,7 @@ func (w *warner) experiments() {
 			continue
 		}
 		if c.Message != "" {
-			w.add(v1alpha1.KindNetworkChaos, key, reasonChaos, "%s", c.Message)
+			w.add(v1alpha1.KindNetworkChaos, key, reasonExperiment, "%s", c.Message)
 		}
 		source := w.view.NetworkChaos[key]
 		if source == nil || source.Spec.Endpoints == nil || source.Spec.Endpoints.Count == nil {
@@ -185,7 +185,7 @@ func (w *warner) experiments() {
 		count := int(*source.Spec.Endpoints.Count)
 		for _, service := range w.targetServices(source) {
 			if n := endpointsOf(w.view.EndpointSlices[service]); n < count {
-				w.add(v1alpha1.KindNetworkChaos, key, reasonChaos, "spec.endpoints.count: is %d, and Service %s has %d", count, service, n)
+				w.add(v1alpha1.KindNetworkChaos, key, reasonExperiment, "spec.endpoints.count: is %d, and Service %s has %d", count, service, n)
 			}
 		}
 	}
