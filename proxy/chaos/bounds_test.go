@@ -436,6 +436,39 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// Which datagrams of a session are lost is not in the log: the seed is.
+func TestReplayOfDatagrams(t *testing.T) {
+	lossy := func(seed uint64) *proxy.Experiment {
+		x := anExperiment("x", toxic.Drop{Loss: toxic.Loss{Rate: shape.Const(0.4)}})
+		x.Seed = seed
+		return x
+	}
+	arrived := func(cfg Config, seed uint64) (got string) {
+		e := New(cfg)
+		defer e.Close()
+		e.Apply(snapshot(lossy(seed)))
+		for range 2 {
+			c := e.Open(Place{Route: routeID, Listener: listenerID, Datagram: true, Attempt: 1})
+			l := toxic.NewDatagramLink(c.Slot, func(_ proxy.Direction, p []byte) { got += string(p) }, toxic.Options{})
+			for i := range 40 {
+				l.Pass(proxy.Downstreamward, []byte{byte('A' + i)})
+			}
+			l.Close()
+			c.Close(Outcome{})
+		}
+		return got
+	}
+	var log bytes.Buffer
+	want, other := arrived(Config{FaultLog: &log}, 1), arrived(Config{}, 2)
+	replay, err := ReadReplay(&log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := arrived(Config{Replay: replay}, 2); got != want || other == want {
+		t.Errorf("got %q, want %q; otherwise it is %q", got, want, other)
+	}
+}
+
 // Jitter is not drawn again: a request waits as long as it did.
 func TestReplayOfDelays(t *testing.T) {
 	jittery := func(seed uint64) *proxy.Experiment {

@@ -27,10 +27,9 @@ type choice struct {
 	set  map[proxy.EndpointID]struct{}
 }
 
-func newEndpoints(id proxy.ObjectID, cfg *proxy.Experiment) *endpoints {
-	s := cfg.Endpoints
+func newEndpoints(id proxy.ObjectID, s proxy.EndpointSelector, seed uint64) *endpoints {
 	return &endpoints{
-		sel: s, seed: cfg.Seed, id: id, all: s.Count == 0 && s.Percent == 0 && s.Zone == "" && s.Pods == nil,
+		sel: s, seed: seed, id: id, all: s.Count == 0 && s.Percent == 0 && s.Zone == "" && s.Pods == nil,
 		chosen: map[proxy.BackendID]choice{},
 	}
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type halt struct {
 type action struct {
 	*experiment
 	cfg       *proxy.Experiment
+	seed      uint64 // cfg's, or that of the log that is replayed
 	matchers  []*router.Matcher
 	percent   chance.Key
 	ordinal   chance.Key // of OrdinalKey's values
@@ -76,6 +78,7 @@ type armed struct {
 	*toxic.Entry
 	of    *experiment
 	cfg   proxy.ExperimentToxic
+	seed  uint64      // of the action
 	fault fault.Fault // nil if it is for bytes or datagrams
 	acts  kind
 	gone  chan struct{}
@@ -254,9 +257,10 @@ func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) 
 	id := x.key.id
 	a := &action{
 		experiment: x, cfg: cfg,
-		percent: chance.NewKey(cfg.Seed, id.Namespace, id.Name),
-		ordinal: chance.NewKey(cfg.Seed, id.Namespace, id.Name, "", "ordinal"),
+		seed: cmp.Or(x.engine.cfg.Replay.seed(x.name), cfg.Seed),
 	}
+	a.percent = chance.NewKey(a.seed, id.Namespace, id.Name)
+	a.ordinal = chance.NewKey(a.seed, id.Namespace, id.Name, "", "ordinal")
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -283,20 +287,20 @@ func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) 
 			a.budgets = append(a.budgets, x.budgets[t])
 		}
 	}
-	a.endpoints = newEndpoints(id, cfg)
+	a.endpoints = newEndpoints(id, cfg.Endpoints, a.seed)
 	return a, a.compileSequence()
 }
 
 // arm makes the armed form of a toxic. What is in force already with the same content is taken over.
 func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 	x, id := a.experiment, a.key.id
-	if before := x.act; before != nil && before.cfg.Seed == a.cfg.Seed {
+	if before := x.act; before != nil && before.seed == a.seed {
 		i := slices.IndexFunc(before.toxics, func(o *armed) bool { return same(o.cfg, t) })
 		if i >= 0 {
 			return before.toxics[i].taken(sameTraffic(before.cfg, a.cfg)), nil
 		}
 	}
-	one := &armed{of: x, cfg: t, stats: x.toxics.get(t.Name, t.Toxic.Type())}
+	one := &armed{of: x, cfg: t, seed: a.seed, stats: x.toxics.get(t.Name, t.Toxic.Type())}
 	if v, ok := t.Toxic.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
 			return nil, err
@@ -314,7 +318,7 @@ func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 	one.Entry = &toxic.Entry{
 		Name: x.name + "/" + t.Name, Direction: t.Direction, Toxic: t.Toxic,
 		Toxicity: 1, // it is put only where armed.decides has decided so, as of another time perhaps
-		Key:      chance.NewKey(a.cfg.Seed, id.Namespace, id.Name, t.Name),
+		Key:      chance.NewKey(a.seed, id.Namespace, id.Name, t.Name),
 	}
 	return one, nil
 }

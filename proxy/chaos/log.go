@@ -23,6 +23,8 @@ type Fault struct {
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`
 	Delay    float64 `json:"delay"` // seconds; with "inject", how long a request is to be delayed
+	// Seed is the Experiment's: together with Ordinal it decides what the toxic draws within a connection or session.
+	Seed uint64 `json:"seed"`
 }
 
 const (
@@ -126,7 +128,7 @@ func (e *Engine) DroppedFaults() uint64 { return e.log.dropped.Load() }
 func (t *armed) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
 	f := Fault{
 		Time: time.Now().UTC(), Object: t.of.name, Toxic: t.cfg.Name, Target: target, Ordinal: ordinal &^ attemptBits,
-		Decision: decision, Bytes: n, Delay: delay.Seconds(),
+		Decision: decision, Bytes: n, Delay: delay.Seconds(), Seed: t.seed,
 	}
 	if late := int(ordinal >> attemptShift); late > 0 {
 		f.Attempt = late + 1
@@ -180,12 +182,12 @@ func (t *armed) active(ordinal uint64, target string) toxic.Active {
 
 // observer returns what the toxics engine tells of the toxic.
 func (t *armed) observer() func(toxic.Observation) {
-	of, cfg, stats, where := t.of, t.cfg, t.stats, t.targets
+	of, cfg, seed, stats, where := t.of, t.cfg, t.seed, t.stats, t.targets
 	return func(o toxic.Observation) {
 		if !o.Applied {
 			return
 		}
-		one := armed{of: of, cfg: cfg}
+		one := armed{of: of, cfg: cfg, seed: seed}
 		target := where.get(o.Ordinal)
 		if !o.Final {
 			stats.decided.Add(1)

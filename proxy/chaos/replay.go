@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +13,12 @@ import (
 )
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
-// which it acted, or would have in a dry run, and delays a request for as long as it did. What varies within a stream of bytes follows
-// the seed. Bounds still hold: windows, guards, caps and kill switches. It is immutable.
+// which it acted, or would have in a dry run, and delays a request for as long as it did. What it draws within a connection or session,
+// for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen; a Seed of 0 is taken for one that is not
+// known. Bounds still hold: windows, guards, caps and kill switches. It is immutable.
 type Replay struct {
 	objects map[string]map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
+	seeds   map[string]uint64                    // of the objects; 0, or none, is not known
 	cut     bool
 }
 
@@ -34,7 +37,7 @@ const longestReplayed = time.Hour
 // ReadReplay reads a fault log. An error names the line. The last line may be incomplete, as a process that is killed leaves it: it
 // is left out.
 func ReadReplay(r io.Reader) (*Replay, error) {
-	replay := &Replay{objects: map[string]map[decided]time.Duration{}}
+	replay := &Replay{objects: map[string]map[decided]time.Duration{}, seeds: map[string]uint64{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	ended := true // the line ends with a line feed
@@ -63,6 +66,7 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 		if replay.objects[f.Object] == nil {
 			replay.objects[f.Object] = map[decided]time.Duration{}
 		}
+		replay.seeds[f.Object] = cmp.Or(replay.seeds[f.Object], f.Seed)
 		if f.Decision == decidedInject || f.Decision == decidedDryRun {
 			replay.objects[f.Object][decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}] = f.delayed()
 		}
@@ -99,6 +103,14 @@ func (r *Replay) knows(object string) bool {
 func (r *Replay) injected(object, toxic string, ordinal uint64) bool {
 	_, ok := r.objects[object][decided{toxic, ordinal}]
 	return ok
+}
+
+// seed returns that of an Experiment when its first line was written; 0 if it is not known.
+func (r *Replay) seed(object string) uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.seeds[object]
 }
 
 // delay returns for how long a toxic has delayed a request; 0 if it has not, or if the log does not know.
