@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,33 +147,41 @@ func TestAnyDatagramsUnderAnyChange(t *testing.T) {
 // The Follower of a session is told when all that came in a direction is lost, and when that is over.
 func TestFollowerIsToldOfLostDatagrams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
+		var mu sync.Mutex
+		var told []string // guarded by mu
+		tell := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, what)
+		}
+		wants := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(told, want) {
+				t.Errorf("told %q, want %q", told, want)
+			}
+			told = nil
+		}
 		slot := NewSlot(act("all", proxy.Downstreamward, Drop{Loss: Loss{Rate: fixed(1)}}))
 		slot.Follow(Follower{
-			Answered: func(time.Duration) { told = append(told, "answered") },
-			Lost:     func(isLost bool) { told = append(told, fmt.Sprint("lost ", isLost)) },
+			Answered: func(time.Duration) { tell("answered") },
+			Lost:     func(isLost bool) { tell(fmt.Sprint("lost ", isLost)) },
 		})
 		l := NewDatagramLink(slot, func(proxy.Direction, []byte) {}, Options{})
 		pass := func(d proxy.Direction, want ...string) {
 			t.Helper()
-			told = nil
 			l.Pass(d, nil) // an empty datagram is one
-			synctest.Wait()
-			if !slices.Equal(told, want) {
-				t.Errorf("told %q, want %q", told, want)
-			}
+			wants(want...)
 		}
 		pass(proxy.Upstreamward)
 		pass(proxy.Downstreamward, "lost true")
 		pass(proxy.Downstreamward)
 		slot.Set(act("late", proxy.Downstreamward, Latency{Latency: fixed(1000)}))
 		pass(proxy.Downstreamward)
-		told = nil
 		time.Sleep(time.Second)
-		synctest.Wait()
-		if want := []string{"lost false", "answered"}; !slices.Equal(told, want) {
-			t.Errorf("told %q, want %q", told, want)
-		}
+		wants("lost false", "answered")
 		pass(proxy.Downstreamward)
 		slot.Set(act("all", proxy.Downstreamward, Drop{Loss: Loss{Rate: fixed(1)}}))
 		pass(proxy.Downstreamward)
