@@ -28,7 +28,10 @@ func reword(object map[string]any, f fieldFault) string {
 		}
 		return text + " is not a number of bytes such as 500k, 1M or 1Mi"
 	case f.reason == `must be of type string: "number"` && isDuration(f.field):
-		return fmt.Sprintf("%s has no unit: write %ss or %sm", text, text, text)
+		if f.field == "spec.duration" {
+			return fmt.Sprintf("%s has no unit: write %ss or %sm", text, text, text)
+		}
+		return fmt.Sprintf("%s has no unit: write %sms or %ss", text, text, text)
 	case strings.HasPrefix(f.reason, "should "):
 		return text + " " + f.reason
 	case strings.HasPrefix(f.reason, "must be of type"):

@@ -27,6 +27,7 @@ spec:
 		{"1h", "1d", []string{`6: spec.duration: "1d" is not a duration such as 1h30m (units h, m, s, ms, us)`}},
 		{"1h", "-1m", []string{`6: spec.duration: "-1m" is not a duration such as 1h30m (units h, m, s, ms, us)`}},
 		{"1h", "10", []string{`6: spec.duration: 10 has no unit: write 10s or 10m`}},
+		{toxic, "type: Latency\n    latency: {latency: 100}", []string{`10: spec.toxics[0].latency.latency: 100 has no unit: write 100ms or 100s`}},
 		{"1h", "0s", []string{`6: spec.duration: 0s must be more than 0`}},
 		{"1h", "1h\n  percent: 150", []string{`7: spec.percent: 150 should be less than or equal to 100`}},
 		{"1h", "1h\n  percent: '5'", []string{`7: spec.percent: "5" must be of type number`}},
