@@ -215,11 +215,11 @@ func TestFaultThatChangesNothingIsNotInjected(t *testing.T) {
 		answer string
 		acts   bool
 	}{
-		"WrongContentLength without a length": {fault.WrongContentLength{By: 5}, chunked, false},
-		"WrongContentLength":                  {fault.WrongContentLength{By: 5}, okHello, true},
-		"CutEvents of something else":         {fault.CutEvents{Events: 1}, okHello, false},
-		"TruncateBody of what is short":       {fault.TruncateBody{Bytes: 5}, okHello, false},
-		"TruncateBody":                        {fault.TruncateBody{Bytes: 4}, okHello, true},
+		"WrongContentLength without a length": {fault.WrongContentLength{By: shape.Const(5)}, chunked, false},
+		"WrongContentLength":                  {fault.WrongContentLength{By: shape.Const(5)}, okHello, true},
+		"CutEvents of something else":         {fault.CutEvents{Events: shape.Const(1)}, okHello, false},
+		"TruncateBody of what is short":       {fault.TruncateBody{Bytes: shape.Const(5)}, okHello, false},
+		"TruncateBody":                        {fault.TruncateBody{Bytes: shape.Const(4)}, okHello, true},
 	} {
 		for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
 			t.Run(name+" "+at.String(), func(t *testing.T) {
