@@ -37,7 +37,9 @@ type Toxic struct {
 	// +kubebuilder:validation:Maximum=100
 	Percent *float64 `json:"percent,omitempty"`
 
-	// shapes let parameters, and percent, vary over time, counted from the start of the experiment.
+	// shapes let parameters, and percent, vary over time, counted from the start of the experiment. What counts is the number at the
+	// time when it is needed: for each packet, datagram or run of bytes, or when a response comes; percent when it is decided; rtt,
+	// mss and rtoMin when the connection begins. Numbers of packets, copies, events and bytes are rounded.
 	// +optional
 	// +listType=map
 	// +listMapKey=parameter
