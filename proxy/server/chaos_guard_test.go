@@ -202,7 +202,7 @@ func TestTunnelThatAFaultCutsHasFailed(t *testing.T) {
 		c.head()
 		c.send("12345678")
 		c.wantEnd()
-		within(t, "the endpoint's end", ended)
+		_ = within(t, "the endpoint's end", ended)
 	})
 	f.wantSeen(true, "1xx", 5, 0)
 }
