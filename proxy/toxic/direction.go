@@ -263,10 +263,8 @@ func (d *direction) arrive(b *block) {
 	if d.which == proxy.Upstreamward {
 		d.first()
 	}
+	d.advance() // the toxics may have changed since we began to wait for b
 	c := &d.chain
-	if len(c.stages) > 0 {
-		c.advance(d.link.now())
-	}
 	c.arrive(b)
 	if len(c.stages) == 0 {
 		return

@@ -109,6 +109,11 @@ func (p *passer) passMessages(fd uintptr) bool {
 			p.err = sourceError("read", err)
 			return true
 		}
+		if d.isStale() { // the poller may tell of bytes that came after the toxics, before it tells of the toxics
+			b.data = b.data[:n]
+			d.arrive(b)
+			return true
+		}
 		sent, err := d.dst.write(b.data[:n], false)
 		p.passed(sent)
 		switch {
@@ -120,7 +125,7 @@ func (p *passer) passMessages(fd uintptr) bool {
 			return true
 		case n == len(b.data) && canSplice():
 			p.bulk, p.few = true, 0
-		case !d.isStale():
+		default:
 			continue
 		}
 		b.free()
@@ -130,6 +135,9 @@ func (p *passer) passMessages(fd uintptr) bool {
 
 // fillPipe is called like passMessages.
 func (p *passer) fillPipe(fd uintptr) bool {
+	if p.d.isStale() {
+		return true
+	}
 	pipe := getPipe()
 	if pipe == nil {
 		p.bulk = false

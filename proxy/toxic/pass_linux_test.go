@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -378,4 +379,49 @@ func BenchmarkLink(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Whoever has set a toxic may rely on it: what is sent afterwards meets it, even if the poller tells of bytes before it tells of the
+// toxic.
+func TestSetHoldsForWhatComesAfterIt(t *testing.T) {
+	t.Parallel()
+	hold := Active{Entry: &Entry{Name: "hold", Direction: proxy.Downstreamward, Toxicity: 1, Toxic: Latency{Latency: shape.Const(3_600_000)}}}
+	noop := Active{Entry: &Entry{Name: "noop", Direction: proxy.Downstreamward, Toxicity: 1, Toxic: Noop{}}}
+	var all sync.WaitGroup
+	for i := range 8 {
+		var before []Active // bytes are passed on; or they go through the engine
+		if i%2 == 1 {
+			before = []Active{noop}
+		}
+		l := newLinked(t, Options{})
+		all.Go(func() {
+			go func() { _, _ = io.Copy(l.endpoint, l.endpoint) }()
+			got := make([]byte, 4)
+			echo := func() error {
+				_ = l.client.SetReadDeadline(time.Now().Add(patience))
+				_, err := io.ReadFull(l.client, got)
+				return err
+			}
+			for round := range 40 {
+				_, _ = l.client.Write([]byte("one\n"))
+				if err := echo(); err != nil {
+					t.Error(err)
+					return
+				}
+				l.slot.Set(append(before[:len(before):len(before)], hold)...)
+				_, _ = l.client.Write([]byte("two\n"))
+				_ = l.client.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				if n, err := l.client.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("round %d: got %q, %v", round, got[:n], err)
+					return
+				}
+				l.slot.Set(before...)
+				if err := echo(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
