@@ -54,6 +54,6 @@ func (s *session) tryAwake() {
 	}
 	if err != nil {
 		s.awake = false
-		s.report.Warn("stream: latency is measured as the machine idles, for the processors cannot be kept awake: %v", err)
+		s.report.Warn("stream: latency is measured as the machine idles only, for the processors cannot be kept awake: %v", err)
 	}
 }

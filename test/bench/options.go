@@ -61,7 +61,7 @@ type options struct {
 	edits       int
 	backend     string // address of the backend
 	out         string // path without extension
-	awake       bool   // keep processors awake while the latency of streams is measured
+	awake       bool   // measure the latency of streams with processors kept awake, too
 	ownLoad     bool
 	keep        bool
 }
@@ -89,7 +89,7 @@ func parseOptions(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.connections, "connections", 0, "connections of the load generator (default 64, 8 for the longest body)")
 	flags.IntVar(&o.idle, "idle-connections", 5000, "idle keep-alive connections of the memory measurement")
 	flags.StringVar(&o.stream, "stream", "", "only those measurements of the workload stream whose names contain this, for instance \"bulk\" or \"idle\"")
-	flags.BoolVar(&o.awake, "awake", true, "keep every processor awake, with a loop that all else preempts, while the workload stream measures ping-pong; "+
+	flags.BoolVar(&o.awake, "awake", true, "measure ping-pong without toxics again, in the workload stream, while a loop that all else preempts keeps every processor awake; "+
 		"false where the loops would use up a limit of CPU time")
 	flags.StringVar(&o.chaos, "chaos", "", "only those measurements of the workload chaos whose names contain this, of "+strings.Join(chaosParts(), ", "))
 	flags.IntVar(&o.streams, "idle-streams", 10000, "idle TCP streams of the memory measurement of the workload stream")

@@ -30,17 +30,17 @@ type attributes = map[string]any
 func streamWorkloads(awake bool) []streamWorkload {
 	const never = 1 << 40 // bytes
 	one := func(kind string, a attributes) []stream.Toxic { return []stream.Toxic{stream.Downstream(kind, a)} }
-	all := []streamWorkload{{name: "ping-pong of 64 B", awake: awake, seconds: 2}}
+	all := []streamWorkload{{name: "ping-pong of 64 B", seconds: 2}}
 	if awake {
-		all = append(all, streamWorkload{name: all[0].name + report.MaySleep, seconds: 2})
+		all = append(all, streamWorkload{name: all[0].name + report.KeptAwake, awake: true, seconds: 2})
 	}
 	return append(all, []streamWorkload{
 		{name: "bulk", bulk: true, seconds: 2},
-		{name: "ping-pong, latency 5 ms", awake: awake, seconds: 1, toxics: one("latency", attributes{"latency": 5}), asked: 5 * time.Millisecond},
-		{name: "ping-pong, bandwidth 1 GB/s", awake: awake, seconds: 1, toxics: one("bandwidth", attributes{"rate": 1000000})},
-		{name: "ping-pong, slicer of 16 B", awake: awake, seconds: 1, toxics: one("slicer", attributes{"average_size": 16, "size_variation": 1, "delay": 0})},
-		{name: "ping-pong, limit_data", awake: awake, seconds: 1, toxics: one("limit_data", attributes{"bytes": never})},
-		{name: "ping-pong, slow_close", awake: awake, seconds: 1, toxics: one("slow_close", attributes{"delay": 1})},
+		{name: "ping-pong, latency 5 ms", seconds: 1, toxics: one("latency", attributes{"latency": 5}), asked: 5 * time.Millisecond},
+		{name: "ping-pong, bandwidth 1 GB/s", seconds: 1, toxics: one("bandwidth", attributes{"rate": 1000000})},
+		{name: "ping-pong, slicer of 16 B", seconds: 1, toxics: one("slicer", attributes{"average_size": 16, "size_variation": 1, "delay": 0})},
+		{name: "ping-pong, limit_data", seconds: 1, toxics: one("limit_data", attributes{"bytes": never})},
+		{name: "ping-pong, slow_close", seconds: 1, toxics: one("slow_close", attributes{"delay": 1})},
 		{name: "bulk, latency 50 ms", bulk: true, seconds: 2, toxics: one("latency", attributes{"latency": 50})},
 		{name: "bulk, bandwidth 10 GB/s", bulk: true, seconds: 1, toxics: one("bandwidth", attributes{"rate": 10000000})},
 		{name: "bulk, slicer of 16 KiB", bulk: true, seconds: 1, toxics: one("slicer", attributes{"average_size": 16384, "size_variation": 1, "delay": 0})},

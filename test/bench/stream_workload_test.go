@@ -11,16 +11,16 @@ import (
 
 func TestPingPongIsMeasuredBothWaysWhereProcessorsCanBeKeptAwake(t *testing.T) {
 	both, idle := streamWorkloads(true), streamWorkloads(false)
-	if len(both) != len(idle)+1 || both[1].name != both[0].name+report.MaySleep || both[1].awake {
+	if len(both) != len(idle)+1 || both[1].name != both[0].name+report.KeptAwake || !both[1].awake {
 		t.Errorf("first %q and %q of %d workloads, %d without", both[0].name, both[1].name, len(both), len(idle))
 	}
 	for i, w := range both {
-		if i != 1 && w.awake == w.bulk {
+		if w.awake != (i == 1) {
 			t.Errorf("%s: awake %v", w.name, w.awake)
 		}
 	}
 	for _, w := range idle {
-		if w.awake || strings.HasSuffix(w.name, report.MaySleep) {
+		if w.awake || strings.HasSuffix(w.name, report.KeptAwake) {
 			t.Errorf("%s: awake %v, although that is not possible", w.name, w.awake)
 		}
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/breakwater-gateway/breakwater/test/bench/measure"
@@ -15,8 +14,8 @@ const (
 	Floor  = "relay (floor)" // through the least that a proxy can do
 )
 
-// MaySleep ends the name of a workload that is another one measured again as the machine idles.
-const MaySleep = ", processors may sleep"
+// KeptAwake ends the name of a workload that is another one measured again with processors that do not sleep.
+const KeptAwake = ", processors awake"
 
 // Stream holds what TCP streams cost on the ways to an endpoint: through a route, or a proxy made through Toxiproxy's API.
 type Stream struct {
@@ -178,9 +177,8 @@ func fine(f float64) string {
 func (s *Stream) goals() table {
 	t := table{
 		title: "stream: goals",
-		note: "Latency is compared where processors were kept awake, if they were anywhere; CPU time as the machine idles, " +
-			"where a workload was measured both ways.",
-		head: []string{"path and figure", "goal", "found"},
+		note:  "Where a workload was measured both ways, the one as the machine idles counts.",
+		head:  []string{"path and figure", "goal", "found"},
 	}
 	add := func(path, what, goal string, found measure.Summary) {
 		if found.N > 0 {
@@ -189,29 +187,20 @@ func (s *Stream) goals() table {
 	}
 	for i := range s.Workloads {
 		w := &s.Workloads[i]
+		if w.Awake {
+			continue
+		}
 		for _, row := range w.Rows {
 			if row.Peer == Direct || row.Peer == Floor || row.Peer == peer.NameToxiproxy || row.Peer == peer.NameHAProxy {
 				continue
 			}
 			if w.Bulk {
 				add(row.Peer, w.Name+", MB/s / haproxy", "at least 1", w.ratio(row.Peer, peer.NameHAProxy, rate))
-			} else if s.latencyCounts(w) {
+			} else {
 				add(row.Peer, w.Name+", added p50 / toxiproxy", "at most 0.5", w.addedRatio(row.Peer, peer.NameToxiproxy, p50))
 			}
-			if s.cpuCounts(w) {
-				add(row.Peer, w.Name+", CPU / toxiproxy", "at most 0.5", w.ratio(row.Peer, peer.NameToxiproxy, cpu))
-			}
+			add(row.Peer, w.Name+", CPU / toxiproxy", "at most 0.5", w.ratio(row.Peer, peer.NameToxiproxy, cpu))
 		}
 	}
 	return t
-}
-
-// latencyCounts tells whether a workload's latency has a goal: not if its processors slept while those of another workload did not.
-func (s *Stream) latencyCounts(w *StreamWorkload) bool {
-	return w.Awake || !slices.ContainsFunc(s.Workloads, func(other StreamWorkload) bool { return other.Awake })
-}
-
-// cpuCounts tells whether a workload's CPU time has a goal: not if it was measured again as the machine idles.
-func (s *Stream) cpuCounts(w *StreamWorkload) bool {
-	return !slices.ContainsFunc(s.Workloads, func(other StreamWorkload) bool { return other.Name == w.Name+MaySleep })
 }
