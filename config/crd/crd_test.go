@@ -169,8 +169,14 @@ func standard(s *schema) string {
 	}
 }
 
-// sentence returns a description in one line.
-func sentence(description string) string { return cell(strings.Join(strings.Fields(description), " ")) }
+// sentence returns a description in one line of text, in which lines that stand apart, as those of a table, still begin anew.
+func sentence(description string) string {
+	lines := strings.Split(description, "\n\t")
+	for i, line := range lines {
+		lines[i] = cell(strings.Join(strings.Fields(line), " "))
+	}
+	return strings.Join(lines, "<br>")
+}
 
 // cell returns text as a cell of a table can hold it.
 func cell(text string) string { return strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(text) }
