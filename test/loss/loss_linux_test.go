@@ -38,11 +38,12 @@ func (s setting) load(seconds float64) load {
 	rate := 1448 / s.rtt.Seconds() * 1.22 / math.Sqrt(s.loss) // bytes per second
 	message := s.rtt.Seconds() + 65536/rate
 	// Luck in slow start and the number of losses decide about one transfer: there are several, and longer ones where losses are rare.
+	// So there are more messages, too: the slowest twentieth must not be a handful.
 	long := max(1, s.rtt.Seconds()/0.03)
 	return load{
 		bulk: int64(rate * seconds * long), streams: min(max(int(4e6/rate), 3), 12), connections: min(max(int(3e6/rate), 3), 8),
 		calls:    int(seconds / (s.rtt.Seconds() + s.loss*0.25)),
-		messages: int(seconds / message),
+		messages: int(seconds * long / message),
 	}
 }
 
