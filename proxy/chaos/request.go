@@ -229,7 +229,8 @@ func (r *Request) Head(x *proxy.Exchange) {
 	if r == nil {
 		return
 	}
-	r.grpcFailed = slices.ContainsFunc(grpcFailures, func(code string) bool { return code == string(x.Response.Header.Get("Grpc-Status")) })
+	code := x.Response.Header.Get("Grpc-Status")
+	r.grpcFailed = len(code) > 0 && slices.Contains(grpcFailures, string(code))
 	if len(r.flights) == 0 || x.Response.Status != 101 && x.Response.ContentLength >= 0 {
 		return
 	}
