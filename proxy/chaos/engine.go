@@ -86,7 +86,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	if e == nil {
 		return
 	}
-	compiled := e.compileMatches(snap)
+	compiled := e.prepare(snap, func(*proxy.Experiment) bool { return true })
 	e.mu.Lock()
 	defer e.unlock()
 	if e.closed {
@@ -95,7 +95,6 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	e.backends.Store(&snap.Backends)
 	e.set(snapshotSwitch, snap.ChaosOff)
 	e.checkReplay(snap)
-	e.obeySwitches(false)
 	order := make([]*experiment, 0, len(snap.Experiments)+len(snap.Refused))
 	for _, cfg := range snap.Experiments {
 		x := e.find(identity{cfg.ID, cfg.UID}, cfg.Created)
@@ -143,16 +142,13 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	if e == nil {
 		return
 	}
-	compiled := e.compileMatches(snap)
+	ends := func(cfg *proxy.Experiment) bool { return cfg.Suspend || cfg.Halted }
+	compiled := e.prepare(snap, ends)
 	e.mu.Lock()
 	defer e.unlock()
 	if e.closed {
 		return
 	}
-	if snap.ChaosOff {
-		e.set(snapshotSwitch, true)
-	}
-	e.obeySwitches(false)
 	kept := make([]*experiment, 0, len(e.order))
 	for _, x := range e.order {
 		i := slices.IndexFunc(snap.Experiments, func(cfg *proxy.Experiment) bool { return identity{cfg.ID, cfg.UID} == x.key })
@@ -167,7 +163,7 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 			continue
 		}
 		kept = append(kept, x)
-		if cfg := snap.Experiments[i]; cfg.Suspend || cfg.Halted {
+		if cfg := snap.Experiments[i]; ends(cfg) {
 			x.configure(cfg, compiled[cfg])
 		}
 	}
@@ -175,18 +171,22 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	e.refresh(false)
 }
 
-// compileMatches compiles the Matches of the Experiments that are new, without e.mu: nobody who throws the kill switch is to wait for
-// regular expressions.
-func (e *Engine) compileMatches(snap *proxy.Snapshot) map[*proxy.Experiment]matchers {
+// prepare throws the kill switch, if the Snapshot does, and then compiles the Matches of those of its Experiments that are new and
+// wanted, without e.mu: nobody who throws a kill switch is to wait for regular expressions.
+func (e *Engine) prepare(snap *proxy.Snapshot, wanted func(*proxy.Experiment) bool) map[*proxy.Experiment]matchers {
 	known := map[*proxy.Experiment]bool{}
 	e.mu.Lock()
+	if snap.ChaosOff && !e.closed {
+		e.set(snapshotSwitch, true)
+		e.obeySwitches(false)
+	}
 	for _, x := range e.live {
 		known[x.cfg] = true
 	}
-	e.mu.Unlock()
+	e.unlock()
 	compiled := map[*proxy.Experiment]matchers{}
 	for _, cfg := range snap.Experiments {
-		if !known[cfg] {
+		if !known[cfg] && wanted(cfg) {
 			compiled[cfg] = newMatchers(cfg)
 		}
 	}

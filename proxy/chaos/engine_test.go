@@ -102,3 +102,22 @@ func TestToxicGivenTwiceIsRefused(t *testing.T) {
 	}
 	e.Apply(snapshot())
 }
+
+// A Snapshot that throws the kill switch ends all before anything of it is compiled.
+func TestKillSwitchComesBeforeWhatTakesTime(t *testing.T) {
+	exp := anExperiment("x", abort(503))
+	e := newEngine(t, Config{}, exp)
+	off := snapshot(with(exp, func(x *proxy.Experiment) { x.Percent.Base = 50 }))
+	off.ChaosOff = true
+	asked := false
+	e.prepare(off, func(*proxy.Experiment) bool {
+		asked = true
+		if acted := serve(e, request()); acted != "" {
+			t.Errorf("%q acts although the switch is thrown", acted)
+		}
+		return true
+	})
+	if !asked {
+		t.Error("nothing is compiled")
+	}
+}

@@ -175,8 +175,13 @@ func (s *Server) find(name string) (target, *Error) {
 // isRoute reports whether a name is that of a Route, or of one that is away and has toxics, which act again when it comes back.
 func (s *Server) isRoute(name string) bool {
 	routes := s.routeList()
+	if slices.ContainsFunc(routes, func(r Route) bool { return r.Name == name }) {
+		return true
+	}
 	s.forgetRoutes(routes)
-	return slices.ContainsFunc(routes, func(r Route) bool { return r.Name == name }) || s.routeChains()[name] != nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.routes[name] != nil
 }
 
 func (s *Server) routeList() []Route {
