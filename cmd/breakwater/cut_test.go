@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -82,21 +80,8 @@ endpoints: [{addresses: [127.0.0.1]}]
 
 func TestStopThatCutsARequestFails(t *testing.T) {
 	arrived, finish := make(chan struct{}), make(chan struct{})
-	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(arrived)
-		<-finish
-	}))
-	defer backend.Close()
+	p, _, url := waiting(t, arrived, finish)
 	defer close(finish)
-	p, s, url := fixed(t, ingress("shop.example.com")+fmt.Sprintf(`---
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: shop, labels: {kubernetes.io/service-name: shop}}
-addressType: IPv4
-ports: [{port: %d}]
-endpoints: [{addresses: [127.0.0.1]}]
-`, backend.Listener.Addr().(*net.TCPAddr).Port))
-	s.synced.Store(true)
 	go get(url, "shop.example.com")
 	<-arrived
 	if _, err := stopAtOnce(p); err == nil || !strings.Contains(err.Error(), "1 request was cut off after the grace period of 1ns") {

@@ -223,15 +223,14 @@ func TestReadyNeedsTheSource(t *testing.T) {
 	}
 }
 
-// Unready first; then the ports close, while the request in flight goes on and the configuration is still followed; when
-// the last request has ended, everything else ends.
-func TestStopIsInOrder(t *testing.T) {
-	arrived, finish := make(chan struct{}), make(chan struct{})
+// waiting is fixed for shop.example.com, whose backend says that a request has arrived and answers when finish is closed.
+func waiting(t *testing.T, arrived, finish chan struct{}) (*process, *idleSource, string) {
+	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		close(arrived)
 		<-finish
 	}))
-	defer backend.Close()
+	t.Cleanup(backend.Close)
 	p, s, url := fixed(t, ingress("shop.example.com")+fmt.Sprintf(`---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -241,6 +240,14 @@ ports: [{port: %d}]
 endpoints: [{addresses: [127.0.0.1]}]
 `, backend.Listener.Addr().(*net.TCPAddr).Port))
 	s.synced.Store(true)
+	return p, s, url
+}
+
+// Unready first; then the ports close, while the request in flight goes on and the configuration is still followed; when
+// the last request has ended, everything else ends.
+func TestStopIsInOrder(t *testing.T) {
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	p, s, url := waiting(t, arrived, finish)
 	inFlight := make(chan int, 1)
 	go func() {
 		status, _ := get(url, "shop.example.com")
