@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,12 +154,29 @@ func (f *Files) again(now time.Time) (d time.Duration, ok bool) {
 }
 
 // watch watches the folder, all folders in it and the nearest folder above it, in which it or a part of its path may
-// come into being, be replaced or be renamed.
+// come into being, be replaced or be renamed. A folder that comes into being before the one above it is watched gives no
+// notice, so watch looks again until it finds no other folders than it has just watched.
 func (f *Files) watch(watcher *fsnotify.Watcher) {
-	wanted := map[string]bool{}
+	for wanted, watched := f.folders(), map[string]bool(nil); !maps.Equal(wanted, watched); wanted, watched = f.folders(), wanted {
+		for _, path := range watcher.WatchList() {
+			if !wanted[path] {
+				_ = watcher.Remove(path) // fails if the folder is gone, and the watch with it
+			}
+		}
+		for path := range wanted {
+			if err := watcher.Add(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				f.config.Log.Warn("changes in this folder will not be noticed", "folder", path, "error", err)
+			}
+		}
+	}
+}
+
+// folders returns the folders that are to be watched, as they are now.
+func (f *Files) folders() map[string]bool {
+	folders := map[string]bool{}
 	_ = filepath.WalkDir(f.root(), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
-			wanted[filepath.Clean(path)] = true
+			folders[filepath.Clean(path)] = true
 		}
 		return nil // what cannot be read is reported by the load
 	})
@@ -166,17 +184,8 @@ func (f *Files) watch(watcher *fsnotify.Watcher) {
 	for !isFolder(above) && above != filepath.Dir(above) {
 		above = filepath.Dir(above)
 	}
-	wanted[above] = true
-	for _, path := range watcher.WatchList() {
-		if !wanted[path] {
-			_ = watcher.Remove(path) // fails if the folder is gone, and the watch with it
-		}
-	}
-	for path := range wanted {
-		if err := watcher.Add(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			f.config.Log.Warn("changes in this folder will not be noticed", "folder", path, "error", err)
-		}
-	}
+	folders[above] = true
+	return folders
 }
 
 // concerns reports whether a change of path may change what the folder says. The folder above is watched as well, and what

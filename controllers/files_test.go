@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -240,6 +241,25 @@ func TestAFolderMadeLaterIsPickedUp(t *testing.T) {
 	eventually(t, "b.test", p.hosts)
 	write(t, filepath.Join(dir, "b.yaml"), ingress("c.test"))
 	eventually(t, "c.test", p.hosts)
+}
+
+// A folder may come into being between the look for it and the watch of the one above it.
+func TestAFolderMadeWhileItsWatchBeginsIsPickedUp(t *testing.T) {
+	for i := range 100 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { // a subtest, so that the watch ends with it: users may have few
+			base := t.TempDir()
+			dir := filepath.Join(base, "etc", "manifests")
+			p, _, _ := runFiles(t, dir)
+			for range i { // a little later each time
+				_, _ = os.Stat(dir)
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, "a.yaml"), ingress("a.test"))
+			eventually(t, "a.test", p.hosts)
+		})
+	}
 }
 
 func TestAFolderBehindALinkIsServed(t *testing.T) {
