@@ -65,8 +65,9 @@ func (o *Options) moved(which proxy.Direction, n int) {
 // DefaultCalm is the default of Options.Calm.
 const DefaultCalm = 2 * time.Second
 
-// DefaultBuffer is the default of Options.Buffer, in bytes. Memory is taken only for bytes that really wait.
-const DefaultBuffer = 32 << 20
+// DefaultBuffer is the default of Options.Buffer, in bytes: a latency of 50 ms lets 1.3 GB/s through. Memory is taken only for bytes
+// that really wait.
+const DefaultBuffer = 64 << 20
 
 // Cause says why a Link has ended.
 type Cause uint8
