@@ -7,7 +7,8 @@ import (
 )
 
 // LimitData lets exactly Bytes bytes of its direction through and then ends the connection. Changing it does not begin to count
-// anew; removing it does.
+// anew; removing it does. What has reached a limit without a byte of its own, as 0 at the start, or one that has been lowered, waits for
+// the next byte: a request still passes where its answer may not.
 type LimitData struct{ Bytes shape.Value }
 
 var _ Stream = LimitData{}
@@ -25,27 +26,28 @@ func (t *LimitData) fields() []Field { return []Field{{"bytes", &t.Bytes, 1}} }
 
 // limiter is the running form of LimitData.
 type limiter struct {
-	limit  shape.Value
-	began  time.Duration
-	passed int64 // bytes
-	over   int   // bytes that came when the limit was reached
-	isOver bool
+	limit   shape.Value
+	began   time.Duration
+	passed  int64 // bytes
+	over    int   // bytes that came when the limit was reached
+	isOver  bool
+	wasOver bool // the one that this one replaces has ended the connection, which has been taken back
 }
 
 // Inherit implements Heir.
 func (l *limiter) Inherit(old Shaper, held int) {
 	if o, ok := old.(*limiter); ok {
-		l.passed = o.passed - int64(held-o.over)
+		l.passed, l.wasOver = o.passed-int64(held-o.over), o.isOver
 	}
 }
 
 // Shape implements Shaper.
 func (l *limiter) Shape(c Chunk, emit func(Chunk)) {
-	if c.Injected {
+	switch {
+	case c.Injected, len(c.Data) == 0 && !l.isOver && !(c.Open && l.wasOver):
 		emit(c)
 		return
-	}
-	if l.isOver {
+	case l.isOver:
 		l.over += len(c.Data)
 		withhold(c, emit)
 		return

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -38,11 +41,14 @@ func Parse(typ string, attributes json.RawMessage, prev proxy.Toxic) (proxy.Toxi
 		if d.zero.Type() != typ {
 			continue
 		}
-		given := map[string]json.RawMessage{}
+		sent, given := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 		if a := bytes.TrimSpace(attributes); len(a) > 0 {
-			if err := json.Unmarshal(a, &given); err != nil {
+			if err := json.Unmarshal(a, &sent); err != nil {
 				return nil, fmt.Errorf("attributes: %w", err)
 			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(sent)) { // of two that differ in case the one in small letters is the last
+			given[strings.ToLower(name)] = sent[name]
 		}
 		return d.parse(given, prev)
 	}

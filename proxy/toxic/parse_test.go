@@ -19,6 +19,8 @@ func TestParse(t *testing.T) {
 		{"latency", `{"latency": 100, "jitter": 10}`, nil, Latency{Latency: fixed(100), Jitter: fixed(10)}},
 		{"latency", `{"jitter": 5}`, Latency{Latency: fixed(100), Jitter: fixed(10)}, Latency{Latency: fixed(100), Jitter: fixed(5)}},
 		{"latency", `{"latency": null}`, Latency{Latency: fixed(100)}, Latency{Latency: fixed(100)}},
+		{"latency", `{"Latency": 500, "JITTER": 10}`, nil, Latency{Latency: fixed(500), Jitter: fixed(10)}},
+		{"latency", `{"latency": 1, "Latency": 500}`, nil, Latency{Latency: fixed(1)}},
 		{"latency", `{"unknown": "x"}`, Bandwidth{Rate: fixed(1)}, Latency{}},
 		{"latency", ``, nil, Latency{}},
 		{"latency", `null`, nil, Latency{}},
