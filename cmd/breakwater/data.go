@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
@@ -84,17 +85,17 @@ func (o *dataOptions) addConnectionTimeouts(f *pflag.FlagSet) {
 // config returns the configuration of the server.
 func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.AccessLog, log *slog.Logger) (server.Config, error) {
 	c := server.Config{
-		MaxConnections: o.maxConnections,
-		Attempts:       o.attempts,
-		Limits:         o.limits,
-		Timeouts:       o.timeouts,
-		Upstream:       o.upstream,
-		Stream:         o.stream,
-		HeaderTimeout:  o.headerTimeout,
-		Forwarded:      server.Forwarded{Standard: o.forwarded},
-		Metrics:        metrics,
-		AccessLog:      accessLog,
-		Log:            log,
+		Connections:   accept.NewBound(o.maxConnections),
+		Attempts:      o.attempts,
+		Limits:        o.limits,
+		Timeouts:      o.timeouts,
+		Upstream:      o.upstream,
+		Stream:        o.stream,
+		HeaderTimeout: o.headerTimeout,
+		Forwarded:     server.Forwarded{Standard: o.forwarded},
+		Metrics:       metrics,
+		AccessLog:     accessLog,
+		Log:           log,
 	}
 	if o.bindAddress != "" {
 		a, err := netip.ParseAddr(o.bindAddress)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 )
 
@@ -89,7 +90,7 @@ func (b *syncBuffer) String() string {
 
 func TestMaxConnections(t *testing.T) {
 	e := endpoint(t, answers(okHello))
-	addr := proxyTo(t, Config{MaxConnections: 2}, e.addr)
+	addr := proxyTo(t, Config{Connections: accept.NewBound(2)}, e.addr)
 	a, b := dialWire(t, addr), dialWire(t, addr)
 	for _, c := range []*wire{a, b} {
 		c.send(get("/"))

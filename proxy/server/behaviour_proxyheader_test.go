@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
@@ -112,7 +113,7 @@ func TestProxyHeaderFailsClosed(t *testing.T) {
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				snap.Listeners[0].ProxyProtocol = true
-				cfg := Config{Forwarded: c.trusted, Metrics: telemetry.New()}
+				cfg := Config{Forwarded: c.trusted, Metrics: telemetry.New(), Connections: accept.NewBound(1)}
 				if c.slow {
 					cfg.HeaderTimeout = 50 * time.Millisecond
 				}
@@ -130,7 +131,7 @@ func TestProxyHeaderFailsClosed(t *testing.T) {
 				until(t, "the refusal is counted", func() bool {
 					return strings.Contains(scrape(t, cfg.Metrics), `requests_refused_total{reason="proxy_header"} 1`)
 				})
-				until(t, "the connection is closed", func() bool { return w.open.Load() == 0 })
+				until(t, "there is room for another connection", cfg.Connections.Take)
 			})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/balancer"
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
@@ -321,7 +322,7 @@ func TestTCPPortBecomesHTTPAndBack(t *testing.T) {
 
 func TestTCPSharesTheBoundOnConnections(t *testing.T) {
 	e := greets(t, "a")
-	w := newWorld(t, Config{MaxConnections: 2})
+	w := newWorld(t, Config{Connections: accept.NewBound(2)})
 	w.apply(t, streamed(proxy.TCP, nil, backendOf("a", e.addr)))
 	first := dialWire(t, w.addr(testPort))
 	first.take(1)

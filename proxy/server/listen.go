@@ -68,7 +68,7 @@ func (s *Server) bindPort(id portID) (*port, error) {
 	}
 	p.closed = func() {
 		p.metrics.Close()
-		s.open.Add(-1)
+		s.cfg.Connections.Give()
 	}
 	s.accept.Add(1)
 	go s.acceptLoop(p)
@@ -88,8 +88,7 @@ func listenersOn(snap *proxy.Snapshot, id portID) []proxy.ListenerID {
 func (s *Server) acceptLoop(p *port) {
 	defer s.accept.Done()
 	accept.Loop(p.ln, p.stop, func(nc net.Conn) bool {
-		if s.open.Add(1) > int64(s.cfg.MaxConnections) {
-			s.open.Add(-1)
+		if !s.cfg.Connections.Take() {
 			s.metrics.Refused(telemetry.TooMany)
 			_ = nc.Close()
 			return true

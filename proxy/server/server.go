@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
@@ -26,8 +27,9 @@ import (
 type Config struct {
 	// BindAddress is the address whose ports are bound; the zero value is every address of the host.
 	BindAddress netip.Addr
-	// MaxConnections bounds the connections of all ports together; those beyond are closed at once. 0 is 50,000.
-	MaxConnections int
+	// Connections bounds the connections of all ports together, and of whoever else shares it; those beyond are closed at once. nil is
+	// a bound of 50,000.
+	Connections *accept.Bound
 	// Attempts bounds how often one request is tried on Endpoints, the first time included. 0 is 3. Only what no Endpoint can have
 	// acted on is tried again.
 	Attempts int
@@ -69,7 +71,6 @@ type Server struct {
 
 	state    atomic.Pointer[state]
 	draining atomic.Bool
-	open     atomic.Int64    // downstream TCP connections
 	cut      context.Context // ends when Shutdown has waited long enough
 	cutOff   context.CancelFunc
 
@@ -90,8 +91,8 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if cfg.MaxConnections <= 0 {
-		cfg.MaxConnections = 50_000
+	if cfg.Connections == nil {
+		cfg.Connections = accept.NewBound(50_000)
 	}
 	if cfg.Attempts <= 0 {
 		cfg.Attempts = 3

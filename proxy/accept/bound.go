@@ -1,0 +1,25 @@
+package accept
+
+import "sync/atomic"
+
+// Bound counts the open connections of listeners that share it, and says when there are enough. It may be used by any number of
+// goroutines.
+type Bound struct {
+	most int64
+	open atomic.Int64
+}
+
+// NewBound returns a Bound of so many connections.
+func NewBound(most int) *Bound { return &Bound{most: int64(most)} }
+
+// Take counts one more connection, unless there are enough: then it reports false.
+func (b *Bound) Take() bool {
+	if b.open.Add(1) > b.most {
+		b.open.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Give says that a connection that was taken has ended.
+func (b *Bound) Give() { b.open.Add(-1) }
