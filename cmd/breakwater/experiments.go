@@ -45,7 +45,10 @@ func (o *experimentOptions) start(log *slog.Logger) (experiments, error) {
 	if c.Replay, err = o.readReplay(); err != nil {
 		return experiments{}, err
 	}
-	if c.Replay != nil && len(c.Replay.Names()) == 0 {
+	if c.Replay != nil && len(c.Replay.ManualSeeds()) > 0 {
+		log.Warn("toxics that were made through the API for Toxiproxy's clients are not replayed; --toxiproxy-seed repeats what they decide "+
+			"(--fault-replay)", "file", o.replay, "seeds", c.Replay.ManualSeeds())
+	} else if c.Replay != nil && len(c.Replay.Names()) == 0 {
 		log.Warn("the fault log that is replayed is empty: all experiments decide anew (--fault-replay)", "file", o.replay)
 	}
 	if c.Replay != nil && c.Replay.IsCut() {

@@ -35,8 +35,11 @@ With --fail-on the exit code is 1 if an experiment has had one of these outcomes
 
 What failed in the headline, and JUnit's failures, are those. Without --fail-on they are what is halted or refused.
 
-Experiments that have been deleted are reported, too. --forget ends that for them; before a run of a CI it makes sure that the
-report after it has none of an earlier run.`
+A proxy or TCP route that has got toxics through the API for Toxiproxy's clients counts as an experiment, "toxiproxy NAME", of which
+the toxics are those that it has had in turn.
+
+Experiments that have been deleted, and toxics that have been removed, are reported, too. --forget ends that for them; before a run
+of a CI it makes sure that the report after it has none of an earlier run.`
 
 const reportExample = `  breakwater report
   breakwater report --format junit --output chaos.xml --fail-on halted,refused,none-injected,no-experiments
@@ -74,7 +77,7 @@ func newReport() *cobra.Command {
 			f.StringVar(&o.format, "format", string(report.Table), "table, markdown, junit or json")
 			f.StringVarP(&o.output, "output", "o", "-", "file to write; - is standard output")
 			f.StringSliceVar(&o.failOn, "fail-on", nil, "outcomes that make the command fail (default none)")
-			f.BoolVar(&o.forget, "forget", false, "leave the experiments that have been deleted by now out of all later reports of the instance")
+			f.BoolVar(&o.forget, "forget", false, "leave experiments that have been deleted and toxics that have been removed by now out of all later reports of the instance")
 			f.StringVar(&o.from, "from", "", "file with a report as JSON, instead of asking an instance; - is standard input")
 		}),
 		newGroup(instanceTitle, o.instance.add),
@@ -161,7 +164,7 @@ func (o *reportOptions) failing() (all report.Failing) {
 func (o *reportOptions) verdict(r *chaos.Report) error {
 	var failed []string
 	if len(r.Experiments) == 0 && slices.Contains(o.failOn, noExperiments) {
-		failed = append(failed, "there were no experiments")
+		failed = append(failed, "there were no experiments, and no toxics of the API for Toxiproxy's clients")
 	}
 	for i := range r.Experiments {
 		x := &r.Experiments[i]

@@ -10,7 +10,6 @@ import (
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
-	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
@@ -18,10 +17,10 @@ import (
 type tcpRoutes struct {
 	address  string                 // that ports are bound on; "" is every address
 	snapshot func() *proxy.Snapshot // what is served now; nil before the first
-	set      func(map[chaos.ManualTarget][]*toxic.Entry)
+	set      func(map[chaos.ManualTarget][]*chaos.Manual)
 
 	mu     sync.Mutex // guards toxics, and makes changes take turns
-	toxics map[string][]*toxic.Entry
+	toxics map[string][]*chaos.Manual
 }
 
 var _ toxiproxy.Routes = (*tcpRoutes)(nil)
@@ -44,16 +43,16 @@ func (t *tcpRoutes) Routes() []toxiproxy.Route {
 }
 
 // SetToxics implements toxiproxy.Routes.
-func (t *tcpRoutes) SetToxics(name string, entries []*toxic.Entry) {
+func (t *tcpRoutes) SetToxics(name string, toxics []*chaos.Manual) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.toxics == nil {
-		t.toxics = map[string][]*toxic.Entry{}
+		t.toxics = map[string][]*chaos.Manual{}
 	}
-	if len(entries) == 0 {
+	if len(toxics) == 0 {
 		delete(t.toxics, name)
 	} else {
-		t.toxics[name] = entries
+		t.toxics[name] = toxics
 	}
 	t.apply()
 }
@@ -78,11 +77,11 @@ func (t *tcpRoutes) follow() {
 
 // apply makes what is set act on what is served. t.mu is held.
 func (t *tcpRoutes) apply() {
-	targets := map[chaos.ManualTarget][]*toxic.Entry{}
+	targets := map[chaos.ManualTarget][]*chaos.Manual{}
 	served := t.snapshot()
 	for _, r := range namedRoutes(served) {
-		if entries := t.toxics[r.name]; len(entries) > 0 && refused(served, r) == "" {
-			targets[chaos.ManualTarget{Route: r.listener.Stream.ID, Listener: r.listener.ID}] = entries
+		if toxics := t.toxics[r.name]; len(toxics) > 0 && refused(served, r) == "" {
+			targets[chaos.ManualTarget{Route: r.listener.Stream.ID, Listener: r.listener.ID}] = toxics
 		}
 	}
 	t.set(targets)

@@ -53,8 +53,8 @@ func TestNamesOfRoutes(t *testing.T) {
 func TestToxicsFollowTheirRoute(t *testing.T) {
 	var served *proxy.Snapshot
 	allowed := []string{"shop"}
-	var acting map[chaos.ManualTarget][]*toxic.Entry
-	r := &tcpRoutes{address: "127.0.0.1", snapshot: func() *proxy.Snapshot { return served }, set: func(m map[chaos.ManualTarget][]*toxic.Entry) { acting = m }}
+	var acting map[chaos.ManualTarget][]*chaos.Manual
+	r := &tcpRoutes{address: "127.0.0.1", snapshot: func() *proxy.Snapshot { return served }, set: func(m map[chaos.ManualTarget][]*chaos.Manual) { acting = m }}
 	if got := r.Routes(); got != nil {
 		t.Errorf("before the first snapshot there are %+v", got)
 	}
@@ -67,7 +67,7 @@ func TestToxicsFollowTheirRoute(t *testing.T) {
 	if got, want := r.Routes(), []toxiproxy.Route{{Name: "shop.db", Listen: "127.0.0.1:1", Upstream: "db.shop:5432"}}; !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	entries := []*toxic.Entry{{Name: "slow"}}
+	entries := []*chaos.Manual{{Entry: &toxic.Entry{Name: "slow"}}}
 	r.SetToxics("shop.db", entries)
 	target := chaos.ManualTarget{Route: a.Stream.ID, Listener: a.ID}
 	if len(acting) != 1 || len(acting[target]) != 1 {

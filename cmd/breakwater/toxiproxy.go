@@ -111,9 +111,9 @@ type toxiproxyAPI struct {
 }
 
 // start makes the proxies of the configuration file and binds the API; nil without an address. held bounds what toxics hold back;
-// switches are the kill switches.
+// engine has the kill switches and reports what toxics do.
 func (o *toxiproxyOptions) start(
-	routes toxiproxy.Routes, held toxic.Options, switches *chaos.Engine, log *slog.Logger,
+	routes toxiproxy.Routes, held toxic.Options, engine *chaos.Engine, log *slog.Logger,
 ) (_ *toxiproxyAPI, err error) {
 	if o.address == "" {
 		return nil, nil
@@ -122,9 +122,9 @@ func (o *toxiproxyOptions) start(
 	if err != nil {
 		return nil, err
 	}
-	c.Routes, c.Held = routes, held
+	c.Routes, c.Held, c.Chaos = routes, held, engine
 	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
-	switches.FollowSwitches(api.proxies.SetEnabled)
+	engine.FollowSwitches(api.proxies.SetEnabled)
 	defer func() {
 		if err != nil {
 			api.proxies.Close()

@@ -38,7 +38,7 @@ const chaosIndex = `/chaos        what every experiment does now, and toxics of 
 /chaos/log    the latest faults, as JSON lines
 /report       what has been injected and what clients saw (?format=table, markdown, junit or json)
 POST to /chaos/off, /chaos/on and /chaos/rearm?namespace=NAMESPACE&name=NAME with "` + ControlHeader + `: 1" changes that;
-to /report/forget it leaves experiments that have been deleted out of the reports to come
+to /report/forget it leaves experiments that have been deleted, and toxics that have been removed, out of the reports to come
 `
 
 // handleChaos adds what concerns experiments.
@@ -288,7 +288,7 @@ func (e *endpoint) rearm(w http.ResponseWriter, r *http.Request) {
 
 func (e *endpoint) forget(w http.ResponseWriter, _ *http.Request) {
 	e.Chaos.ForgetDeleted()
-	text(w, http.StatusOK, "experiments that have been deleted are forgotten\n")
+	text(w, http.StatusOK, "experiments that have been deleted and toxics that have been removed are forgotten\n")
 }
 
 // line keeps text of others in its line.

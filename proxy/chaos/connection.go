@@ -42,6 +42,7 @@ type Connection struct {
 	touched   bool
 	ended     bool
 	manual    *manualOrdinal // nil: none yet
+	meeting   Meeting        // with what acts by hand
 	opened    time.Time      // for its first attempt
 	latency   time.Duration  // until the client got the first of an answer; 0 is not yet
 	failed    bool           // as far as is known
@@ -50,7 +51,7 @@ type Connection struct {
 	verdicts  []*verdict     // of the Guards
 	// concerned are the experiments that acted when something was learnt of the connection: they report it, be they over at its end.
 	concerned []*experiment
-	// experiments are those that have had actives.
+	// experiments are those that have had actives, and owners of Manuals that have.
 	experiments []proxy.ObjectID
 
 	at *list.Element // guarded by connections.mu
@@ -76,7 +77,7 @@ func (e *Engine) Open(p Place) *Connection {
 			before.mu.Lock()
 			c.opened = before.opened
 			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
-			c.manual = before.manual
+			c.manual, c.meeting = before.manual, before.meeting
 			before.mu.Unlock()
 			for i := range c.decisions {
 				c.decisions[i].again(p.Attempt)
@@ -111,7 +112,8 @@ func (c *Connection) Dial() (all []Hold) {
 	return all
 }
 
-// Experiments are those whose toxics have been put on the connection. They must not be changed.
+// Experiments are those whose toxics have been put on the connection, and owners of Manuals of which that is true. They must not be
+// changed.
 func (c *Connection) Experiments() []proxy.ObjectID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +128,7 @@ func (c *Connection) Close(o Outcome) {
 		return
 	}
 	c.concernMore()
-	concerned, touched := c.concerned, c.touched
+	concerned, touched, meeting := c.concerned, c.touched, c.meeting
 	done := outcome{
 		failed: o.Failed || c.failed, latency: c.latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries, stream: true,
 	}
@@ -139,6 +141,7 @@ func (c *Connection) Close(o Outcome) {
 	for _, x := range concerned {
 		x.clients[index(touched)].done(&done)
 	}
+	meeting.close(&done)
 	c.judge(func() { c.failed = done.failed })
 }
 

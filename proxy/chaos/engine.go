@@ -37,14 +37,15 @@ type Engine struct {
 	changed  chan struct{}
 	requests sync.Pool
 	conns    connections
-	manual   atomic.Pointer[map[ManualTarget]*manual] // nil while nothing acts by hand
+	manual   atomic.Pointer[map[ManualTarget]*byHand] // nil while nothing acts by hand
+	ledger   ledger                                   // of what acts, or has acted, by hand
 
 	mu        sync.Mutex // guards what follows
 	live      map[identity]*experiment
 	order     []*experiment // as in the Snapshot
 	retired   []*experiment // have left it; the oldest first
 	listeners []*proxy.Listener
-	manuals   map[ManualTarget]*manual // set, whether they act or not
+	manuals   map[ManualTarget]*byHand // set, whether they act or not
 	followers []func(on bool)          // of the kill switches
 	switches  [killSwitches]time.Time  // since when each is used; zero: it is not
 	events    []event                  // to be logged by unlock

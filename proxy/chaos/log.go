@@ -13,7 +13,7 @@ import (
 // Fault is one line of the fault log: one toxic's decision for one request or connection, or what has become of it.
 type Fault struct {
 	Time    time.Time `json:"time"`
-	Object  string    `json:"object"`            // the Experiment: Kind/Namespace/Name
+	Object  string    `json:"object"`            // the Experiment: Kind/Namespace/Name; of a Manual Toxiproxy//Owner
 	Toxic   string    `json:"toxic"`             // its name
 	Target  string    `json:"target"`            // the Route or, at Backend, the Endpoint
 	Ordinal uint64    `json:"ordinal"`           // of the request or connection
@@ -23,7 +23,8 @@ type Fault struct {
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`
 	Delay    float64 `json:"delay"` // seconds; with "inject", how long a request is to be delayed
-	// Seed is the Experiment's: together with Ordinal it decides what the toxic draws within a connection or session.
+	// Seed is the Experiment's, or that of the Manual: together with Ordinal it decides what the toxic draws within a connection or
+	// session.
 	Seed uint64 `json:"seed"`
 }
 
@@ -124,16 +125,33 @@ func (e *Engine) Faults() []Fault { return e.log.latest() }
 // DroppedFaults is how many lines the writer of the fault log has not got.
 func (e *Engine) DroppedFaults() uint64 { return e.log.dropped.Load() }
 
-// logged adds a line about a toxic.
-func (t *armed) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
+// signature is what all lines about a toxic have in common.
+type signature struct {
+	log           *faultLog
+	object, toxic string
+	seed          uint64
+}
+
+// logged adds a line about the toxic.
+func (s *signature) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
 	f := Fault{
-		Time: time.Now().UTC(), Object: t.of.name, Toxic: t.cfg.Name, Target: target, Ordinal: ordinal &^ attemptBits,
-		Decision: decision, Bytes: n, Delay: delay.Seconds(), Seed: t.seed,
+		Time: time.Now().UTC(), Object: s.object, Toxic: s.toxic, Target: target, Ordinal: ordinal &^ attemptBits,
+		Decision: decision, Bytes: n, Delay: delay.Seconds(), Seed: s.seed,
 	}
 	if late := int(ordinal >> attemptShift); late > 0 {
 		f.Attempt = late + 1
 	}
-	t.of.engine.log.add(f)
+	s.log.add(f)
+}
+
+func (t *armed) signature() signature {
+	return signature{log: t.of.engine.log, object: t.of.name, toxic: t.cfg.Name, seed: t.seed}
+}
+
+// logged adds a line about a toxic.
+func (t *armed) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
+	s := t.signature()
+	s.logged(target, ordinal, decision, n, delay)
 }
 
 // log adds a line for each toxic that would have acted.
@@ -182,22 +200,33 @@ func (t *armed) active(ordinal uint64, target string) toxic.Active {
 
 // observer returns what the toxics engine tells of the toxic.
 func (t *armed) observer() func(toxic.Observation) {
-	of, cfg, seed, stats, where := t.of, t.cfg, t.seed, t.stats, t.targets
-	return func(o toxic.Observation) {
-		if !o.Applied {
-			return
-		}
-		one := armed{of: of, cfg: cfg, seed: seed}
-		target := where.get(o.Ordinal)
-		if !o.Final {
-			stats.decided.Add(1)
-			stats.applied.Add(1)
-			one.logged(target, o.Ordinal, decidedInject, 0, 0)
-			return
-		}
-		where.drop(o.Ordinal)
-		stats.bytes.Add(o.Bytes)
-		stats.delay.observe(o.Delay)
-		one.logged(target, o.Ordinal, decidedEnd, o.Bytes, o.Delay)
+	w := &witness{t.signature(), t.stats, t.targets}
+	return w.observe
+}
+
+// witness counts and logs what becomes of one toxic on connections.
+type witness struct {
+	signature
+	stats *toxicStats
+	where *targets
+}
+
+func (w *witness) observe(o toxic.Observation) {
+	if !o.Applied {
+		return
 	}
+	target := w.where.get(o.Ordinal)
+	if !o.Final {
+		w.stats.decided.Add(1)
+		w.stats.applied.Add(1)
+		w.logged(target, o.Ordinal, decidedInject, 0, 0)
+		return
+	}
+	w.where.drop(o.Ordinal)
+	w.stats.bytes.Add(o.Bytes)
+	w.stats.delay.observe(o.Delay)
+	if o.Ended != toxic.None {
+		w.stats.ended.Add(1)
+	}
+	w.logged(target, o.Ordinal, decidedEnd, o.Bytes, o.Delay)
 }

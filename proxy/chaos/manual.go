@@ -3,10 +3,106 @@ package chaos
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
+
+// ManualKind is the Kind of the object that owns Manuals, in reports and logs. No Experiment has it.
+const ManualKind = "Toxiproxy"
+
+// ManualConfig says what a Manual is.
+type ManualConfig struct {
+	Owner      string       // the proxy, or TCP route, by its name in the API
+	Entry      *toxic.Entry // has no Observe yet: NewManual sets it
+	Seed       uint64       // that the Entry's Key was made of
+	Attributes string       // as the report shows them
+}
+
+// Manual is a toxic that belongs to no Experiment: one made through the API for Toxiproxy's clients. It is in the Report, and what it
+// does is in the fault log, until its Owner is forgotten. It must be ended.
+type Manual struct {
+	*toxic.Entry
+	owner   proxy.ObjectID
+	account *account
+	row     *manualRow
+	count   *atomic.Uint64 // of ledger.types
+	witness witness
+}
+
+// NewManual makes a Manual, which acts where its Actives are used. What has had the same Owner, name, type and direction goes on with
+// its counts.
+func (e *Engine) NewManual(cfg ManualConfig) *Manual {
+	m := &Manual{Entry: cfg.Entry, owner: proxy.ObjectID{Kind: ManualKind, Name: cfg.Owner}, count: e.ledger.count(cfg.Entry.Toxic.Type())}
+	m.account, m.row = e.ledger.begin(&cfg)
+	m.witness = witness{signature{e.log, m.owner.String(), cfg.Entry.Name, cfg.Seed}, &m.row.toxicStats, &targets{}}
+	m.Observe = m.observe
+	return m
+}
+
+// End says that the toxic is not in force any more.
+func (m *Manual) End() { m.account.ledger.end(m.account, m.row) }
+
+func (m *Manual) observe(o toxic.Observation) {
+	if !o.Final {
+		m.row.matched.Add(1)
+		if o.Applied {
+			m.count.Add(1)
+		}
+	}
+	m.witness.observe(o)
+}
+
+// acts tells whether the toxic acts on a connection. Its draw is the one of package toxic.
+func (m *Manual) acts(ordinal uint64) bool { return m.Key.Float(ordinal) < m.Toxicity }
+
+// Meeting is what one connection has had to do with Manuals. The zero value has met none. It is not for concurrent use.
+type Meeting struct {
+	account *account // nil: none
+	touched bool
+}
+
+// Actives returns what makes all Manuals that are in force for a connection act on it, and counts the connection. target is what the
+// fault log says of it.
+func (v *Meeting) Actives(all []*Manual, ordinal uint64, target string) []toxic.Active {
+	if len(all) == 0 {
+		return nil
+	}
+	if a := all[0].account; v.account != a {
+		v.account, v.touched = a, false
+		a.matched.Add(1)
+	}
+	actives := make([]toxic.Active, len(all))
+	for i, m := range all {
+		actives[i] = toxic.Active{Entry: m.Entry, Ordinal: ordinal}
+		if !m.acts(ordinal) {
+			continue
+		}
+		m.witness.where.set(ordinal, target)
+		if !v.touched {
+			v.touched = true
+			v.account.injected.Add(1)
+		}
+	}
+	return actives
+}
+
+// HasMet reports whether the connection has been counted.
+func (v *Meeting) HasMet() bool { return v.account != nil }
+
+// Close says what has become of the connection. latency is the time until its client got the first of an answer, 0 if that is not known.
+func (v *Meeting) Close(o Outcome, latency time.Duration) {
+	v.close(&outcome{
+		stream: true, failed: o.Failed, latency: latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries,
+	})
+}
+
+func (v *Meeting) close(o *outcome) {
+	if v.account != nil {
+		v.account.clients[index(v.touched)].done(o)
+	}
+}
 
 // ManualTarget names the TCP connections of one Listener that one Route serves.
 type ManualTarget struct {
@@ -14,34 +110,34 @@ type ManualTarget struct {
 	Listener proxy.ListenerID
 }
 
-// manual is what acts on a target by hand. It is immutable but for the count.
-type manual struct {
-	entries  []*toxic.Entry
+// byHand is what acts on a target by hand. It is immutable but for the count.
+type byHand struct {
+	toxics   []*Manual
 	ordinals *atomic.Uint64 // of the connections of the target, for as long as it has toxics
 }
 
 // SetManual makes toxics that belong to no Experiment act on all connections of their targets, those that are open included, after
 // what Experiments do. It replaces everything that was set before. It never waits for a peer. The kill switches hold for these
-// toxics too; guards, caps and reports do not look at them.
-func (e *Engine) SetManual(targets map[ManualTarget][]*toxic.Entry) {
+// toxics too; guards and caps do not look at them.
+func (e *Engine) SetManual(targets map[ManualTarget][]*Manual) {
 	e.mu.Lock()
 	defer e.unlock()
 	if e.closed {
 		return
 	}
-	next := map[ManualTarget]*manual{}
-	for t, entries := range targets {
-		if len(entries) == 0 {
+	next := map[ManualTarget]*byHand{}
+	for t, toxics := range targets {
+		if len(toxics) == 0 {
 			continue
 		}
 		before := e.manuals[t]
 		switch {
 		case before == nil:
-			next[t] = &manual{entries: entries, ordinals: &atomic.Uint64{}}
-		case slices.Equal(before.entries, entries):
+			next[t] = &byHand{toxics: toxics, ordinals: &atomic.Uint64{}}
+		case slices.Equal(before.toxics, toxics):
 			next[t] = before
 		default:
-			next[t] = &manual{entries: entries, ordinals: before.ordinals}
+			next[t] = &byHand{toxics: toxics, ordinals: before.ordinals}
 		}
 	}
 	e.manuals = next
@@ -62,7 +158,7 @@ func (e *Engine) applyManual() {
 	for _, told := range e.followers {
 		told(!e.off())
 	}
-	var next *map[ManualTarget]*manual
+	var next *map[ManualTarget]*byHand
 	if len(e.manuals) > 0 && !e.off() {
 		set := e.manuals
 		next = &set
@@ -76,7 +172,7 @@ func (e *Engine) applyManual() {
 }
 
 // sameManual reports whether the same acts.
-func sameManual(a, b map[ManualTarget]*manual) bool {
+func sameManual(a, b map[ManualTarget]*byHand) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -101,8 +197,9 @@ func (c *Connection) addManual(actives []toxic.Active) []toxic.Active {
 	if c.manual == nil || c.manual.of != m.ordinals {
 		c.manual = &manualOrdinal{of: m.ordinals, n: m.ordinals.Add(1) - 1}
 	}
-	for _, entry := range m.entries {
-		actives = append(actives, toxic.Active{Entry: entry, Ordinal: c.manual.n})
+	actives = append(actives, c.meeting.Actives(m.toxics, c.manual.n, c.place.target())...)
+	if c.meeting.touched {
+		c.experiments = addTo(c.experiments, m.toxics[0].owner)
 	}
 	return actives
 }

@@ -12,8 +12,10 @@ import (
 
 var tcpRoute = proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"}
 
-func manualEntry(name string, toxicity float64) *toxic.Entry {
-	return &toxic.Entry{Name: name, Toxicity: toxicity, Toxic: toxic.Latency{Latency: shape.Const(1)}, Key: chance.NewKey(1, name)}
+func newManual(e *Engine, name string, toxicity float64) *Manual {
+	return e.NewManual(ManualConfig{Owner: "shop.db", Seed: 1, Attributes: "latency=1", Entry: &toxic.Entry{
+		Name: name, Toxicity: toxicity, Toxic: toxic.Latency{Latency: shape.Const(1)}, Key: chance.NewKey(1, name),
+	}})
 }
 
 // open opens a connection of the TCPRoute.
@@ -53,12 +55,12 @@ func TestManualToxics(t *testing.T) {
 	const x = "NetworkChaos/shop/x/a "
 	first, second := open(t, e, 1), open(t, e, 2)
 	want(first, x, 0)
-	a, b := manualEntry("a", 1), manualEntry("b", 1)
-	e.SetManual(map[ManualTarget][]*toxic.Entry{target: {a}, {Route: routeID, Listener: listenerID}: {b}})
+	a, b := newManual(e, "a", 1), newManual(e, "b", 1)
+	e.SetManual(map[ManualTarget][]*Manual{target: {a}, {Route: routeID, Listener: listenerID}: {b}})
 	want(first, x+"a ", 0)
 	want(second, x+"a ", 1)
 	third := open(t, e, 3)
-	e.SetManual(map[ManualTarget][]*toxic.Entry{target: {b, a}})
+	e.SetManual(map[ManualTarget][]*Manual{target: {b, a}})
 	want(third, x+"b a ", 2)
 
 	e.SetEnabled(false)
@@ -74,7 +76,7 @@ func TestManualToxics(t *testing.T) {
 
 	fourth := open(t, e, 5)
 	first.Close(Outcome{})
-	e.SetManual(map[ManualTarget][]*toxic.Entry{target: {a}})
+	e.SetManual(map[ManualTarget][]*Manual{target: {a}})
 	want(second, x+"a ", 1)
 	want(fourth, x+"a ", 4)
 
@@ -89,9 +91,9 @@ func TestManualToxics(t *testing.T) {
 		t.Error("what the experiment has touched is forgotten")
 	}
 	off := newEngine(t, Config{Disabled: true})
-	off.SetManual(map[ManualTarget][]*toxic.Entry{target: {a}})
+	off.SetManual(map[ManualTarget][]*Manual{target: {a}})
 	want(open(t, off, 1), "", 0)
-	e.SetManual(map[ManualTarget][]*toxic.Entry{target: {a}})
+	e.SetManual(map[ManualTarget][]*Manual{target: {a}})
 	e.Close()
 	want(second, "", 0)
 }

@@ -9,16 +9,19 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
 // which it acted, or would have in a dry run, and delays a request for as long as it did. What it draws within a connection or session,
 // for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen; a Seed of 0 is taken for one that is not
-// known. Bounds still hold: windows, guards, caps and kill switches. It is immutable.
+// known. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out: what makes them is no part of the
+// log, and their seed repeats what they decide. It is immutable.
 type Replay struct {
 	objects map[string]map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
 	seeds   map[string]uint64                    // of the objects; 0, or none, is not known
+	manual  []uint64                             // the seeds of Manuals, each once, in the order of their lines
 	cut     bool
 }
 
@@ -30,6 +33,9 @@ type decided struct {
 
 // maxLine bounds a line of a log.
 const maxLine = 1 << 20
+
+// maxSeeds bounds the seeds of Manuals that are remembered: a log has one for each process that wrote to it.
+const maxSeeds = 10
 
 // longestReplayed bounds the delays of a log: those of faults are an hour at the most.
 const longestReplayed = time.Hour
@@ -63,6 +69,12 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 		if f.Object == "" || f.Toxic == "" {
 			return nil, fmt.Errorf("read fault log: line %d: no object or no toxic", n)
 		}
+		if strings.HasPrefix(f.Object, ManualKind+"/") {
+			if !slices.Contains(replay.manual, f.Seed) && len(replay.manual) < maxSeeds {
+				replay.manual = append(replay.manual, f.Seed)
+			}
+			continue
+		}
 		if replay.objects[f.Object] == nil {
 			replay.objects[f.Object] = map[decided]time.Duration{}
 		}
@@ -79,6 +91,9 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 
 // Names are those of the Experiments in the log, in order: Kind/Namespace/Name.
 func (r *Replay) Names() []string { return slices.Sorted(maps.Keys(r.objects)) }
+
+// ManualSeeds are those of the Manuals in the log, whose lines are left out; none, if there are no such lines.
+func (r *Replay) ManualSeeds() []uint64 { return r.manual }
 
 // IsCut reports whether the last line of the log was incomplete.
 func (r *Replay) IsCut() bool { return r.cut }

@@ -5,7 +5,7 @@ import (
 )
 
 // Report is what was injected and what clients saw, for each Experiment that this process has had: those of the Snapshot in its
-// order, then the latest of those that have left it.
+// order, then the latest of those that have left it. Behind them each owner of Manuals has a part, as if it were an Experiment.
 type Report struct {
 	Time        time.Time          `json:"time"`
 	Enabled     bool               `json:"enabled"` // no kill switch is used
@@ -13,11 +13,12 @@ type Report struct {
 	Experiments []ExperimentReport `json:"experiments"`
 }
 
-// ExperimentReport is the part of one Experiment. Durations are in seconds.
+// ExperimentReport is the part of one Experiment, or of one owner of Manuals: its Kind is ManualKind then, it has no Namespace, its
+// Phase is Active, Off, or Removed when it has no toxics now, and it has no End before that. Durations are in seconds.
 type ExperimentReport struct {
 	Kind         string        `json:"kind"`
 	Namespace    string        `json:"namespace"`
-	Name         string        `json:"name"`
+	Name         string        `json:"name"` // "" for the owners of Manuals that there is no room for, together
 	UID          string        `json:"uid,omitempty"`
 	Phase        string        `json:"phase"`
 	Problem      string        `json:"problem,omitempty"`
@@ -40,12 +41,26 @@ type ExperimentReport struct {
 
 // ToxicReport is what one toxic has done.
 type ToxicReport struct {
-	Name    string    `json:"name"`
+	Name    string    `json:"name"` // "" for the Manuals that there is no room for, together
 	Type    string    `json:"type"`
 	Decided uint64    `json:"decided"` // requests or connections that were to get it
 	Applied uint64    `json:"applied"` // that got it: an earlier fault may have ended them
+	Ended   uint64    `json:"ended"`   // connections that it has ended, with RST or in an orderly way
 	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams
 	Delay   Quantiles `json:"delay"`   // that there has been
+	// Manual is nil but for Manuals.
+	Manual *ManualReport `json:"manual,omitempty"`
+}
+
+// ManualReport is what there is to say of a Manual beside its numbers. A change of a toxic decides, and counts, anew for the
+// connections that are open.
+type ManualReport struct {
+	Stream     string  `json:"stream"`
+	Attributes string  `json:"attributes"` // the latest
+	Toxicity   float64 `json:"toxicity"`   // the latest
+	Changes    uint64  `json:"changes"`    // of the two
+	Removed    bool    `json:"removed"`    // it is not in force now
+	Matched    uint64  `json:"matched"`    // connections that have met it, of which Toxicity has chosen some
 }
 
 // TrafficReport is what clients saw.
@@ -69,8 +84,9 @@ type Quantiles struct {
 	Max   float64 `json:"max"`
 }
 
-// ForgetDeleted leaves the Experiments that have left the Snapshot out of the Reports to come.
+// ForgetDeleted leaves the Experiments that have left the Snapshot, and the Manuals that have been ended, out of the Reports to come.
 func (e *Engine) ForgetDeleted() {
+	e.ledger.forget()
 	e.mu.Lock()
 	defer e.unlock()
 	e.retired = nil
@@ -89,6 +105,7 @@ func (e *Engine) Report() Report {
 	for _, x := range e.retired {
 		r.Experiments = append(r.Experiments, x.report())
 	}
+	r.Experiments = append(r.Experiments, e.ledger.report(e.off())...)
 	return r
 }
 
@@ -108,12 +125,16 @@ func (x *experiment) report() ExperimentReport {
 		r.Start, r.End = &s.Start, &s.End
 	}
 	for _, t := range x.toxics.all() {
-		r.Toxics = append(r.Toxics, ToxicReport{
-			Name: t.name, Type: t.typ, Decided: t.decided.Load(), Applied: t.applied.Load(), Bytes: t.bytes.Load(),
-			Delay: t.delay.report(),
-		})
+		r.Toxics = append(r.Toxics, t.report())
 	}
 	return r
+}
+
+func (t *toxicStats) report() ToxicReport {
+	return ToxicReport{
+		Name: t.name, Type: t.typ, Decided: t.decided.Load(), Applied: t.applied.Load(), Ended: t.ended.Load(), Bytes: t.bytes.Load(),
+		Delay: t.delay.report(),
+	}
 }
 
 // classes are the names of clientStats.classes.

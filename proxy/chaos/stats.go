@@ -52,12 +52,25 @@ func (s *clientStats) done(o *outcome) {
 	}
 }
 
+// add takes over what another has counted.
+func (s *clientStats) add(b *clientStats) {
+	for i := range s.classes {
+		s.classes[i].Add(b.classes[i].Load())
+	}
+	s.streams.Add(b.streams.Load())
+	s.failed.Add(b.failed.Load())
+	s.latency.add(&b.latency)
+	s.upstream.Add(b.upstream.Load())
+	s.downstream.Add(b.downstream.Load())
+	s.retries.Add(b.retries.Load())
+}
+
 // toxicStats is what one toxic has done.
 type toxicStats struct {
-	name, typ        string
-	decided, applied atomic.Uint64
-	bytes            atomic.Int64
-	delay            histogram
+	name, typ               string
+	decided, applied, ended atomic.Uint64
+	bytes                   atomic.Int64
+	delay                   histogram
 }
 
 // toxicTable holds the stats of all toxics that an experiment has had, by name and type. The zero value is ready.
@@ -100,9 +113,22 @@ const (
 func (h *histogram) observe(d time.Duration) {
 	us := uint64(max(d, 0) / time.Microsecond)
 	h.counts[bucketOf(us)].Add(1)
+	h.atLeast(int64(d))
+}
+
+// add takes over what another has counted.
+func (h *histogram) add(b *histogram) {
+	for i := range h.counts {
+		h.counts[i].Add(b.counts[i].Load())
+	}
+	h.atLeast(b.longest.Load())
+}
+
+// atLeast makes d the longest, unless that is longer.
+func (h *histogram) atLeast(d int64) {
 	for {
 		was := h.longest.Load()
-		if int64(d) <= was || h.longest.CompareAndSwap(was, int64(d)) {
+		if d <= was || h.longest.CompareAndSwap(was, d) {
 			return
 		}
 	}

@@ -11,26 +11,30 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
 // chain is the toxics of one target, in the order in which they were added; each direction has those of its own.
 type chain struct {
-	seed  uint64
-	owner string
+	seed   uint64
+	kind   string // of the target: "proxy" or "route"
+	name   string // of the target
+	engine *chaos.Engine
 	// changed is told of every change, and of what has been removed. It must not block.
-	changed func(entries []*toxic.Entry, removed []*wrapper)
+	changed func(toxics []*chaos.Manual, removed []*wrapper)
 
 	mu      sync.Mutex // guards what follows
 	list    []*wrapper
 	retired bool // nobody finds it any more, so it takes no toxics
 }
 
-// wrapper is a toxic with its name, as the API shows it. It is immutable.
+// wrapper is a toxic with its name, as the API shows it. It is immutable once it is in a chain.
 type wrapper struct {
 	entry      *toxic.Entry
 	typ        string
 	attributes map[string]any
+	manual     *chaos.Manual // of entry; nil before it is in force
 }
 
 // toxicJSON is a toxic on the wire.
@@ -70,13 +74,13 @@ func (c *chain) json() []toxicJSON {
 	return result
 }
 
-// entries returns what is in force. The lock is held.
-func (c *chain) entries() []*toxic.Entry {
-	es := make([]*toxic.Entry, len(c.list))
+// toxics returns what is in force. The lock is held.
+func (c *chain) toxics() []*chaos.Manual {
+	all := make([]*chaos.Manual, len(c.list))
 	for i, w := range c.list {
-		es[i] = w.entry
+		all[i] = w.manual
 	}
-	return es
+	return all
 }
 
 // find returns the index of a toxic, or -1. The lock is held.
@@ -130,9 +134,17 @@ func (c *chain) add(body []byte) (toxicJSON, *Error) {
 	case len(c.list) >= maxToxics:
 		return toxicJSON{}, badBody(fmt.Errorf("there are %d toxics here, no more can be added", maxToxics))
 	}
+	c.begin(w)
 	c.list = append(c.list, w)
-	c.changed(c.entries(), nil)
+	c.changed(c.toxics(), nil)
 	return w.json(), nil
+}
+
+// begin has a toxic reported from now on. The lock is held.
+func (c *chain) begin(w *wrapper) {
+	w.manual = c.engine.NewManual(chaos.ManualConfig{
+		Owner: c.name, Entry: w.entry, Seed: c.seed, Attributes: clip(attributesText(w.attributes)),
+	})
 }
 
 // wrap makes the immutable form of a toxic. old is what it takes the place of, or nil.
@@ -153,7 +165,7 @@ func (c *chain) wrap(in toxicInput, direction proxy.Direction, old *wrapper) (*w
 	}
 	e := &toxic.Entry{
 		Name: in.Name, Direction: direction, Toxicity: in.Toxicity, Toxic: t,
-		Key: chance.NewKey(c.seed, c.owner, in.Name), Began: time.Now(),
+		Key: chance.NewKey(c.seed, c.kind+" "+c.name, in.Name), Began: time.Now(),
 	}
 	switch sharer, ok := t.(toxic.Sharer); {
 	case ok && old != nil && t == prev:
@@ -161,7 +173,7 @@ func (c *chain) wrap(in toxicInput, direction proxy.Direction, old *wrapper) (*w
 	case ok:
 		e.Shared = sharer.NewShared()
 	}
-	return &wrapper{e, in.Type, toxic.Attributes(t)}, nil
+	return &wrapper{entry: e, typ: in.Type, attributes: toxic.Attributes(t)}, nil
 }
 
 // update changes attributes and toxicity of a toxic; everything else in the body is ignored.
@@ -185,8 +197,10 @@ func (c *chain) update(name string, body []byte) (toxicJSON, *Error) {
 	if w.entry.Toxic == old.entry.Toxic && w.entry.Toxicity == old.entry.Toxicity {
 		return old.json(), nil
 	}
+	c.begin(w)
 	c.list[at] = w
-	c.changed(c.entries(), nil)
+	c.changed(c.toxics(), nil)
+	old.manual.End()
 	return w.json(), nil
 }
 
@@ -200,7 +214,8 @@ func (c *chain) remove(name string) *Error {
 	}
 	removed := c.list[at]
 	c.list = slices.Delete(c.list, at, at+1)
-	c.changed(c.entries(), []*wrapper{removed})
+	c.changed(c.toxics(), []*wrapper{removed})
+	removed.manual.End()
 	return nil
 }
 
@@ -213,7 +228,20 @@ func (c *chain) clear() int {
 	if len(removed) > 0 {
 		c.changed(nil, removed)
 	}
+	for _, w := range removed {
+		w.manual.End()
+	}
 	return len(removed)
+}
+
+// close gives up the chain of a target that is gone, with the toxics in it, and tells nobody.
+func (c *chain) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.list {
+		w.manual.End()
+	}
+	c.list, c.retired = nil, true
 }
 
 // retire gives up a chain without toxics, for good, and reports whether it did.

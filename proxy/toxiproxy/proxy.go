@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/accept"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -53,23 +55,30 @@ type proxyServer struct {
 	cancel   context.CancelFunc
 	conns    map[*conn]struct{}
 	ordinal  uint64
-	current  []*toxic.Entry
+	current  []*chaos.Manual
 	off      bool // a kill switch is used: current does not act
 }
 
 // conn is one connection through a proxy.
 type conn struct {
-	ordinal uint64
-	slot    *toxic.Slot
-	client  net.Conn
-	cut     bool         // guarded by proxyServer.mu: closed by a change
-	up      net.Conn     // guarded by proxyServer.mu; nil while dialling
-	relay   *toxic.Relay // guarded by proxyServer.mu; likewise
+	ordinal  uint64
+	slot     *toxic.Slot
+	client   net.Conn
+	upstream string
+	opened   time.Time
+
+	failed  atomic.Bool   // a toxic has ended it, or another fault
+	latency atomic.Int64  // until the client got the first of an answer, in ns; 0 is not known
+	meeting chaos.Meeting // guarded by proxyServer.mu
+
+	cut   bool         // guarded by proxyServer.mu: closed by a change
+	up    net.Conn     // guarded by proxyServer.mu; nil while dialling
+	relay *toxic.Relay // guarded by proxyServer.mu; likewise
 }
 
 func newProxyServer(s *Server, in proxyInput) *proxyServer {
 	p := &proxyServer{server: s, name: in.Name, listen: in.Listen, upstream: in.Upstream, conns: map[*conn]struct{}{}}
-	p.chain = chain{seed: s.cfg.Seed, owner: "proxy " + in.Name, changed: p.setToxics}
+	p.chain = chain{seed: s.cfg.Seed, kind: "proxy", name: in.Name, engine: s.cfg.Chaos, changed: p.setToxics}
 	return p
 }
 
@@ -122,10 +131,12 @@ func (p *proxyServer) delete() {
 	p.change.Lock()
 	defer p.change.Unlock()
 	p.deleted = true
-	p.stopChanged()
+	p.stopChanged(false)
+	p.chain.close()
 }
 
-func (p *proxyServer) stopChanged() {
+// stopChanged closes the listener and all connections, which is a fault or not.
+func (p *proxyServer) stopChanged(isFault bool) {
 	p.mu.Lock()
 	if p.ln == nil {
 		p.mu.Unlock()
@@ -135,7 +146,7 @@ func (p *proxyServer) stopChanged() {
 	p.cancel()
 	p.ln, p.ctx, p.cancel = nil, nil, nil
 	p.mu.Unlock()
-	p.cutAll()
+	p.cutAll(isFault)
 }
 
 // wait returns when everything that the proxy had has ended.
@@ -177,7 +188,7 @@ func (p *proxyServer) become(in proxyInput, between func()) *Error {
 	case in.Enabled:
 		return p.startChanged()
 	}
-	p.stopChanged()
+	p.stopChanged(true)
 	if differs {
 		between()
 		p.mu.Lock()
@@ -202,7 +213,7 @@ func (p *proxyServer) moveChanged(in proxyInput, port int, between func()) *Erro
 	if err != nil {
 		return err
 	}
-	p.stopChanged()
+	p.stopChanged(false)
 	between()
 	p.mu.Lock()
 	p.upstream = in.Upstream
@@ -216,27 +227,31 @@ func (p *proxyServer) reopenChanged(listen string) {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil { // somebody was quicker
 		p.server.cfg.Log.Error("toxiproxy API: a proxy cannot listen any more", "proxy", p.name, "listen", listen, "error", err)
-		p.stopChanged()
+		p.stopChanged(false)
 		return
 	}
 	p.openChanged(ln)
 }
 
 // cutAll closes all connections.
-func (p *proxyServer) cutAll() {
+func (p *proxyServer) cutAll(isFault bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
-		p.cut(c)
+		p.cut(c, isFault)
 	}
 }
 
-// cut closes a connection. p.mu is held.
-func (p *proxyServer) cut(c *conn) {
+// cut closes a connection, which its client takes for a failure if it is a fault. p.mu is held.
+func (p *proxyServer) cut(c *conn, isFault bool) {
 	if c.cut {
 		return
 	}
 	c.cut = true
+	c.slot.Follow(toxic.Follower{}) // what becomes of it is not what its toxics do
+	if isFault {
+		c.failed.Store(true)
+	}
 	c.slot.Set(toxic.Active{Entry: &toxic.Entry{Toxicity: 1, Toxic: toxic.Down{Reset: p.server.cfg.Strict}}}) // ends what only waits
 	closeConn(c.client, p.server.cfg.Strict)
 	if c.up != nil {
@@ -254,17 +269,17 @@ func closeConn(nc net.Conn, reset bool) {
 }
 
 // setToxics makes a changed chain act on the connections there are.
-func (p *proxyServer) setToxics(entries []*toxic.Entry, removed []*wrapper) {
+func (p *proxyServer) setToxics(toxics []*chaos.Manual, removed []*wrapper) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.current = entries
+	p.current = toxics
 	for c := range p.conns {
 		switch {
 		case c.cut, p.off:
 		case !p.server.cfg.Strict && slices.ContainsFunc(removed, func(w *wrapper) bool { return w.held(c) }):
-			p.cut(c) // with the toxics that it had: what they have held back stays back
+			p.cut(c, true) // with the toxics that it had: what they have held back stays back
 		default:
-			c.slot.Set(p.actives(c.ordinal)...)
+			c.slot.Set(p.actives(c)...)
 		}
 	}
 }
@@ -284,21 +299,28 @@ func (p *proxyServer) setOff(off bool) {
 	p.off = off
 	for c := range p.conns {
 		if !c.cut {
-			c.slot.Set(p.actives(c.ordinal)...)
+			c.slot.Set(p.actives(c)...)
 		}
 	}
 }
 
 // actives returns what acts on a connection. p.mu is held.
-func (p *proxyServer) actives(ordinal uint64) []toxic.Active {
-	if p.off {
+func (p *proxyServer) actives(c *conn) []toxic.Active {
+	if p.off || len(p.current) == 0 {
 		return nil
 	}
-	as := make([]toxic.Active, len(p.current))
-	for i, e := range p.current {
-		as[i] = toxic.Active{Entry: e, Ordinal: ordinal}
+	if !c.meeting.HasMet() { // now it matters what its client sees
+		c.slot.Follow(toxic.Follower{Cut: c.noteCut, Answered: c.noteAnswer})
 	}
-	return as
+	return c.meeting.Actives(p.current, c.ordinal, c.upstream)
+}
+
+// noteCut is told that a toxic has ended the connection.
+func (c *conn) noteCut() { c.failed.Store(true) }
+
+// noteAnswer is told that the client has got the first of an answer, after it had sent nothing for some time.
+func (c *conn) noteAnswer(quiet time.Duration) {
+	c.latency.Store(int64(max(time.Since(c.opened)-quiet, 1)))
 }
 
 func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
@@ -316,28 +338,31 @@ func (p *proxyServer) take(ctx context.Context, ln net.Listener, nc net.Conn) bo
 		closeConn(nc, p.server.cfg.Strict)
 		return false
 	}
-	c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(p.actives(p.ordinal)...)}
+	c := &conn{ordinal: p.ordinal, client: nc, slot: toxic.NewSlot(), upstream: p.upstream, opened: time.Now()}
+	if actives := p.actives(c); len(actives) > 0 {
+		c.slot.Set(actives...)
+	}
 	p.ordinal++
 	p.conns[c] = struct{}{}
 	p.ended.Add(1)
-	go p.serve(ctx, c, p.upstream, p.listen)
+	go p.serve(ctx, c, p.listen)
 	return true
 }
 
 // serve connects a client with the upstream. It may return before both have ended.
-func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen string) {
-	up, err := p.server.dial(ctx, upstream)
+func (p *proxyServer) serve(ctx context.Context, c *conn, listen string) {
+	up, err := p.server.dial(ctx, c.upstream)
 	if err != nil {
-		p.server.cfg.Log.Warn("toxiproxy API: the upstream cannot be reached", "proxy", p.name, "upstream", upstream, "error", err)
+		p.server.cfg.Log.Warn("toxiproxy API: the upstream cannot be reached", "proxy", p.name, "upstream", c.upstream, "error", err)
 		closeConn(c.client, p.server.cfg.Strict)
-		p.forget(c)
+		p.forget(c, toxic.Result{Cause: toxic.ByReset, Side: toxic.EndpointSide})
 		return
 	}
 	o := p.server.cfg.Held
 	o.Lot = &p.server.lot
 	relay := toxic.NewRelay(c.client, up, c.slot, o, func(r toxic.Result) {
-		defer p.forget(c)
-		p.report(r, upstream, listen)
+		defer p.forget(c, r)
+		p.report(r, c.upstream, listen)
 	})
 	p.mu.Lock()
 	c.up, c.relay = up, relay
@@ -345,17 +370,20 @@ func (p *proxyServer) serve(ctx context.Context, c *conn, upstream, listen strin
 	p.mu.Unlock()
 	if cut {
 		closeConn(up, p.server.cfg.Strict)
-		p.forget(c)
+		p.forget(c, toxic.Result{})
 		return
 	}
 	relay.Run()
 }
 
-// forget notes that a connection has ended.
-func (p *proxyServer) forget(c *conn) {
+// forget notes that a connection has ended, and how.
+func (p *proxyServer) forget(c *conn, r toxic.Result) {
 	p.mu.Lock()
 	delete(p.conns, c)
-	p.mu.Unlock()
+	p.mu.Unlock() // from here on nobody finds it
+	broke := !c.cut && (r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide)
+	o := chaos.Outcome{Failed: broke || c.failed.Load(), Upstream: r.Upstream, Downstream: r.Downstream}
+	c.meeting.Close(o, time.Duration(c.latency.Load()))
 	p.ended.Done()
 }
 

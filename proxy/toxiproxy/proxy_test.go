@@ -195,7 +195,8 @@ func TestRemovedTimeoutLetsNothingOut(t *testing.T) {
 	for i := range uint64(3) {
 		client, other := net.Pipe()
 		t.Cleanup(func() { _ = other.Close() })
-		c := &conn{ordinal: i, slot: toxic.NewSlot(p.actives(i)...)}
+		c := &conn{ordinal: i, slot: toxic.NewSlot()}
+		c.slot.Set(p.actives(c)...)
 		c.client = told{client, func() {
 			closed++
 			for c := range p.conns {

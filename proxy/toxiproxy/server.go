@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/authority"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/park"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
@@ -48,6 +49,8 @@ type Config struct {
 	Held toxic.Options
 	// Routes are the TCP routes of the configuration; nil: there are none.
 	Routes Routes
+	// Chaos reports and logs what the toxics do, and those of Routes act by it; nil: an Engine that nobody asks.
+	Chaos *chaos.Engine
 	// Metrics, if not nil, serves /metrics.
 	Metrics http.Handler
 	// Traffic, if not nil, is told what every connection has carried when it has ended. It must not block.
@@ -68,9 +71,9 @@ type PortRange struct{ First, Last uint16 }
 type Routes interface {
 	// Routes returns those that serve now.
 	Routes() []Route
-	// SetToxics makes entries act on all connections of a Route, those that are open included, after what experiments do, unless it
+	// SetToxics makes toxics act on all connections of a Route, those that are open included, after what experiments do, unless it
 	// is Refused. It replaces what was set before. It must not block.
-	SetToxics(name string, entries []*toxic.Entry)
+	SetToxics(name string, toxics []*chaos.Manual)
 }
 
 // Route is a TCP route as the API shows it.
@@ -107,6 +110,9 @@ type Server struct {
 func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Chaos == nil {
+		cfg.Chaos = chaos.New(chaos.Config{Log: cfg.Log}) // nothing of it runs
 	}
 	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
 	if cfg.Seed == 0 {
@@ -197,8 +203,8 @@ func (s *Server) routeChain(name string) *chain {
 	defer s.mu.Unlock()
 	c := s.routes[name]
 	if c == nil {
-		c = &chain{seed: s.cfg.Seed, owner: "route " + name}
-		c.changed = func(entries []*toxic.Entry, _ []*wrapper) { s.cfg.Routes.SetToxics(name, entries) }
+		c = &chain{seed: s.cfg.Seed, kind: "route", name: name, engine: s.cfg.Chaos}
+		c.changed = func(toxics []*chaos.Manual, _ []*wrapper) { s.cfg.Routes.SetToxics(name, toxics) }
 		s.routes[name] = c
 	}
 	return c

@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -218,7 +218,7 @@ func (r *routes) Routes() []Route {
 	return []Route{r.route}
 }
 
-func (r *routes) SetToxics(name string, entries []*toxic.Entry) {
+func (r *routes) SetToxics(name string, entries []*chaos.Manual) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var names []string

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
 
 // fixedRoutes are Routes of which one may not be broken.
 type fixedRoutes []Route
 
-func (f fixedRoutes) Routes() []Route                { return f }
-func (fixedRoutes) SetToxics(string, []*toxic.Entry) {}
+func (f fixedRoutes) Routes() []Route                 { return f }
+func (fixedRoutes) SetToxics(string, []*chaos.Manual) {}
 
 func TestToxicsAreListed(t *testing.T) {
 	routes := fixedRoutes{{Name: "shop.db"}}

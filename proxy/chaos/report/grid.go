@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,13 +20,13 @@ type grid struct {
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
-// summary has a row for each experiment.
+// summary has a row for each experiment, and each proxy with toxics.
 func summary(r *chaos.Report) grid {
 	g := grid{words: 4}
 	g.add("experiment", "result", "phase", "at", "matched", "injected", "share", "capped", "dry run")
 	for i := range r.Experiments {
 		x := &r.Experiments[i]
-		g.add(Name(x), string(Judge(x, r.Time).Outcome), x.Phase, x.At,
+		g.add(Name(x), string(Judge(x, r.Time).Outcome), x.Phase, cmp.Or(x.At, "-"),
 			count(x.Matched), count(x.Injected), share(x.Injected, x.Matched), count(x.SkippedByCap), count(x.DryRun))
 	}
 	return g
@@ -33,16 +34,37 @@ func summary(r *chaos.Report) grid {
 
 // toxics has a row for each toxic.
 func toxics(x *chaos.ExperimentReport) grid {
-	g := grid{words: 2}
-	g.add("toxic", "type", "decided", "applied", "bytes", "delay p50", "p90", "p99", "max")
-	for _, t := range x.Toxics {
-		bytes := "-" // a fault of requests, or one that has met no bytes
+	g, met := grid{words: 2}, "decided"
+	if isManual(x) {
+		met = "matched"
+	}
+	g.add("toxic", "type", met, "applied", "ended", "bytes", "delay p50", "p90", "p99", "max")
+	for i := range x.Toxics {
+		t := &x.Toxics[i]
+		bytes, n := "-", t.Decided // a fault of requests, or one that has met no bytes
 		if t.Bytes > 0 {
 			bytes = size(t.Bytes)
 		}
-		g.add(append([]string{t.Name, t.Type, count(t.Decided), count(t.Applied), bytes}, quantiles(&t.Delay)...)...)
+		if t.Manual != nil {
+			n = t.Manual.Matched
+		}
+		g.add(append([]string{toxicName(t), t.Type, count(n), count(t.Applied), count(t.Ended), bytes}, quantiles(&t.Delay)...)...)
 	}
 	return g
+}
+
+// toxicName is how a toxic is called, with its stream if the name does not say it.
+func toxicName(t *chaos.ToxicReport) string {
+	switch m := t.Manual; {
+	case m == nil:
+		return t.Name
+	case t.Name == "":
+		return others
+	case strings.HasSuffix(t.Name, "_"+m.Stream):
+		return t.Name
+	default:
+		return t.Name + " (" + m.Stream + ")"
+	}
 }
 
 // clients has a row for each kind of traffic. Columns without a number are left out.
@@ -64,11 +86,11 @@ func clients(x *chaos.ExperimentReport) grid {
 	return grid{words: 1, rows: [][]string{head, rows[0], rows[1]}}
 }
 
-// latencies has a row for each kind of traffic. That of streams is the time until an Endpoint is reached.
+// latencies has a row for each kind of traffic. That of streams is the time to the first of an answer.
 func latencies(x *chaos.ExperimentReport) grid {
 	g, name := grid{words: 1}, "latency"
 	if x.InjectedTraffic.Requests+x.UninjectedTraffic.Requests == 0 {
-		name = "connecting"
+		name = "first answer"
 	}
 	g.add(name, "p50", "p90", "p99", "max", "sent", "received")
 	row := func(name string, t *chaos.TrafficReport) {

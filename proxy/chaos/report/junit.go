@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -13,7 +14,8 @@ import (
 )
 
 // JUnit's XML has no one schema. This is valid by both that are in use, Apache Ant's and that of Jenkins (junit-10.xsd): each
-// experiment is a suite of one case, since properties and output belong to suites there; readers add the suites up.
+// experiment, and each proxy with toxics, is a suite of one case, since properties and output belong to suites there; readers add the
+// suites up.
 
 type suites struct {
 	XMLName xml.Name `xml:"testsuites"`
@@ -81,8 +83,11 @@ func writeJUnit(w io.Writer, r *chaos.Report, failing Failing) error {
 
 func suiteOf(x *chaos.ExperimentReport, at time.Time, failing Failing) suite {
 	began, took := at, time.Duration(0)
-	if x.Start != nil && x.End != nil && x.Start.Before(at) {
-		began, took = *x.Start, min(at.Sub(*x.Start), x.End.Sub(*x.Start))
+	if x.Start != nil && x.Start.Before(at) && (x.End != nil || isManual(x)) {
+		began, took = *x.Start, at.Sub(*x.Start)
+		if x.End != nil {
+			took = min(took, x.End.Sub(*x.Start))
+		}
 	}
 	elapsed := strconv.FormatFloat(took.Seconds(), 'f', 3, 64)
 	var text bytes.Buffer
@@ -118,9 +123,13 @@ func properties(x *chaos.ExperimentReport) (all []property) {
 		add(name+".max", q.Max)
 	}
 	add("phase", x.Phase)
-	add("at", x.At)
-	if x.Start != nil && x.End != nil {
+	if x.At != "" {
+		add("at", x.At)
+	}
+	if x.Start != nil && (x.End != nil || isManual(x)) {
 		add("start", x.Start.UTC().Format(time.RFC3339))
+	}
+	if x.Start != nil && x.End != nil {
 		add("end", x.End.UTC().Format(time.RFC3339))
 	}
 	add("matched", x.Matched)
@@ -128,11 +137,21 @@ func properties(x *chaos.ExperimentReport) (all []property) {
 	add("skippedByCap", x.SkippedByCap)
 	add("dryRun", x.DryRun)
 	add("halts", x.Halts)
-	for _, t := range x.Toxics {
-		name := "toxic." + t.Name
+	for i := range x.Toxics {
+		t := &x.Toxics[i]
+		name := "toxic." + cmp.Or(t.Name, others)
 		add(name+".type", t.Type)
+		if m := t.Manual; m != nil {
+			add(name+".stream", m.Stream)
+			add(name+".attributes", m.Attributes)
+			add(name+".toxicity", m.Toxicity)
+			add(name+".changes", m.Changes)
+			add(name+".removed", m.Removed)
+			add(name+".matched", m.Matched)
+		}
 		add(name+".decided", t.Decided)
 		add(name+".applied", t.Applied)
+		add(name+".ended", t.Ended)
 		add(name+".bytes", t.Bytes)
 		spread(name+".delay", &t.Delay)
 	}

@@ -18,7 +18,7 @@ type Format string
 const (
 	Table    Format = "table"    // for a terminal of 100 columns
 	Markdown Format = "markdown" // GitHub's, for job summaries and comments
-	JUnit    Format = "junit"    // XML, one test case for each experiment
+	JUnit    Format = "junit"    // XML, one test case for each experiment, or proxy with toxics
 	JSON     Format = "json"     // the Report, with each experiment's Verdict
 )
 
@@ -85,5 +85,19 @@ func writeJSON(w io.Writer, r *chaos.Report) error {
 	return e.Encode(document)
 }
 
-// Name is how an experiment is called: namespace/name.
-func Name(x *chaos.ExperimentReport) string { return x.Namespace + "/" + x.Name }
+// Name is how an experiment is called: namespace/name, or toxiproxy and the name of the proxy, which cannot be a namespace.
+func Name(x *chaos.ExperimentReport) string {
+	switch {
+	case !isManual(x):
+		return x.Namespace + "/" + x.Name
+	case x.Name == "":
+		return "toxiproxy " + others
+	}
+	return "toxiproxy " + x.Name
+}
+
+// isManual reports whether this is about toxics that were made through the API for Toxiproxy's clients.
+func isManual(x *chaos.ExperimentReport) bool { return x.Kind == chaos.ManualKind }
+
+// others stands for what a report has no room for, together.
+const others = "(others)"

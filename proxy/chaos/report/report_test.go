@@ -34,6 +34,17 @@ func experiment(name, phase string, change func(*chaos.ExperimentReport)) chaos.
 	return x
 }
 
+// manual is the part of a proxy that has got toxics through the API ten minutes ago.
+func manual(proxy, phase string, change func(*chaos.ExperimentReport)) chaos.ExperimentReport {
+	return experiment(proxy, phase, func(x *chaos.ExperimentReport) {
+		end := now.Add(-time.Minute)
+		x.Kind, x.Namespace, x.At, x.End = chaos.ManualKind, "", "", &end
+		if change != nil {
+			change(x)
+		}
+	})
+}
+
 func reports() map[string]chaos.Report {
 	busy := experiment("slow-cart", "Active", func(x *chaos.ExperimentReport) {
 		x.Matched, x.Injected, x.SkippedByCap = 12_345, 1_234, 12
@@ -58,6 +69,31 @@ func reports() map[string]chaos.Report {
 		x.InjectedTraffic.Connections, x.InjectedTraffic.Failed = 40, 30
 	})
 	return map[string]chaos.Report{
+		"toxiproxy": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{
+			manual("redis", "Active", func(x *chaos.ExperimentReport) {
+				x.End = nil
+				x.Matched, x.Injected = 40, 29
+				x.Toxics = []chaos.ToxicReport{
+					{Name: "latency_downstream", Type: "latency", Decided: 21, Applied: 21, Bytes: 12_345, Delay: chaos.Quantiles{
+						Count: 21, P50: 1, P90: 1, P99: 1.125, Max: 1.0101},
+						Manual: &chaos.ManualReport{Stream: "downstream", Attributes: "jitter=0 latency=1000", Toxicity: 0.5, Changes: 2, Matched: 40}},
+					{Name: "cut", Type: "limit_data", Decided: 10, Applied: 10, Ended: 9, Bytes: 1_000,
+						Manual: &chaos.ManualReport{Stream: "upstream", Attributes: "bytes=100", Toxicity: 1, Changes: 1, Removed: true, Matched: 10}},
+					{Decided: 120, Applied: 100, Ended: 50, Bytes: 7, Manual: &chaos.ManualReport{Removed: true, Matched: 120}},
+				}
+				x.InjectedTraffic = chaos.TrafficReport{Connections: 29, Failed: 9, UpstreamBytes: 12_000, DownstreamBytes: 98_000,
+					Latency: chaos.Quantiles{Count: 20, P50: 1, P90: 1.01, P99: 1.05, Max: 1.05}}
+				x.UninjectedTraffic = chaos.TrafficReport{Connections: 11, UpstreamBytes: 4_000, DownstreamBytes: 40_000,
+					Latency: chaos.Quantiles{Count: 11, P50: 0.0004, P90: 0.0005, P99: 0.0005, Max: 0.0005}}
+			}),
+			manual("shop.db", "Removed", func(x *chaos.ExperimentReport) {
+				x.Toxics = []chaos.ToxicReport{{Name: "noop_upstream", Type: "noop",
+					Manual: &chaos.ManualReport{Stream: "upstream", Toxicity: 1, Removed: true}}}
+			}),
+			manual("<b>@all\n|", "Off", func(x *chaos.ExperimentReport) { x.End = nil }),
+			manual("", "Removed", func(x *chaos.ExperimentReport) { x.Matched, x.Injected = 1, 1 }),
+		}},
+		"both":   {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy, manual("redis", "Removed", nil)}},
 		"empty":  {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{}},
 		"one":    {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy}},
 		"halted": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{halted}},

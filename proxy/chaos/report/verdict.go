@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,6 +58,8 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 		return Verdict{Skipped, "suspended"}
 	case x.Phase == "Off":
 		return Verdict{Skipped, "the kill switch is on"}
+	case x.Matched == 0 && isManual(x):
+		return Verdict{NoneInjected, "no connection has met them"}
 	case x.Matched == 0:
 		return Verdict{NoneInjected, "no request or connection matched"}
 	case x.SkippedByCap > 0:
@@ -75,23 +78,42 @@ func matched(n uint64) string {
 
 // title is the headline of a report.
 func title(r *chaos.Report, failing Failing) string {
-	failed := 0
+	experiments, proxies, failed := 0, 0, 0
 	for i := range r.Experiments {
-		if failing.has(Judge(&r.Experiments[i], r.Time).Outcome) {
+		x := &r.Experiments[i]
+		if isManual(x) {
+			proxies++
+		} else {
+			experiments++
+		}
+		if failing.has(Judge(x, r.Time).Outcome) {
 			failed++
 		}
 	}
-	s := "no experiments"
-	switch n := len(r.Experiments); {
-	case n == 1:
+	s := fmt.Sprintf("%d experiments", experiments)
+	if experiments == 1 {
 		s = "1 experiment"
-	case n > 1:
-		s = fmt.Sprintf("%d experiments", n)
+	}
+	switch {
+	case experiments+proxies == 0:
+		s = "no experiments"
+	case experiments == 0:
+		s = withToxics(proxies)
+	case proxies > 0:
+		s += ", " + withToxics(proxies)
 	}
 	if failed > 0 {
 		s += fmt.Sprintf(", %d failed", failed)
 	}
 	return s
+}
+
+// withToxics is a number of proxies.
+func withToxics(n int) string {
+	if n == 1 {
+		return "1 proxy with toxics"
+	}
+	return fmt.Sprintf("%d proxies with toxics", n)
 }
 
 // notes are what concerns the whole report.
@@ -107,8 +129,11 @@ func notes(r *chaos.Report) (all []string) {
 
 // when says when the experiment acts or has acted; "" if nothing is known.
 func when(x *chaos.ExperimentReport, at time.Time) string {
-	if x.Start == nil || x.End == nil {
+	switch {
+	case x.Start == nil || x.End == nil && !isManual(x):
 		return ""
+	case x.End == nil:
+		return fmt.Sprintf("since %s UTC", x.Start.UTC().Format(time.DateTime))
 	}
 	from, to := x.Start.UTC(), x.End.UTC()
 	layout := time.DateTime
@@ -128,11 +153,23 @@ func when(x *chaos.ExperimentReport, at time.Time) string {
 
 // facts are what is to be said of one experiment beside its numbers.
 func facts(x *chaos.ExperimentReport, at time.Time) (all []string) {
+	switch {
+	case !isManual(x):
+	case x.Name == "":
+		all = append(all, "toxics made through the API for Toxiproxy's clients, of proxies that the report has no room for")
+	default:
+		all = append(all, "toxics made through the API for Toxiproxy's clients")
+	}
 	if v := Judge(x, at); v.Reason != "" {
 		all = append(all, strings.TrimSpace(v.Reason))
 	}
 	if w := when(x, at); w != "" {
 		all = append(all, w)
+	}
+	for i := range x.Toxics {
+		if f := settings(&x.Toxics[i]); f != "" {
+			all = append(all, f)
+		}
 	}
 	if x.Deleted {
 		all = append(all, "it has been deleted")
@@ -141,4 +178,23 @@ func facts(x *chaos.ExperimentReport, at time.Time) (all []string) {
 		all = append(all, fmt.Sprintf("halted %s times", count(x.Halts)))
 	}
 	return all
+}
+
+// settings says what a Manual is, or was at last; "" if that is not known.
+func settings(t *chaos.ToxicReport) string {
+	m := t.Manual
+	if m == nil || t.Name == "" {
+		return ""
+	}
+	s := fmt.Sprintf("%s: %s, toxicity %v", toxicName(t), cmp.Or(m.Attributes, "no attributes"), m.Toxicity)
+	switch {
+	case m.Changes == 1:
+		s += ", changed once"
+	case m.Changes > 1:
+		s += fmt.Sprintf(", changed %s times", count(m.Changes))
+	}
+	if m.Removed {
+		s += ", removed by now"
+	}
+	return s
 }

@@ -1,0 +1,248 @@
+package chaos
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// Bounds of what is kept of Manuals: whoever makes and ends them for ever makes nothing grow. What there is no room for, the oldest that
+// is not in force first, is added up, as one owner and as one row of its owner.
+const (
+	maxOwners = 100
+	maxRows   = 100 // of an owner
+)
+
+// ledger holds what has become of Manuals. The zero value is ready.
+type ledger struct {
+	mu     sync.Mutex
+	owners []*account // guarded by mu; in the order in which they came
+	others *account   // guarded by mu; those that there is no room for; nil: none
+
+	types sync.Map // of toxics, to *atomic.Uint64: how many connections have got one, since the beginning
+}
+
+// account is what the Manuals of one owner have done, and what its clients saw.
+type account struct {
+	ledger            *ledger
+	owner             string         // "" for others
+	matched, injected atomic.Uint64  // connections
+	clients           [2]clientStats // not touched, touched
+
+	// Guarded by ledger.mu.
+	rows       []*manualRow // in the order in which they came
+	others     *manualRow   // those that there is no room for; nil: none
+	start, end time.Time    // when the first came, and when the last went; end is zero while there are some
+}
+
+// manualRow is what the Manuals of one name, type and direction have done.
+type manualRow struct {
+	toxicStats // without a name: of others
+	direction  proxy.Direction
+	matched    atomic.Uint64 // connections
+
+	// Guarded by ledger.mu.
+	inForce    int
+	attributes string // the latest, as is toxicity
+	toxicity   float64
+	changes    uint64
+}
+
+// count returns the count of connections that have got toxics of a type.
+func (l *ledger) count(typ string) *atomic.Uint64 {
+	n, _ := l.types.LoadOrStore(typ, &atomic.Uint64{})
+	return n.(*atomic.Uint64)
+}
+
+// begin takes down what is in force from now on.
+func (l *ledger) begin(cfg *ManualConfig) (*account, *manualRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.account(cfg.Owner)
+	if a.start.IsZero() {
+		a.start = time.Now()
+	}
+	a.end = time.Time{}
+	row := a.row(cfg.Entry)
+	row.inForce++
+	if row.name == "" {
+		return a, row
+	}
+	if row.attributes != "" && (row.attributes != cfg.Attributes || row.toxicity != cfg.Entry.Toxicity) {
+		row.changes++
+	}
+	row.attributes, row.toxicity = cfg.Attributes, cfg.Entry.Toxicity
+	return a, row
+}
+
+// end takes down what is not in force any more.
+func (l *ledger) end(a *account, row *manualRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	row.inForce--
+	if !a.inForce() {
+		a.end = time.Now()
+	}
+}
+
+// account returns that of an owner. l.mu is held.
+func (l *ledger) account(owner string) *account {
+	if i := slices.IndexFunc(l.owners, func(a *account) bool { return a.owner == owner }); i >= 0 {
+		return l.owners[i]
+	}
+	if len(l.owners) >= maxOwners {
+		if l.others == nil {
+			l.others = &account{ledger: l}
+		}
+		i := slices.IndexFunc(l.owners, func(a *account) bool { return !a.inForce() })
+		if i < 0 {
+			return l.others
+		}
+		l.others.add(l.owners[i])
+		l.owners = slices.Delete(l.owners, i, i+1)
+	}
+	a := &account{ledger: l, owner: owner}
+	l.owners = append(l.owners, a)
+	return a
+}
+
+// all are the rows, others last. ledger.mu is held.
+func (a *account) all() []*manualRow {
+	if a.others == nil {
+		return a.rows
+	}
+	return append(slices.Clip(a.rows), a.others)
+}
+
+// inForce reports whether some row is of something in force. ledger.mu is held.
+func (a *account) inForce() bool {
+	return slices.ContainsFunc(a.all(), func(r *manualRow) bool { return r.inForce > 0 })
+}
+
+// row returns that of a toxic. ledger.mu is held.
+func (a *account) row(e *toxic.Entry) *manualRow {
+	typ := e.Toxic.Type()
+	is := func(r *manualRow) bool { return r.name == e.Name && r.typ == typ && r.direction == e.Direction }
+	if i := slices.IndexFunc(a.rows, is); i >= 0 {
+		return a.rows[i]
+	}
+	if len(a.rows) >= maxRows {
+		i := slices.IndexFunc(a.rows, func(r *manualRow) bool { return r.inForce == 0 })
+		if i < 0 {
+			return a.rest()
+		}
+		a.rest().add(a.rows[i])
+		a.rows = slices.Delete(a.rows, i, i+1)
+	}
+	r := &manualRow{toxicStats: toxicStats{name: e.Name, typ: typ}, direction: e.Direction}
+	a.rows = append(a.rows, r)
+	return r
+}
+
+// rest returns others, made if need be. ledger.mu is held.
+func (a *account) rest() *manualRow {
+	if a.others == nil {
+		a.others = &manualRow{}
+	}
+	return a.others
+}
+
+// add takes over the counts of an account that is going to be forgotten. What is counted there later is lost. ledger.mu is held.
+func (a *account) add(b *account) {
+	a.matched.Add(b.matched.Load())
+	a.injected.Add(b.injected.Load())
+	for i := range a.clients {
+		a.clients[i].add(&b.clients[i])
+	}
+	for _, r := range b.all() {
+		a.rest().add(r)
+	}
+	if a.start.IsZero() || b.start.Before(a.start) {
+		a.start = b.start
+	}
+	if !a.inForce() && b.end.After(a.end) {
+		a.end = b.end
+	}
+}
+
+// add takes over the counts of a row that is going to be forgotten. ledger.mu is held.
+func (r *manualRow) add(b *manualRow) {
+	r.matched.Add(b.matched.Load())
+	r.decided.Add(b.decided.Load())
+	r.applied.Add(b.applied.Load())
+	r.ended.Add(b.ended.Load())
+	r.bytes.Add(b.bytes.Load())
+	r.delay.add(&b.delay)
+}
+
+// forget forgets what is not in force.
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	isOver := func(a *account) bool {
+		a.rows = slices.DeleteFunc(a.rows, func(r *manualRow) bool { return r.inForce == 0 })
+		if a.others != nil && a.others.inForce == 0 {
+			a.others = nil
+		}
+		return !a.inForce()
+	}
+	l.owners = slices.DeleteFunc(l.owners, isOver)
+	if l.others != nil && isOver(l.others) {
+		l.others = nil
+	}
+}
+
+// report makes the parts of all owners.
+func (l *ledger) report(off bool) (all []ExperimentReport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.owners {
+		all = append(all, a.report(off))
+	}
+	if l.others != nil {
+		all = append(all, l.others.report(off))
+	}
+	return all
+}
+
+// report makes the part of one owner. ledger.mu is held.
+func (a *account) report(off bool) ExperimentReport {
+	r := ExperimentReport{
+		Kind: ManualKind, Name: a.owner, Phase: proxy.ExperimentActive.String(), Matched: a.matched.Load(), Injected: a.injected.Load(),
+		Toxics: []ToxicReport{}, UninjectedTraffic: a.clients[0].report(), InjectedTraffic: a.clients[1].report(),
+	}
+	start := a.start.UTC()
+	r.Start = &start
+	switch {
+	case !a.inForce():
+		end := a.end.UTC()
+		r.Phase, r.End = "Removed", &end
+	case off:
+		r.Phase = proxy.ExperimentOff.String()
+	}
+	for _, row := range a.all() {
+		t := row.report()
+		t.Manual = &ManualReport{
+			Attributes: row.attributes, Toxicity: row.toxicity, Changes: row.changes, Removed: row.inForce == 0, Matched: row.matched.Load(),
+		}
+		if t.Name != "" {
+			t.Manual.Stream = row.direction.String()
+		}
+		r.Toxics = append(r.Toxics, t)
+	}
+	return r
+}
+
+// ManualCounts are how many connections have got Manuals of each type since the beginning, by type.
+func (e *Engine) ManualCounts() map[string]uint64 {
+	counts := map[string]uint64{}
+	e.ledger.types.Range(func(typ, n any) bool {
+		counts[typ.(string)] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return counts
+}

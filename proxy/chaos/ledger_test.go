@@ -1,0 +1,222 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
+	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+)
+
+// manualOf makes a Manual of an owner.
+func manualOf(e *Engine, owner, name, attributes string, toxicity float64) *Manual {
+	return e.NewManual(ManualConfig{Owner: owner, Seed: 9, Attributes: attributes, Entry: &toxic.Entry{
+		Name: name, Direction: proxy.Upstreamward, Toxicity: toxicity, Toxic: toxic.Latency{Latency: shape.Const(1)}, Key: chance.NewKey(9, owner, name),
+	}})
+}
+
+// meet lets a connection meet a Manual and end.
+func meet(m *Manual, ordinal uint64) {
+	slot, v := toxic.NewSlot(), Meeting{}
+	slot.Set(v.Actives([]*Manual{m}, ordinal, "192.0.2.1:80")...)
+	m.Observe(toxic.Observation{Ordinal: ordinal, Applied: m.acts(ordinal), Final: true, Bytes: 10, Delay: time.Second, Ended: toxic.RST})
+	v.Close(Outcome{Upstream: 1, Downstream: 2, Failed: v.touched}, time.Second)
+}
+
+// rows are the report in short: owner, phase, matched, injected, and for each toxic its name, attributes, changes, matched, applied, ended.
+func rows(e *Engine) (all string) {
+	for _, x := range e.Report().Experiments {
+		all += fmt.Sprintf("%s %s %d/%d:", x.Name, x.Phase, x.Injected, x.Matched)
+		for _, t := range x.Toxics {
+			all += fmt.Sprintf(" %s(%s)%d %d/%d %d", t.Name, t.Manual.Attributes, t.Manual.Changes, t.Applied, t.Manual.Matched, t.Ended)
+			if t.Manual.Removed {
+				all += " removed"
+			}
+		}
+		all += "\n"
+	}
+	return all
+}
+
+func TestManualsAreReported(t *testing.T) {
+	e := newEngine(t, Config{})
+	want := func(when, what string) {
+		t.Helper()
+		if got := rows(e); got != what {
+			t.Errorf("%s: got\n%swant\n%s", when, got, what)
+		}
+	}
+	want("at first", "")
+	a := manualOf(e, "redis", "slow", "latency=1", 1)
+	want("in force", "redis Active 0/0: slow(latency=1)0 0/0 0\n")
+	meet(a, 0)
+	want("met", "redis Active 1/1: slow(latency=1)0 1/1 1\n")
+	e.SetEnabled(false)
+	want("off", "redis Off 1/1: slow(latency=1)0 1/1 1\n")
+	e.SetEnabled(true)
+	changed := manualOf(e, "redis", "slow", "latency=2", 1)
+	a.End()
+	meet(changed, 1)
+	want("changed", "redis Active 2/2: slow(latency=2)1 2/2 2\n")
+	never := manualOf(e, "redis", "never", "", 0)
+	meet(never, 2)
+	want("of a toxicity of 0", "redis Active 2/3: slow(latency=2)1 2/2 2 never()0 0/1 0\n")
+	changed.End()
+	want("one removed", "redis Active 2/3: slow(latency=2)1 2/2 2 removed never()0 0/1 0\n")
+	never.End()
+	want("both removed", "redis Removed 2/3: slow(latency=2)1 2/2 2 removed never()0 0/1 0 removed\n")
+	again := manualOf(e, "redis", "slow", "latency=2", 1)
+	want("made again", "redis Active 2/3: slow(latency=2)1 2/2 2 never()0 0/1 0 removed\n")
+	other := manualOf(e, "db", "slow", "latency=2", 1)
+	other.End()
+	e.ForgetDeleted()
+	want("forgotten", "redis Active 2/3: slow(latency=2)1 2/2 2\n")
+	again.End()
+	e.ForgetDeleted()
+	want("all forgotten", "")
+
+	fresh := manualOf(e, "redis", "slow", "latency=2", 1)
+	meet(fresh, 0)
+	want("anew", "redis Active 1/1: slow(latency=2)0 1/1 1\n")
+	if got := fmt.Sprint(e.ManualCounts()); got != "map[latency:3]" {
+		t.Errorf("a counter has gone down or lost something: %s", got)
+	}
+	x := e.Report().Experiments[0]
+	if x.Kind != ManualKind || x.Start == nil || x.End != nil || x.Toxics[0].Manual.Stream != "upstream" || x.Toxics[0].Delay.Max != 1 ||
+		x.InjectedTraffic.Connections != 1 || x.InjectedTraffic.Failed != 1 || x.InjectedTraffic.Latency.Max != 1 || x.InjectedTraffic.DownstreamBytes != 2 {
+		t.Errorf("got %+v", x)
+	}
+}
+
+// Whoever makes and removes toxics for ever makes nothing grow, and loses no count.
+func TestManualsAreBounded(t *testing.T) {
+	e := newEngine(t, Config{})
+	const owners, toxics = 3 * maxOwners, 2 * maxRows
+	n := uint64(0)
+	one := func(owner, name string) *Manual {
+		m := manualOf(e, owner, name, "latency=1", 1)
+		meet(m, n)
+		n++
+		return m
+	}
+	first := one("first", "stays")
+	for i := range owners {
+		one(fmt.Sprint("p", i), "t").End()
+	}
+	for i := range toxics {
+		one("first", fmt.Sprint("t", i)).End()
+	}
+	count := func() (owners, rows int, injected, applied, streams uint64) {
+		for _, x := range e.Report().Experiments {
+			owners++
+			rows += len(x.Toxics)
+			injected += x.Injected
+			streams += x.InjectedTraffic.Connections
+			for _, r := range x.Toxics {
+				applied += r.Applied
+			}
+		}
+		return owners, rows, injected, applied, streams
+	}
+	gotOwners, gotRows, injected, applied, streams := count()
+	if gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
+		t.Errorf("%d owners with %d rows are kept", gotOwners, gotRows)
+	}
+	if injected != n || applied != n || streams != n {
+		t.Errorf("of %d: %d injected, %d applied, %d seen", n, injected, applied, streams)
+	}
+	r := e.Report().Experiments
+	if r[0].Name != "first" || r[0].Toxics[0].Name != "stays" || r[0].Toxics[maxRows].Name != "" || r[len(r)-1].Name != "" {
+		t.Errorf("what is in force has gone, or others are not the last: %s", rows(e))
+	}
+	e.ForgetDeleted()
+	if got, want := rows(e), fmt.Sprintf("first Active %d/%d: stays(latency=1)0 1/1 1\n", toxics+1, toxics+1); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	first.End()
+
+	var all []*Manual // more at a time than there is room for
+	for i := range 2 * maxOwners {
+		all = append(all, one(fmt.Sprint("q", i), "t"))
+	}
+	for i := range 2 * maxRows {
+		all = append(all, one("q0", fmt.Sprint("t", i)))
+	}
+	if gotOwners, gotRows, _, _, _ := count(); gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
+		t.Errorf("%d owners with %d rows are in force", gotOwners, gotRows)
+	}
+	for _, m := range all {
+		m.End()
+	}
+	if strings.Contains(rows(e), "Active") {
+		t.Errorf("nothing is in force, but: %s", rows(e))
+	}
+	e.ForgetDeleted()
+	if got := rows(e); got != "" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// The fault log has Manuals as it has Experiments, under names that these cannot have, and a replay leaves them out.
+func TestManualsAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	e := New(Config{FaultLog: &log})
+	m := manualOf(e, "redis", "slow", "", 1)
+	meet(m, 7)
+	never := manualOf(e, "redis", "never", "", 0)
+	meet(never, 7)
+	e.Close()
+	var got []string
+	for line := range strings.Lines(log.String()) {
+		var f Fault
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintln(f.Object, f.Toxic, f.Target, f.Ordinal, f.Decision, f.Bytes, f.Delay, f.Seed))
+	}
+	const want = "[Toxiproxy//redis slow 192.0.2.1:80 7 inject 0 0 9\n Toxiproxy//redis slow 192.0.2.1:80 7 end 10 1 9\n]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %q", got)
+	}
+	log.WriteString(`{"object":"NetworkChaos/shop/x","toxic":"a","ordinal":3,"decision":"inject"}` + "\n")
+	r, err := ReadReplay(&log)
+	if err != nil || fmt.Sprint(r.Names()) != "[NetworkChaos/shop/x]" || fmt.Sprint(r.ManualSeeds()) != "[9]" {
+		t.Errorf("%v: replayed are %q, seeds %v", err, r.Names(), r.ManualSeeds())
+	}
+}
+
+// Connections of a TCP route are counted once each, whatever becomes of the toxics on it and however many endpoints are tried.
+func TestManualsOfRoutesAreReported(t *testing.T) {
+	e := newEngine(t, Config{})
+	target := ManualTarget{tcpRoute, listenerID}
+	before := open(t, e, 1)
+	a, b := newManual(e, "a", 1), newManual(e, "b", 1)
+	e.SetManual(map[ManualTarget][]*Manual{target: {a}})
+	e.SetManual(map[ManualTarget][]*Manual{target: {a, b}})
+	if got := fmt.Sprint(before.Experiments()); got != "[Toxiproxy//shop.db]" {
+		t.Errorf("the access log names %s", got)
+	}
+	e.SetManual(nil)
+	e.SetManual(map[ManualTarget][]*Manual{target: {b}})
+	before.Close(Outcome{Upstream: 10, Downstream: 20})
+	retried := open(t, e, 2)
+	retried.Close(Outcome{Retried: true})
+	again := e.Open(Place{Route: tcpRoute, Listener: listenerID, Client: retried.place.Client, Attempt: 2})
+	again.Close(Outcome{Failed: true, Retries: 1})
+	e.SetManual(nil)
+	open(t, e, 3).Close(Outcome{Upstream: 1000})
+	// Toxics count each time that they are put on a connection, anew or on another endpoint's, as those of Experiments do.
+	if got, want := rows(e), "shop.db Active 2/2: a(latency=1)0 1/1 0 b(latency=1)0 4/4 0\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	x := e.Report().Experiments[0].InjectedTraffic
+	if x.Connections != 2 || x.Failed != 1 || x.UpstreamBytes != 10 || x.DownstreamBytes != 20 || x.Retries != 1 {
+		t.Errorf("got %+v", x)
+	}
+}
