@@ -23,7 +23,7 @@ type ledger struct {
 	owners []*account // guarded by mu; in the order in which they came
 	others *account   // guarded by mu; those that there is no room for; nil: none
 
-	types sync.Map // of toxics, to *atomic.Uint64: how many connections have got one, since the beginning
+	types sync.Map // of toxics, to *atomic.Uint64: how often one has been put on a connection, since the beginning
 }
 
 // account is what the Manuals of one owner have done, and what its clients saw.
@@ -52,7 +52,7 @@ type manualRow struct {
 	changes    uint64
 }
 
-// count returns the count of connections that have got toxics of a type.
+// count returns the count of a type.
 func (l *ledger) count(typ string) *atomic.Uint64 {
 	n, _ := l.types.LoadOrStore(typ, &atomic.Uint64{})
 	return n.(*atomic.Uint64)
@@ -237,7 +237,7 @@ func (a *account) report(off bool) ExperimentReport {
 	return r
 }
 
-// ManualCounts are how many connections have got Manuals of each type since the beginning, by type.
+// ManualCounts are how often Manuals of each type have been put on connections since the beginning, by type. They never go down.
 func (e *Engine) ManualCounts() map[string]uint64 {
 	counts := map[string]uint64{}
 	e.ledger.types.Range(func(typ, n any) bool {

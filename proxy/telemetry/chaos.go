@@ -11,6 +11,11 @@ import (
 // SampleChaos is called there are no such series.
 func (m *Metrics) SampleChaos(status func() []proxy.ExperimentStatus) { m.chaos.Store(&status) }
 
+// SampleManual says where the numbers of toxics that were put on connections by hand come from, by type. The function is called once per
+// scrape. Before SampleManual is called there is no such series. Proxies and toxics have names that clients choose, in any number:
+// they are no labels.
+func (m *Metrics) SampleManual(applied func() map[string]uint64) { m.manual.Store(&applied) }
+
 // SampleHeld says where the number of bytes that toxics hold back comes from. The function is called once per scrape. Before SampleHeld
 // is called there is no such series.
 func (m *Metrics) SampleHeld(bytes func() int64) { m.held.Store(&bytes) }

@@ -48,3 +48,17 @@ breakwater_chaos_injected_total{experiment="shop/b"} 0
 		t.Error(err)
 	}
 }
+
+func TestMetricsOfManualToxics(t *testing.T) {
+	m := New()
+	m.SampleManual(func() map[string]uint64 { return map[string]uint64{"latency": 3, "reset_peer": 0} })
+	want := `
+# HELP breakwater_toxiproxy_toxics_applied_total Toxics of the API for Toxiproxy's clients put on connections, by type.
+# TYPE breakwater_toxiproxy_toxics_applied_total counter
+breakwater_toxiproxy_toxics_applied_total{type="latency"} 3
+breakwater_toxiproxy_toxics_applied_total{type="reset_peer"} 0
+`
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "breakwater_toxiproxy_toxics_applied_total"); err != nil {
+		t.Error(err)
+	}
+}

@@ -31,6 +31,7 @@ type descs struct {
 	listener listenerDescs
 	stream   streamDescs
 	chaos    chaosDescs
+	manual   *prometheus.Desc
 	held     *prometheus.Desc
 
 	refused, noRoute                        *prometheus.Desc
@@ -47,6 +48,7 @@ func newDescs() descs {
 		listener: newListenerDescs(),
 		stream:   newStreamDescs(),
 		chaos:    newChaosDescs(),
+		manual:   desc("toxiproxy_toxics_applied_total", "Toxics of the API for Toxiproxy's clients put on connections, by type.", "type"),
 		held:     desc("toxic_held_bytes", "Memory taken by what toxics hold back."),
 		refused:  desc("requests_refused_total", "Requests and connections refused for what the client has sent, or has not sent in time.", "reason"),
 		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
@@ -73,6 +75,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.listener.describe(ch)
 	d.stream.describe(ch)
 	d.chaos.describe(ch)
+	ch <- d.manual
 	ch <- d.held
 	for _, one := range []*prometheus.Desc{
 		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
@@ -111,6 +114,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- counter(d.noRoute, float64(m.noRoute.Load()))
 	if chaos := m.chaos.Load(); chaos != nil {
 		d.chaos.collect(ch, (*chaos)())
+	}
+	if manual := m.manual.Load(); manual != nil {
+		for typ, n := range (*manual)() {
+			ch <- counter(d.manual, float64(n), typ)
+		}
 	}
 	if held := m.held.Load(); held != nil {
 		ch <- gauge(d.held, float64((*held)()))

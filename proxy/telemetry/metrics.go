@@ -23,6 +23,7 @@ type Metrics struct {
 	log     logMetrics
 	idle    atomic.Pointer[IdleConnections]
 	chaos   atomic.Pointer[func() []proxy.ExperimentStatus]
+	manual  atomic.Pointer[func() map[string]uint64]
 	held    atomic.Pointer[func() int64]
 
 	descs descs
