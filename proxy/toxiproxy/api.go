@@ -174,18 +174,18 @@ func (s *Server) showProxy(t target, w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) updateProxy(t target, w http.ResponseWriter, r *http.Request) {
-	now := t.view()
-	in := proxyInput{Listen: now.Listen, Upstream: now.Upstream, Enabled: now.Enabled}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	var change proxyChange
+	if err := json.NewDecoder(r.Body).Decode(&change); err != nil {
 		s.fail(w, badBody(err))
 		return
 	}
+	now := t.view()
 	if t.server == nil {
-		if in.Listen != now.Listen || in.Upstream != now.Upstream || !in.Enabled {
+		if in := change.of(now); in.Listen != now.Listen || in.Upstream != now.Upstream || !in.Enabled {
 			s.fail(w, errRoute)
 			return
 		}
-	} else if err := t.server.update(in); err != nil {
+	} else if err := t.server.update(change); err != nil {
 		s.fail(w, err)
 		return
 	}

@@ -33,6 +33,29 @@ type proxyInput struct {
 	Enabled  bool   `json:"enabled"`
 }
 
+// proxyChange is what a client wants to be different. A nil field keeps the value that it has when the change is made.
+type proxyChange struct {
+	Name     string  `json:"name"` // does nothing
+	Listen   *string `json:"listen"`
+	Upstream *string `json:"upstream"`
+	Enabled  *bool   `json:"enabled"`
+}
+
+// of returns what a proxy becomes.
+func (c proxyChange) of(now proxyJSON) proxyInput {
+	in := proxyInput{Name: now.Name, Listen: now.Listen, Upstream: now.Upstream, Enabled: now.Enabled}
+	if c.Listen != nil {
+		in.Listen = *c.Listen
+	}
+	if c.Upstream != nil {
+		in.Upstream = *c.Upstream
+	}
+	if c.Enabled != nil {
+		in.Enabled = *c.Enabled
+	}
+	return in
+}
+
 func routeJSON(r Route, c *chain) proxyJSON {
 	return proxyJSON{r.Name, r.Listen, r.Upstream, true, c.json()}
 }
@@ -153,13 +176,13 @@ func (p *proxyServer) stopChanged(isFault bool) {
 func (p *proxyServer) wait() { p.ended.Wait() }
 
 // update changes what a client may change. Toxics stay. After an error the proxy is as it was, connections included.
-func (p *proxyServer) update(in proxyInput) *Error {
-	return p.become(in, func() {})
+func (p *proxyServer) update(c proxyChange) *Error {
+	return p.become(c, func() {})
 }
 
 // replace is update for a proxy that is made anew: its toxics go, and connections are counted from 0.
 func (p *proxyServer) replace(in proxyInput) *Error {
-	return p.become(in, func() {
+	return p.become(proxyChange{Listen: &in.Listen, Upstream: &in.Upstream, Enabled: &in.Enabled}, func() {
 		p.chain.clear()
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -167,21 +190,21 @@ func (p *proxyServer) replace(in proxyInput) *Error {
 	})
 }
 
-// become makes the proxy listen and lead as in says. If that is a change, it closes the connections, and calls between before there
+// become makes the proxy listen and lead as c says. If that is a change, it closes the connections, and calls between before there
 // can be new ones.
-func (p *proxyServer) become(in proxyInput, between func()) *Error {
-	address, err := p.server.resolve(in.Listen)
-	if err != nil {
-		return err
-	}
+func (p *proxyServer) become(c proxyChange, between func()) *Error {
 	p.change.Lock()
 	defer p.change.Unlock()
 	if p.deleted {
 		return errProxyNotFound
 	}
-	p.mu.Lock()
-	differs := p.listen != address.String() || p.upstream != in.Upstream
-	p.mu.Unlock()
+	now := p.json()
+	in := c.of(now)
+	address, err := p.server.resolve(in.Listen)
+	if err != nil {
+		return err
+	}
+	differs := now.Listen != address.String() || now.Upstream != in.Upstream
 	switch {
 	case differs && in.Enabled:
 		return p.moveChanged(in, address.Port, between)

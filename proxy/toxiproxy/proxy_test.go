@@ -36,8 +36,7 @@ func TestProxyThatCouldNotListenIsNeverStarted(t *testing.T) {
 			}
 			continue
 		}
-		in := proxyInput{Name: "p", Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1", Enabled: true}
-		if err := p.update(in); err != errProxyNotFound {
+		if err := p.update(proxyChange{Listen: new("127.0.0.1:0"), Enabled: new(true)}); err != errProxyNotFound {
 			t.Errorf("it is started: %v", err)
 			p.delete()
 		}
