@@ -23,13 +23,14 @@ func (o *experimentOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.enabled, "chaos", true, "let experiments and toxics act; --chaos=false is a kill switch that nothing lifts")
 	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none); SIGHUP opens it anew, after a rotation")
 	f.StringVar(&o.replay, "fault-replay", "",
-		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again")
+		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again (not toxics of "+
+			"Toxiproxy's clients)")
 	o.addReport(f)
 }
 
 func (o *experimentOptions) addReport(f *pflag.FlagSet) {
 	f.StringVar(&o.final.file, "report", "",
-		"file for a report of all experiments when the process stops, which ends in .txt, .md, .xml (JUnit) or .json (default none)")
+		"file for a report of all experiments and toxics when the process stops, which ends in .txt, .md, .xml (JUnit) or .json (default none)")
 }
 
 // experiments is the running Engine and the file of its fault log.

@@ -227,3 +227,75 @@ func TestPortsOfProxies(t *testing.T) {
 		}
 	}
 }
+
+// Who drives faults with Toxiproxy's clients finds them in the report of the run, in the fault log and in the metrics: of proxies and of
+// TCP routes, after they have been removed as well.
+func TestToxicsOfTheAPIAreReported(t *testing.T) {
+	dir := t.TempDir()
+	log, final := filepath.Join(dir, "faults.jsonl"), filepath.Join(dir, "final.md")
+	api, port, route, up := somePort(t), somePort(t), somePort(t), echo(t)
+	s := serveFolder(t, fmt.Sprintf(tcpManifests, route, up), "--port-offset", "0", "--ingress-http-port", "0",
+		"--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api), "--toxiproxy-seed", "3", "--fault-log", log, "--report", final)
+	s.eventually("it is ready", s.ready)
+	call := func(method, path, body string, status int) { t.Helper(); callToxiproxy(t, api, method, path, body, status) }
+	send := func(port uint16) {
+		t.Helper()
+		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_ = nc.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(nc, "ping")
+		_, _ = io.ReadFull(nc, make([]byte, 4))
+	}
+	wantReport := func(args string, code int, lines ...string) {
+		t.Helper()
+		said := ""
+		s.eventually("the report says "+strings.Join(lines, ", "), func() bool {
+			got, stdout, stderr := s.command("report " + args)
+			said = strings.Join(strings.Fields(stdout+stderr), " ") // columns are as wide as what is in them
+			is := got == code
+			for _, line := range lines {
+				is = is && strings.Contains(said, line)
+			}
+			return is
+		})
+	}
+	wantReport("--fail-on no-experiments", exitFailure, "no experiments")
+	call("POST", "/proxies", fmt.Sprintf(`{"name":"db","listen":"127.0.0.1:%d","upstream":"127.0.0.1:%d"}`, port, up), 201)
+	call("POST", "/proxies/db/toxics", `{"type":"limit_data","attributes":{"bytes":2}}`, 200)
+	call("POST", "/proxies/shop.db/toxics", `{"type":"latency","attributes":{"latency":1},"toxicity":0}`, 200)
+	wantReport("--fail-on none-injected", exitFailure, "2 proxies with toxics", "toxiproxy db: none-injected: no connection has met them")
+	send(port)
+	send(route)
+	wantReport("--fail-on no-experiments", 0, "toxiproxy db ok Active - 1 1 100.0%", "limit_data_downstream limit_data 1 1 1 4 B",
+		"with faults 1 1 0", "toxiproxy shop.db none-injected Active - 1 0 0.0%", "none of 1 that matched was chosen", "latency_downstream latency 1 0 0 -")
+	call("DELETE", "/proxies/db", "", 204)
+	wantReport("--format json", 0, `"kind": "Toxiproxy", "namespace": "", "name": "db", "phase": "Removed"`,
+		`"attributes": "bytes=2", "toxicity": 1, "changes": 0, "removed": true`)
+	wantReport("--format junit", 0, `<testsuite id="0" name="toxiproxy db"`, `name="toxic.limit_data_downstream.attributes" value="bytes=2"`)
+	if _, metrics := s.adminGet("/metrics"); !strings.Contains(metrics, "\nbreakwater_toxiproxy_toxics_applied_total{type=\"limit_data\"} 1\n") {
+		t.Error("the metrics do not have it")
+	}
+	if code, _, stderr := s.command("report --forget"); code != 0 {
+		t.Error(stderr)
+	}
+	wantReport("", 0, "1 proxy with toxics", "toxiproxy shop.db none-injected")
+	s.end()
+
+	left, err := os.ReadFile(final)
+	if err != nil || !strings.Contains(string(left), "| toxiproxy shop.db | none-injected | Active |") {
+		t.Errorf("%v, it leaves %s", err, left)
+	}
+	lines, err := os.ReadFile(log)
+	if err != nil || strings.Count(string(lines), "\n") != 2 || strings.Count(string(lines), `"object":"Toxiproxy//db","toxic":"limit_data_downstream"`) != 2 {
+		t.Errorf("%v, the fault log says %s", err, lines)
+	}
+	again := serveFolder(t, ingress("a.example.com"), "--fault-replay", log)
+	again.eventually("it is ready", again.ready)
+	if said := again.stderr.String(); !strings.Contains(said, "are not replayed; --toxiproxy-seed repeats what they decide") || !strings.Contains(said, `"seeds":[3]`) {
+		t.Errorf("it says %s", said)
+	}
+	again.end()
+}
