@@ -223,7 +223,7 @@ func (c *Connection) update() {
 	p := c.engine.plan.Load() // under the lock: who comes last has the latest
 	c.concern = nil
 	if p != nil {
-		c.concern = p.find(c.place.Route, c.place.Listener, c.place.Backend)
+		c.concern = p.find(c.place.Route, c.place.Listener, c.place.Backend, nil)
 	}
 	var actives []toxic.Active
 	if c.concern != nil {

@@ -19,6 +19,7 @@ var (
 	routeID    = proxy.ObjectID{Kind: "HTTPRoute", Namespace: "shop", Name: "cart"}
 	listenerID = proxy.ListenerID{Object: proxy.ObjectID{Kind: "Gateway", Namespace: "shop", Name: "gw"}, Section: "http"}
 	backendID  = proxy.BackendID{Kind: "Service", Namespace: "shop", Name: "cart", Port: 80}
+	serviceID  = proxy.ObjectID{Kind: "Service", Namespace: "shop", Name: "cart"}
 	route      = &proxy.Route{ID: proxy.RouteID{Object: routeID}, Backends: []proxy.WeightedBackend{{Backend: backendID, Weight: 1}}}
 )
 

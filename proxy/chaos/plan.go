@@ -19,7 +19,7 @@ type plan struct {
 
 // tokenRule says where tokens are removed.
 type tokenRule struct {
-	of    *proxy.Experiment // its Targets and Spared
+	of    *proxy.Experiment // its ID, Targets and Spared
 	token *proxy.Token
 }
 
@@ -36,8 +36,14 @@ type variant struct {
 type concern struct {
 	interests []interest
 	shares    []share // the budgets that the requests count for
-	strip     []*proxy.Token
+	strip     []stripping
 	guarded   bool // some interest has a Guard
+}
+
+// stripping removes the tokens of an Experiment from requests.
+type stripping struct {
+	tokenRule
+	ifValid bool // requests without a valid one are left alone: their Route is spared
 }
 
 // interest is one action that a request concerns.
@@ -74,7 +80,7 @@ func (p *plan) concernOf(r *proxy.Route, l *proxy.ListenerID, b proxy.BackendID)
 				}
 			}
 		}
-		key.concern = p.find(r.ID.Object, *l, b)
+		key.concern = p.find(r.ID.Object, *l, b, p.strips(r, l))
 		next := []variant{key}
 		if list != nil {
 			next = append(slices.Clone(*list), key)
@@ -83,9 +89,9 @@ func (p *plan) concernOf(r *proxy.Route, l *proxy.ListenerID, b proxy.BackendID)
 	}
 }
 
-// find works out what concerns the traffic of a Route, a Listener and a Backend.
-func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) *concern {
-	c := &concern{}
+// find works out what concerns the traffic of a Route, a Listener and a Backend, from whose requests strip is removed.
+func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID, strip []stripping) *concern {
+	c := &concern{strip: strip}
 	for _, a := range p.actions {
 		i := interest{action: a}
 		found := false
@@ -109,15 +115,30 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID)
 			c.guarded = c.guarded || a.cfg.Guard != nil
 		}
 	}
-	for _, r := range p.tokens {
-		if Concerns(r.of, route, l, b) {
-			c.strip = append(c.strip, r.token)
-		}
-	}
 	if len(c.interests) == 0 && len(c.strip) == 0 {
 		return nil
 	}
 	return c
+}
+
+// strips says which tokens are removed from the requests of a Route on a Listener: those of every Experiment whose targets are one of
+// the two or any Backend of the Route, also from requests that another Backend gets, or whose Route is spared. No Backend is to see a
+// token.
+func (p *plan) strips(r *proxy.Route, l *proxy.ListenerID) (all []stripping) {
+	for _, rule := range p.tokens {
+		s := stripping{tokenRule: rule, ifValid: true}
+		found := false
+		for _, t := range rule.of.Targets {
+			is := isTarget(t, r.ID.Object, *l, proxy.BackendID{}) ||
+				slices.ContainsFunc(r.Backends, func(b proxy.WeightedBackend) bool { return isTarget(t, r.ID.Object, *l, b.Backend) })
+			found = found || is
+			s.ifValid = s.ifValid && !(is && !isSpared(rule.of, t, r.ID.Object))
+		}
+		if found {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // Concerns reports whether an Experiment has traffic of the Route, Listener and Backend among its targets.
@@ -127,17 +148,25 @@ func Concerns(x *proxy.Experiment, route proxy.ObjectID, l proxy.ListenerID, b p
 
 // covers reports whether t, a target of x, is the Route, or the Listener or Backend that serve it unless its namespace is spared.
 func covers(x *proxy.Experiment, t proxy.ExperimentTarget, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
-	is := false
+	return isTarget(t, route, l, b) && !isSpared(x, t, route)
+}
+
+// isSpared reports whether a Route is left alone although t, a target of x, is a Listener or Backend that serves it.
+func isSpared(x *proxy.Experiment, t proxy.ExperimentTarget, route proxy.ObjectID) bool {
+	_, spared := slices.BinarySearch(x.Spared, route.Namespace)
+	return spared && t.Object != route
+}
+
+// isTarget reports whether t is the Route, the Listener or the Backend.
+func isTarget(t proxy.ExperimentTarget, route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID) bool {
 	switch t.Object.Kind {
 	case gateway:
-		is = t.Object == l.Object && (t.Section == "" || t.Section == l.Section)
+		return t.Object == l.Object && (t.Section == "" || t.Section == l.Section)
 	case service:
-		is = b.Kind == service && t.Object.Namespace == b.Namespace && t.Object.Name == b.Name
+		return b.Kind == service && t.Object.Namespace == b.Namespace && t.Object.Name == b.Name
 	default:
 		return t.Object == route
 	}
-	_, spared := slices.BinarySearch(x.Spared, route.Namespace)
-	return is && !spared
 }
 
 const (

@@ -40,7 +40,7 @@ func (e *Engine) Begin(x *proxy.Exchange, b proxy.BackendID) *Request {
 		return nil
 	}
 	if bytes.HasPrefix(x.Request.Path, acmePath) {
-		c.stripTokens(x)
+		e.stripTokens(x, c)
 		return nil
 	}
 	return e.begin(x, c)
@@ -67,14 +67,16 @@ func (e *Engine) begin(x *proxy.Exchange, c *concern) *Request {
 			}
 		}
 	}
-	c.stripTokens(x)
+	e.stripTokens(x, c)
 	return r
 }
 
 // stripTokens removes tokens from a request.
-func (c *concern) stripTokens(x *proxy.Exchange) {
-	for _, t := range c.strip {
-		strip(&x.Request, t)
+func (e *Engine) stripTokens(x *proxy.Exchange, c *concern) {
+	for _, s := range c.strip {
+		if !s.ifValid || bears(&x.Request, s.token, s.of.ID, e.cfg.Now()) {
+			strip(&x.Request, s.token)
+		}
 	}
 }
 

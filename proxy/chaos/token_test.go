@@ -295,3 +295,45 @@ func TestTokensAreRemovedOnEveryPath(t *testing.T) {
 		}
 	}
 }
+
+// A token is for the gateway: no Backend sees it, be it that of another share of the Route, or behind a Route that is spared.
+func TestNoBackendSeesAToken(t *testing.T) {
+	cart, other := backendID, proxy.BackendID{Kind: "Service", Namespace: "shop", Name: "cart-v2", Port: 80}
+	split := &proxy.Route{ID: proxy.RouteID{Object: routeID}, Backends: []proxy.WeightedBackend{{Backend: cart, Weight: 9}, {Backend: other, Weight: 1}}}
+	elsewhere := &proxy.Route{ID: split.ID, Backends: split.Backends[1:]}
+	for name, test := range map[string]struct {
+		target proxy.ObjectID
+		spared []string
+		route  *proxy.Route
+		to     proxy.BackendID
+		passes bool
+	}{
+		"the target":                       {serviceID, nil, split, cart, false},
+		"another share":                    {serviceID, nil, split, other, false},
+		"a share without a Backend":        {serviceID, nil, split, proxy.BackendID{}, false},
+		"a spared Route to the target":     {serviceID, []string{"shop"}, split, cart, false},
+		"a spared Route, another share":    {serviceID, []string{"shop"}, split, other, false},
+		"a spared Route on the Listener":   {listenerID.Object, []string{"shop"}, elsewhere, other, false},
+		"a Route that is the target":       {routeID, nil, elsewhere, other, false},
+		"a Route that has nothing with it": {serviceID, nil, elsewhere, other, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, Config{}, with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+				x.Targets, x.Spared = []proxy.ExperimentTarget{{Object: test.target}}, test.spared
+				x.Token = &proxy.Token{Header: "X-Chaos", Secret: "s"}
+			}))
+			token, err := MintToken("s", "shop", "x", time.Now().Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := request("X-Chaos", token)
+			x.Route = test.route
+			if q := e.Begin(x, test.to); q != nil {
+				defer q.End(x, time.Now())
+			}
+			if got := x.Request.Header.Has("X-Chaos"); got != test.passes {
+				t.Errorf("the token passes: %v", got)
+			}
+		})
+	}
+}
