@@ -283,13 +283,13 @@ func spokenAs(l view.Level) spoken {
 	}[l]
 }
 
-// changesForLog returns attributes that name the objects which have come, changed and gone; nil for none.
+// changesForLog returns attributes that name the objects which have come, changed, gone and been withheld; nil for none.
 func changesForLog(c *view.Changes) (attributes []any) {
 	const most = 5 // names in one line
 	for _, a := range []struct {
 		key   string
 		names []string
-	}{{"added", c.Added}, {"changed", c.Changed}, {"removed", c.Removed}} {
+	}{{"added", c.Added}, {"changed", c.Changed}, {"removed", c.Removed}, {"withheld", c.Withheld}} {
 		if len(a.names) == 0 {
 			continue
 		}

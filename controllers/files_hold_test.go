@@ -28,6 +28,17 @@ func (p *plane) faults() string {
 	return fmt.Sprintf("%d off=%v", len(s.Experiments), s.ChaosOff)
 }
 
+// refused says which object the latest snapshot refuses, and why.
+func (p *plane) refused() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := ""
+	for _, r := range p.applied[len(p.applied)-1].Refused {
+		text += fmt.Sprintf("%s: %s: %s", r.ID, r.Reason, r.Message)
+	}
+	return text
+}
+
 // logged waits for a line with all these words.
 func logged(t *testing.T, log *lines, words ...string) {
 	t.Helper()
@@ -74,6 +85,9 @@ func TestAFaultEndsWithItsFileWhateverElseIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "0 off=false", p.faults)
+			if got, want := p.refused(), "NetworkChaos/default/abort: Withheld: its manifest is gone or cannot be read"; got != want {
+				t.Errorf("refused is %q, want %q", got, want)
+			}
 			if got := p.hosts(); got != "a.test" {
 				t.Errorf("serves %q", got)
 			}

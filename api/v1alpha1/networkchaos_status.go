@@ -96,6 +96,8 @@ const (
 	ReasonPodsUnknown = "PodsUnknown"
 	// ReasonBeingDeleted: it has been deleted, and a finalizer keeps the object for now.
 	ReasonBeingDeleted = "BeingDeleted"
+	// ReasonWithheld: it comes from a file, and that file or another one cannot be read for now.
+	ReasonWithheld = "Withheld"
 )
 
 // Reasons of the condition Active; those of Halted and Expired are among them.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,8 @@ type Folder struct {
 	dir    string
 	files  map[string]*file
 	served map[identity]Object // what View holds
+	// withheld are those of the NetworkChaos in View that are withheld, and why.
+	withheld map[identity]string
 	// known are the NetworkChaos as they were read last, and those read since all was well, with their times of creation.
 	known  map[identity]*v1alpha1.NetworkChaos
 	places map[identity]Place // of the objects of the last Load
@@ -65,8 +68,9 @@ func NewFolder(dir string) *Folder {
 type Changes struct {
 	Other    bool                              // something else than EndpointSlices
 	Services map[types.NamespacedName]struct{} // whose EndpointSlices have changed
-	// Added, Changed and Removed are the objects ("Ingress shop/web"), in order.
-	Added, Changed, Removed []string
+	// Added, Changed and Removed are the objects ("Ingress shop/web"), in order. Withheld are the NetworkChaos that end although they
+	// stay in the View.
+	Added, Changed, Removed, Withheld []string
 }
 
 // Load brings the View to what the folder says. If a Problem holds it back, ok is false and the View stays as it is but for
@@ -74,8 +78,9 @@ type Changes struct {
 func (f *Folder) Load(now time.Time) (changes Changes, problems []Problem, ok bool) {
 	objects, problems := f.read(now)
 	ok = !slices.ContainsFunc(problems, Problem.Holds)
+	withheld := map[identity]string{}
 	if !ok {
-		objects = f.hold(objects)
+		objects, withheld = f.hold(objects)
 	}
 	changes.Services = map[types.NamespacedName]struct{}{}
 	for id, o := range f.served {
@@ -95,11 +100,37 @@ func (f *Folder) Load(now time.Time) (changes Changes, problems []Problem, ok bo
 		}
 		f.change(&changes, o, f.View.Set)
 	}
-	for _, names := range [][]string{changes.Added, changes.Changed, changes.Removed} {
+	f.withhold(&changes, objects, withheld)
+	for _, names := range [][]string{changes.Added, changes.Changed, changes.Removed, changes.Withheld} {
 		slices.Sort(names)
 	}
 	f.served = objects
 	return changes, problems, ok
+}
+
+// withhold tells the View which NetworkChaos of the objects to come are withheld.
+func (f *Folder) withhold(c *Changes, objects map[identity]Object, withheld map[identity]string) {
+	for id := range f.withheld {
+		if _, still := withheld[id]; still {
+			continue
+		}
+		f.View.Withhold(id.NamespacedName, "")
+		c.Other = true
+		if o := objects[id]; o != nil && o == f.served[id] {
+			c.Changed = append(c.Changed, describe(o))
+		}
+	}
+	for id, why := range withheld {
+		if f.withheld[id] == why {
+			continue
+		}
+		f.View.Withhold(id.NamespacedName, why)
+		c.Other = true
+		if f.withheld[id] == "" {
+			c.Withheld = append(c.Withheld, describe(objects[id]))
+		}
+	}
+	f.withheld = withheld
 }
 
 // Due returns when to Load again although nothing has changed in the folder: when a file that turned empty counts as such. It is
@@ -269,23 +300,50 @@ func (r *reading) add(path string, f *file) {
 		if first, ok := r.places[id]; ok {
 			r.problems = append(r.problems, Problem{File: path, Document: d.Number, Line: d.Line, Object: describe(d.Object),
 				Reason: fmt.Sprintf("is already defined in %s:%d", first.File, first.Line)})
+			r.put(id, d.Object)
 			continue
 		}
 		r.stamp(id, d.Object)
 		r.places[id] = Place{path, d.Line}
-		r.objects[id] = d.Object
+		r.put(id, d.Object)
 	}
 }
 
-// stamp gives a NetworkChaos without one a time of creation: its duration counts from when it was loaded, or its spec changed
-// last. Other kinds go without, so that their precedence does not depend on the order of edits.
-func (r *reading) stamp(id identity, o Object) {
-	c, ok := o.(*v1alpha1.NetworkChaos)
-	if !ok || !c.CreationTimestamp.IsZero() {
+// put adds an object, unless there is one of its name. Nothing is left of what two ConfigMaps say differently, which of a kill switch
+// means that chaos is off: one that says so is not overruled by another.
+func (r *reading) put(id identity, o Object) {
+	before, ok := r.objects[id]
+	if !ok {
+		r.objects[id] = o
 		return
 	}
-	c.CreationTimestamp = metav1.NewTime(r.now)
-	if before := r.known[id]; before != nil && sameExperiment(before, c) {
+	if m, ok := before.(*corev1.ConfigMap); ok && !maps.Equal(m.Data, o.(*corev1.ConfigMap).Data) {
+		r.objects[id] = says(m, nil)
+	}
+}
+
+// stamp gives a NetworkChaos a generation, and a time of creation if it has none: its duration counts from when it was loaded, or its
+// spec changed last. Other kinds go without, so that their precedence does not depend on the order of edits.
+func (r *reading) stamp(id identity, o Object) {
+	c, ok := o.(*v1alpha1.NetworkChaos)
+	before := r.known[id]
+	if !ok || c == before {
+		return
+	}
+	isSame := before != nil && sameExperiment(before, c)
+	switch {
+	case before == nil:
+		c.Generation = 1
+	case isSame:
+		c.Generation = before.Generation
+	default:
+		c.Generation = before.Generation + 1
+	}
+	switch {
+	case !c.CreationTimestamp.IsZero():
+	case isSame:
 		c.CreationTimestamp = before.CreationTimestamp
+	default:
+		c.CreationTimestamp = metav1.NewTime(r.now)
 	}
 }

@@ -245,8 +245,14 @@ func TestWhileAFolderIsHeldExperimentsCanOnlyEnd(t *testing.T) {
 			if ok {
 				t.Fatal("nothing is wrong")
 			}
-			if got := f.View.NetworkChaos[name("abort")] != nil; got != test.goes || changes.Other == test.goes {
+			if got := f.View.Withheld[name("abort")] == ""; got != test.goes || changes.Other == test.goes || len(changes.Withheld) == 1 == test.goes {
 				t.Errorf("goes on: %v, want %v; changes %+v", got, test.goes, changes)
+			}
+			if f.View.NetworkChaos[name("abort")] == nil {
+				t.Error("it is another object when all is well")
+			}
+			if changes, _, _ := f.Load(time.Now()); changes.Other {
+				t.Errorf("the next look finds %+v", changes)
 			}
 			if f.View.NetworkChaos[name("new")] != nil {
 				t.Error("a new one begins")
@@ -272,6 +278,10 @@ func TestWhileAFolderIsHeldTheKillSwitchActs(t *testing.T) {
 		"it says nothing readable":   {fmt.Sprintf(switchText, `"on"`), strings.Replace(switchText, "%s", "{off: 1}", 1), "", true},
 		"it has another field":       {fmt.Sprintf(switchText, `"on"`), strings.Replace(fmt.Sprintf(switchText, "'on'"), "data:", "dat:", 1), "", true},
 		"something else breaks":      {"", "---\nkind: ConfigMap\nmetadata: {name: other\n", "", false},
+		"another says on":            {fmt.Sprintf(switchText, `"off"`), fmt.Sprintf(switchText, `"off"`) + fmt.Sprintf(switchText, `"on"`), "", true},
+		"another says off":           {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"on"`) + fmt.Sprintf(switchText, `"off"`), "", true},
+		"another says the same":      {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"on"`) + fmt.Sprintf(switchText, `"on"`), "on", true},
+		"another is broken":          {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off`) + fmt.Sprintf(switchText, `"on"`), "", true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
@@ -287,6 +297,9 @@ func TestWhileAFolderIsHeldTheKillSwitchActs(t *testing.T) {
 			}
 			if got := f.View.ConfigMaps[name("breakwater-chaos")] != nil; got != test.switchIs || said(f.View) != test.want {
 				t.Errorf("there: %v, want %v; says %q, want %q", got, test.switchIs, said(f.View), test.want)
+			}
+			if changes, _, _ := f.Load(time.Now()); changes.Other {
+				t.Errorf("the next look finds %+v", changes)
 			}
 		})
 	}
@@ -362,14 +375,14 @@ func TestAFileThatTurnedEmptyIsBeingWrittenForAWhile(t *testing.T) {
 		if ok || len(problems) != 1 || problems[0].Level != Unfinished || !f.Due().Equal(now.Add(emptyGrace)) {
 			t.Errorf("%q: ok %v, problems %v, due %v", blank, ok, problems, f.Due())
 		}
-		if len(f.View.Ingresses) != 1 || len(f.View.NetworkChaos) != 0 {
-			t.Errorf("%q: %d Ingresses, %d NetworkChaos", blank, len(f.View.Ingresses), len(f.View.NetworkChaos))
+		if len(f.View.Ingresses) != 1 || len(f.View.Withheld) != 1 {
+			t.Errorf("%q: %d Ingresses, withheld %v", blank, len(f.View.Ingresses), f.View.Withheld)
 		}
 	}
 	writeFile(t, dir, "a.yaml", ingressText("a", "a.test"), abortText)
 	load(t, f)
-	if c := f.View.NetworkChaos[name("abort")]; c == nil || !c.CreationTimestamp.Equal(&began) || !f.Due().IsZero() {
-		t.Errorf("it does not go on when the file is written: %v, due %v", c, f.Due())
+	if c := f.View.NetworkChaos[name("abort")]; c == nil || !c.CreationTimestamp.Equal(&began) || len(f.View.Withheld) != 0 || !f.Due().IsZero() {
+		t.Errorf("it does not go on when the file is written: %v, withheld %v, due %v", c, f.View.Withheld, f.Due())
 	}
 	writeFile(t, dir, "a.yaml")
 	f.Load(now)
@@ -417,7 +430,7 @@ func TestAnExperimentBeginsAnewOnlyWithAnotherSpec(t *testing.T) {
 			writeFile(t, dir, "chaos.yaml", abortText)
 			f := NewFolder(dir)
 			load(t, f)
-			began := f.View.NetworkChaos[name("abort")].CreationTimestamp
+			began, first := f.View.NetworkChaos[name("abort")].CreationTimestamp, f.View.NetworkChaos[name("abort")].Generation
 			if what == "gone and back" {
 				removeFile(t, dir, "chaos.yaml")
 				load(t, f)
@@ -427,6 +440,47 @@ func TestAnExperimentBeginsAnewOnlyWithAnotherSpec(t *testing.T) {
 			load(t, f)
 			if c := f.View.NetworkChaos[name("abort")]; c.CreationTimestamp.Equal(&began) == test.begins {
 				t.Errorf("created %v, at first %v", c.CreationTimestamp, began)
+			}
+			if c := f.View.NetworkChaos[name("abort")]; first != 1 || c.Generation == 2 != (what == "another spec") {
+				t.Errorf("its generation is %d, at first %d", c.Generation, first)
+			}
+		})
+	}
+}
+
+// What has ended because it could not be read is the same object when it is mended, whatever it says then.
+func TestAnExperimentThatIsMendedIsTheSame(t *testing.T) {
+	edited := strings.Replace(abortText, "duration: 1h", "duration: 1h, percent: 1", 1)
+	for what, test := range map[string]struct {
+		broken, mended string
+		generation     int64
+		is             bool
+		changes        Changes
+	}{
+		"as it was":      {"kind: [\n", abortText, 1, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
+		"edited":         {"kind: [\n", edited, 2, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
+		"edited first":   {edited + "---\nkind: [\n", edited, 2, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
+		"there and back": {edited + "---\nkind: [\n", abortText, 3, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
+		"deleted":        {"kind: [\n", "# nothing\n", 0, false, Changes{Other: true, Removed: []string{"NetworkChaos default/abort"}}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, dir, "chaos.yaml", abortText)
+			f := NewFolder(dir)
+			load(t, f)
+			writeFile(t, dir, "chaos.yaml", test.broken)
+			if _, _, ok := f.Load(time.Now()); ok || f.View.Withheld[name("abort")] == "" {
+				t.Errorf("ok %v, withheld %v", ok, f.View.Withheld)
+			}
+			writeFile(t, dir, "chaos.yaml", test.mended)
+			changes := load(t, f)
+			test.changes.Services = map[types.NamespacedName]struct{}{}
+			if !reflect.DeepEqual(changes, test.changes) {
+				t.Errorf("changes %+v, want %+v", changes, test.changes)
+			}
+			c := f.View.NetworkChaos[name("abort")]
+			if (c != nil) != test.is || c != nil && c.Generation != test.generation || len(f.View.Withheld) != 0 {
+				t.Errorf("got %+v, withheld %v", c, f.View.Withheld)
 			}
 		})
 	}

@@ -16,19 +16,22 @@ import (
 // hold returns what is served while something is wrong in the folder, of which these objects could be read: what was served
 // before, but with less that breaks traffic on purpose wherever the folder says so or can no longer be asked.
 //
-//   - An experiment goes on only if its NetworkChaos can be read and says the same. None begins.
+//   - An experiment goes on only if its NetworkChaos can be read and says the same. Otherwise it is withheld until all is well: it
+//     stays the same object, so that a halt by its guard stays, and so does what it has counted. None begins.
 //   - Every ConfigMap is as it can be read, because one may be the kill switch. One that cannot be read any more says nothing,
 //     which of a kill switch means that chaos is off.
 //   - A Secret or a Pod, to which nothing but experiments refers, stays only if it is the same.
 //   - A Namespace that opts out does so at once, and a ReferenceGrant for experiments stays only if it is the same.
-func (f *Folder) hold(read map[identity]Object) map[identity]Object {
-	held := maps.Clone(f.served)
+func (f *Folder) hold(read map[identity]Object) (held map[identity]Object, withheld map[identity]string) {
+	held, withheld = maps.Clone(f.served), map[identity]string{}
 	for id, o := range f.served {
 		is := read[id]
 		switch o := o.(type) {
 		case *v1alpha1.NetworkChaos:
-			if is, ok := is.(*v1alpha1.NetworkChaos); !ok || !sameExperiment(o, is) {
-				delete(held, id)
+			if is, ok := is.(*v1alpha1.NetworkChaos); !ok {
+				withheld[id] = "its manifest is gone or cannot be read"
+			} else if f.withheld[id] != "" || !sameExperiment(o, is) {
+				withheld[id] = "its manifest has changed, and waits until all are valid"
 			}
 		case *corev1.ConfigMap:
 			if is == nil {
@@ -51,14 +54,16 @@ func (f *Folder) hold(read map[identity]Object) map[identity]Object {
 	for id, o := range read {
 		switch o := o.(type) {
 		case *corev1.ConfigMap:
-			held[id] = o
+			if before, ok := held[id].(*corev1.ConfigMap); !ok || !maps.Equal(before.Data, o.Data) {
+				held[id] = o
+			}
 		case *corev1.Namespace:
 			if label := o.Labels[v1alpha1.LabelChaos]; label != "" && label != v1alpha1.ChaosEnabled {
 				held[id] = optedOut(f.served[id], o)
 			}
 		}
 	}
-	return held
+	return held, withheld
 }
 
 // sameExperiment reports whether two NetworkChaos of one name say the same.
@@ -109,7 +114,7 @@ func (r *reading) addSwitch(d Document) {
 		return
 	}
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: r.mark}}
-	r.objects[idOf(m)] = m
+	r.put(idOf(m), m)
 }
 
 func isConfigMap(o Object) bool {

@@ -46,6 +46,8 @@ type View struct {
 	Secrets    map[types.NamespacedName]*corev1.Secret
 	ConfigMaps map[types.NamespacedName]*corev1.ConfigMap
 	Pods       map[types.NamespacedName]*corev1.Pod // of files only
+	// Withheld are the NetworkChaos that are not to act for now, and why; of files only. Use Withhold to change it.
+	Withheld map[types.NamespacedName]string
 
 	// EndpointSlices by the Service they belong to (label kubernetes.io/service-name), sorted by name. A list is
 	// replaced, never changed, so that comparing its elements tells whether anything is new.
@@ -77,6 +79,7 @@ func New() *View {
 		Secrets:         map[types.NamespacedName]*corev1.Secret{},
 		ConfigMaps:      map[types.NamespacedName]*corev1.ConfigMap{},
 		Pods:            map[types.NamespacedName]*corev1.Pod{},
+		Withheld:        map[types.NamespacedName]string{},
 		lookups:         map[Lookup]found{},
 		sliceOwner:      map[types.NamespacedName]string{},
 	}
@@ -165,6 +168,16 @@ func (v *View) Delete(object Object) {
 	default:
 		panic(fmt.Sprintf("view: no place for a %T", object))
 	}
+}
+
+// Withhold notes why a NetworkChaos is not to act for now; "" is that it may.
+func (v *View) Withhold(key types.NamespacedName, why string) {
+	if why == "" {
+		delete(v.Withheld, key)
+	} else {
+		v.Withheld[key] = why
+	}
+	v.note(change{kind: changedChaos})
 }
 
 // ServiceOf returns the Service that the View holds this EndpointSlice under, by the slice's own namespace and name. A

@@ -78,9 +78,21 @@ func TestAHaltOutlivesARefusal(t *testing.T) {
 	e := newEngine(t, Config{}, x)
 	e.order[0].stop("test")
 	e.Apply(refusing(x))
-	e.Apply(snapshot(with(x, func(*proxy.Experiment) {})))
-	if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted {
+	mended := with(x, func(x *proxy.Experiment) { // as files say it, whose objects are made when they change
+		x.Revision++
+		x.Created = time.Now()
+		x.Window.Start = x.Created
+	})
+	e.Apply(snapshot(mended))
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted || serve(e, request()) != "" {
 		t.Errorf("%+v", s)
+	}
+	if n := len(e.Report().Experiments); n != 1 {
+		t.Errorf("the report has it %d times", n)
+	}
+	e.Apply(snapshot(with(mended, func(x *proxy.Experiment) { x.Rearm = "2" })))
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || serve(e, request()) == "" {
+		t.Errorf("armed again: %+v", s)
 	}
 }
 

@@ -157,6 +157,9 @@ func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
 	if n.source.DeletionTimestamp != nil {
 		return nil, refuse(v1alpha1.ReasonBeingDeleted, "it has been deleted; a finalizer keeps the object")
 	}
+	if why := b.view.Withheld[types.NamespacedName{Namespace: n.source.Namespace, Name: n.source.Name}]; why != "" {
+		return nil, refuse(v1alpha1.ReasonWithheld, "%s", why)
+	}
 	if n.invalid != nil {
 		return nil, n.invalid
 	}
