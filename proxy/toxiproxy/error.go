@@ -28,6 +28,9 @@ var (
 	errRoute         = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
 )
 
+// errItself is why a proxy does not connect to an upstream.
+var errItself = errors.New("the upstream is the proxy itself")
+
 // badBody says what is wrong with a request's content.
 func badBody(err error) *Error {
 	var large *http.MaxBytesError

@@ -355,9 +355,15 @@ func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
 
 // take serves a connection that ln has accepted. It reports false if the proxy does not listen there any more.
 func (p *proxyServer) take(ctx context.Context, ln net.Listener, nc net.Conn) bool {
+	if !p.server.cfg.Connections.Take() {
+		p.server.cfg.Log.Warn("toxiproxy API: a connection is closed at once, there are too many", "proxy", p.name)
+		closeConn(nc, p.server.cfg.Strict)
+		return true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ln != ln { // stopped meanwhile
+		p.server.cfg.Connections.Give()
 		closeConn(nc, p.server.cfg.Strict)
 		return false
 	}
@@ -374,7 +380,7 @@ func (p *proxyServer) take(ctx context.Context, ln net.Listener, nc net.Conn) bo
 
 // serve connects a client with the upstream. It may return before both have ended.
 func (p *proxyServer) serve(ctx context.Context, c *conn, listen string) {
-	up, err := p.server.dial(ctx, c.upstream)
+	up, err := p.server.dial(ctx, c.upstream, listen)
 	if err != nil {
 		p.server.cfg.Log.Warn("toxiproxy API: the upstream cannot be reached", "proxy", p.name, "upstream", c.upstream, "error", err)
 		closeConn(c.client, p.server.cfg.Strict)
@@ -407,6 +413,7 @@ func (p *proxyServer) forget(c *conn, r toxic.Result) {
 	broke := !c.cut && (r.Cause == toxic.ByToxic || r.Cause == toxic.ByReset && r.Side == toxic.EndpointSide)
 	o := chaos.Outcome{Failed: broke || c.failed.Load(), Upstream: r.Upstream, Downstream: r.Downstream}
 	c.meeting.Close(o, time.Duration(c.latency.Load()))
+	p.server.cfg.Connections.Give()
 	p.ended.Done()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/authority"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/park"
@@ -37,6 +39,9 @@ type Config struct {
 	// Hosts are names, besides addresses, localhost and those without a dot, by which clients may call the API if there is no
 	// Authorize. A page whose name was made to resolve to the API's address cannot have one of the latter.
 	Hosts []string
+	// Connections bounds the connections of all proxies together, and of whoever else shares it; those beyond are closed at once. nil
+	// is no bound.
+	Connections *accept.Bound
 	// Ports bounds the ports that proxies may listen on; the zero value does not. A proxy that asks for port 0 gets a free one of
 	// the range.
 	Ports PortRange
@@ -113,6 +118,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Chaos == nil {
 		cfg.Chaos = chaos.New(chaos.Config{Log: cfg.Log}) // nothing of it runs
+	}
+	if cfg.Connections == nil {
+		cfg.Connections = accept.NewBound(math.MaxInt)
 	}
 	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
 	if cfg.Seed == 0 {
@@ -303,17 +311,22 @@ func (s *Server) delete(p *proxyServer) {
 	p.delete()
 }
 
-// dial connects to an upstream. The address that is really dialled is checked.
-func (s *Server) dial(ctx context.Context, address string) (net.Conn, error) {
+// dial connects a proxy that listens at an address to its upstream. The address that is really dialled is checked: a proxy that leads to
+// itself would open connections until nothing is left for others.
+func (s *Server) dial(ctx context.Context, upstream, listen string) (net.Conn, error) {
 	d := net.Dialer{Timeout: s.cfg.DialTimeout}
-	if s.cfg.Refuse != nil {
-		d.Control = func(_, address string, _ syscall.RawConn) error {
-			at, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return err
-			}
-			return s.cfg.Refuse(at)
+	d.Control = func(_, address string, _ syscall.RawConn) error {
+		if address == listen {
+			return errItself
 		}
+		if s.cfg.Refuse == nil {
+			return nil
+		}
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return s.cfg.Refuse(at)
 	}
-	return d.DialContext(ctx, "tcp", address)
+	return d.DialContext(ctx, "tcp", upstream)
 }
