@@ -40,39 +40,55 @@ func (s *Server) Populate(data io.Reader) error {
 
 // populateFrom is Populate for a client's request, or for none if r is nil.
 func (s *Server) populateFrom(r *http.Request, data io.Reader) ([]proxyJSON, *Error) {
-	var input []struct {
-		proxyInput
-		Enabled *bool `json:"enabled"`
-	}
-	if err := json.NewDecoder(data).Decode(&input); err != nil {
+	var entries []json.RawMessage
+	if err := json.NewDecoder(data).Decode(&entries); err != nil {
 		return nil, badBody(err)
 	}
-	for i := range input {
-		in := &input[i]
-		in.proxyInput.Enabled = in.Enabled == nil || *in.Enabled
-		if err := in.check(); err != nil {
-			return nil, &Error{fmt.Sprintf("%s at proxy %d", err.Message, i+1), err.Status}
+	input := make([]proxyInput, len(entries))
+	for i, entry := range entries {
+		input[i].Enabled = true
+		if err := json.Unmarshal(entry, &input[i]); err != nil {
+			return nil, badBody(err).at(i, input[i].Name)
 		}
 	}
-	for i := range input {
-		if _, err := s.resolve(input[i].Listen); err != nil {
-			return nil, err
-		}
-		if s.isRoute(input[i].Name) {
-			return nil, errProxyExists
+	for _, check := range []func(proxyInput) *Error{proxyInput.check, s.checkPlace} {
+		for i, in := range input {
+			if err := check(in); err != nil {
+				return nil, err.at(i, in.Name)
+			}
 		}
 	}
 	var done []proxyJSON
-	for i := range input {
-		p, err := s.addOrReplace(input[i].proxyInput)
+	for i, in := range input {
+		p, err := s.addOrReplace(in)
 		if err != nil {
-			return done, err
+			return done, err.at(i, in.Name)
 		}
 		view := p.json()
 		s.logProxy(r, "a proxy is populated", view)
 		done = append(done, view)
 	}
 	return done, nil
+}
+
+// checkPlace reports an address or a name that no proxy can have now.
+func (s *Server) checkPlace(in proxyInput) *Error {
+	if _, err := s.resolve(in.Listen); err != nil {
+		return err
+	}
+	if s.isRoute(in.Name) {
+		return errProxyExists
+	}
+	return nil
+}
+
+// at says which entry of a list an error is about: its index, and its name if it has one.
+func (e *Error) at(index int, name string) *Error {
+	message := fmt.Sprintf("%s at proxy %d", e.Message, index+1) // Toxiproxy's words
+	if name != "" {
+		message += fmt.Sprintf(" (%q)", clip(name))
+	}
+	return &Error{message, e.Status}
 }
 
 // addOrReplace makes a proxy, unless it is there as it is asked for. What stands in its place stays if it cannot be made.
