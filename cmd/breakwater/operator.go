@@ -50,10 +50,24 @@ func (o *adminOptions) start(c admin.Config, log *slog.Logger) (*operator, error
 
 // startOperator binds the address that a flag gives and serves on it.
 func startOperator(what, flag, address string, server *http.Server) (*operator, error) {
+	ln, err := bindOperator(what, flag, address)
+	if err != nil {
+		return nil, err
+	}
+	return serveOperator(what, ln, server), nil
+}
+
+// bindOperator binds the address that a flag gives.
+func bindOperator(what, flag, address string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s (%s %s): %w", what, flag, address, err)
 	}
+	return ln, nil
+}
+
+// serveOperator serves on a bound address.
+func serveOperator(what string, ln net.Listener, server *http.Server) *operator {
 	p := &operator{Address: ln.Addr(), Failed: make(chan error, 1), server: server, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
@@ -61,7 +75,7 @@ func startOperator(what, flag, address string, server *http.Server) (*operator, 
 			p.Failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	}()
-	return p, nil
+	return p
 }
 
 // operatorGrace is how long answers of an endpoint for operators may take at the end.

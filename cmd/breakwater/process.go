@@ -17,6 +17,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/router"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
+	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 	"github.com/spf13/pflag"
 )
 
@@ -147,7 +148,9 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		return nil, err
 	}
 	o.toxiproxy.hosts = o.admin.hosts
-	if p.toxiproxy, err = o.toxiproxy.start(routes, config.Toxics, p.chaos.Engine, bounded(log)); err != nil {
+	if p.toxiproxy, err = o.toxiproxy.start(toxiproxy.Config{
+		Routes: routes, Connections: config.Connections, Held: config.Toxics, Chaos: p.chaos.Engine, Log: bounded(log),
+	}); err != nil {
 		return nil, err
 	}
 	p.operator, err = o.admin.start(admin.Config{

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -18,8 +16,6 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/access"
-	"github.com/breakwater-gateway/breakwater/proxy/chaos"
-	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/toxiproxy"
 )
 
@@ -110,40 +106,40 @@ type toxiproxyAPI struct {
 	proxies *toxiproxy.Server
 }
 
-// start makes the proxies of the configuration file and binds the API; nil without an address. held bounds what toxics hold back;
-// engine has the kill switches and reports what toxics do.
-func (o *toxiproxyOptions) start(
-	routes toxiproxy.Routes, held toxic.Options, engine *chaos.Engine, log *slog.Logger,
-) (_ *toxiproxyAPI, err error) {
+// toxiproxyTitle is what messages call the API.
+const toxiproxyTitle = "API for Toxiproxy's clients"
+
+// start binds the API, makes the proxies of the configuration file and serves; nil without an address. shared is what of a Config
+// other parts of the process have too.
+func (o *toxiproxyOptions) start(shared toxiproxy.Config) (_ *toxiproxyAPI, err error) {
 	if o.address == "" {
 		return nil, nil
 	}
-	c, err := o.serverConfig(log)
+	c, err := o.serverConfig(shared)
 	if err != nil {
 		return nil, err
 	}
-	c.Routes, c.Held, c.Chaos = routes, held, engine
+	ln, err := bindOperator(toxiproxyTitle, "--toxiproxy-address", o.address) // before a proxy can take the port
+	if err != nil {
+		return nil, err
+	}
 	api := &toxiproxyAPI{proxies: toxiproxy.New(c)}
-	engine.FollowSwitches(api.proxies.SetEnabled)
-	defer func() {
-		if err != nil {
-			api.proxies.Close()
-		}
-	}()
+	c.Chaos.FollowSwitches(api.proxies.SetEnabled)
 	if err := o.populate(api.proxies); err != nil {
-		return nil, err
+		api.proxies.Close()
+		return nil, errors.Join(err, ln.Close())
 	}
-	api.operator, err = startOperator("API for Toxiproxy's clients", "--toxiproxy-address", o.address, api.proxies.NewHTTPServer())
-	if err != nil {
-		return nil, err
+	api.operator = serveOperator(toxiproxyTitle, ln, api.proxies.NewHTTPServer())
+	c.Log.Info(toxiproxyTitle, "address", api.Address.String())
+	if c.Authorize == nil && !ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		c.Log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", api.Address.String())
 	}
-	log.Info("API for Toxiproxy's clients", "address", api.operator.Address.String())
 	return api, nil
 }
 
-// serverConfig is what the flags say of the API.
-func (o *toxiproxyOptions) serverConfig(log *slog.Logger) (c toxiproxy.Config, err error) {
-	c = toxiproxy.Config{Log: log, Seed: o.seed, Strict: o.strict, Hosts: o.hosts}
+// serverConfig adds to a Config what the flags say of the API.
+func (o *toxiproxyOptions) serverConfig(c toxiproxy.Config) (_ toxiproxy.Config, err error) {
+	c.Seed, c.Strict, c.Hosts = o.seed, o.strict, o.hosts
 	if host, _, err := net.SplitHostPort(o.address); err == nil {
 		c.Hosts = append(slices.Clone(c.Hosts), host)
 	}
@@ -161,9 +157,6 @@ func (o *toxiproxyOptions) serverConfig(log *slog.Logger) (c toxiproxy.Config, e
 		return c, err
 	}
 	if o.cluster == nil {
-		if at, err := netip.ParseAddrPort(o.address); err != nil || !at.Addr().IsLoopback() {
-			log.Warn("the API for Toxiproxy's clients is open to everybody who can reach it", "address", o.address)
-		}
 		return c, nil
 	}
 	hosts, err := o.cluster.hostAddresses()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -110,7 +109,7 @@ users: [{name: u, user: {}}]
 		t.Fatal(err)
 	}
 	o := &toxiproxyOptions{address: ":8474", cluster: &clusterOptions{kubeconfig: kubeconfig, hosts: []string{"192.0.2.9"}}}
-	c, err := o.serverConfig(slog.New(slog.DiscardHandler))
+	c, err := o.serverConfig(toxiproxy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
