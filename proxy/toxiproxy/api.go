@@ -30,8 +30,8 @@ var _ http.Handler = (*Server)(nil)
 // ServeHTTP implements http.Handler: the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Toxiproxy-Request-Id", strings.ToLower(rand.Text()))
-	if fromBrowser(r) {
-		http.Error(w, "User agent not allowed", http.StatusForbidden)
+	if strings.HasPrefix(r.UserAgent(), "Mozilla/") {
+		http.Error(w, "User agent not allowed", http.StatusForbidden) // Toxiproxy's words, which are not JSON
 		return
 	}
 	if err := s.admit(r); err != nil {
@@ -54,18 +54,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // admit says why a request is not served, nil if it is.
 func (s *Server) admit(r *http.Request) *Error {
+	for _, field := range []string{"Origin", "Sec-Fetch-Site"} { // which only browsers send
+		if r.Header.Get(field) != "" {
+			return &Error{"pages may not use this API: header " + field, http.StatusForbidden}
+		}
+	}
 	if s.cfg.Authorize != nil {
 		return s.cfg.Authorize(r)
 	}
 	if strings.Contains(r.Host, ".") && !s.hosts.Known(r.Host) {
-		return errHost
+		return misdirected(r.Host)
 	}
 	return nil
-}
-
-// fromBrowser reports whether a page made a browser send this; API clients send none of it.
-func fromBrowser(r *http.Request) bool {
-	return strings.HasPrefix(r.UserAgent(), "Mozilla/") || r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
 }
 
 // methods are the handlers of a resource by method.

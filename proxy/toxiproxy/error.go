@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 )
 
@@ -24,7 +25,6 @@ var (
 	errToxicExists   = &Error{"toxic already exists", http.StatusConflict}
 	errToxicType     = &Error{"invalid toxic type", http.StatusBadRequest}
 	errStream        = &Error{"stream was invalid, can be either upstream or downstream", http.StatusBadRequest}
-	errHost          = &Error{"call this API by address, as localhost or by a configured name", http.StatusMisdirectedRequest}
 	errRoute         = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
 )
 
@@ -42,6 +42,16 @@ func badBody(err error) *Error {
 		err = fmt.Errorf("%s: a JSON %s is not what is expected here", cmp.Or(mistyped.Field, "content"), mistyped.Value)
 	}
 	return &Error{"bad request body: " + err.Error(), http.StatusBadRequest}
+}
+
+// misdirected says by which names the API can be called, and where another is to be added.
+func misdirected(authority string) *Error {
+	host := authority
+	if h, _, err := net.SplitHostPort(authority); err == nil {
+		host = h
+	}
+	message := "host " + clip(host) + ": call this API by address, as localhost, by a name without a dot or by one in --admin-hosts"
+	return &Error{message, http.StatusMisdirectedRequest}
 }
 
 func missing(field string) *Error {
