@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -51,7 +52,7 @@ func LeadsInward(a netip.Addr) bool {
 }
 
 // Dial opens a connection for requests to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The
-// error's Status is 504 after a timeout and 502 otherwise.
+// error's Status is 504 after a timeout, 503 if it is this host that can open no connection, and 502 otherwise.
 func (e *Endpoint) Dial(ctx context.Context) (*http1.Conn, *proxy.Error) {
 	nc, err := e.DialNet(ctx, "tcp")
 	if err != nil {
@@ -69,12 +70,15 @@ func (e *Endpoint) DialNet(ctx context.Context, network string) (net.Conn, *prox
 	}
 	nc, err := d.DialContext(ctx, network, addr)
 	if err != nil {
-		if ctx.Err() == nil { // otherwise it is the caller who had no more time
-			e.Failed()
-		}
-		status := 502
-		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || timeout(err) {
+		status, ours := 502, isExhausted(err)
+		switch {
+		case ours:
+			status = 503
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), timeout(err):
 			status = 504
+		}
+		if !ours && ctx.Err() == nil { // otherwise it is the caller who had no more time
+			e.Failed()
 		}
 		return nil, &proxy.Error{Side: proxy.Upstream, Op: "connect", Status: status, Retry: true, Err: err}
 	}
@@ -82,6 +86,13 @@ func (e *Endpoint) DialNet(ctx context.Context, network string) (net.Conn, *prox
 		e.Succeeded()
 	}
 	return nc, nil
+}
+
+// isExhausted reports whether a connection could not be opened because this host is short of something: no Endpoint is to blame for
+// that, and passing over those that have been tried would go on for longer than the shortage.
+func isExhausted(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
+		func(no syscall.Errno) bool { return errors.Is(err, no) })
 }
 
 func timeout(err error) bool {
