@@ -13,12 +13,15 @@ const (
 	firstPause = 5 * time.Millisecond
 	// maxPause bounds it.
 	maxPause = time.Second
+	// tellEvery is how often at the most failures are told of: where descriptors come free one by one, every other attempt fails, and
+	// clients can make it so.
+	tellEvery = 10 * time.Second
 )
 
-// Loop hands each connection that ln accepts to take, until ln or done is closed, or take returns false. After an error it tells
-// failed, and pauses. Who closes done must close ln, too.
+// Loop hands each connection that ln accepts to take, until ln or done is closed, or take returns false. After an error it pauses, and
+// tells failed, at most every 10 s. Who closes done must close ln, too.
 func Loop(ln net.Listener, done <-chan struct{}, take func(net.Conn) bool, failed func(err error, retryIn time.Duration)) {
-	pause := time.Duration(0)
+	pause, told := time.Duration(0), time.Time{}
 	for {
 		nc, err := ln.Accept()
 		if err == nil {
@@ -32,7 +35,10 @@ func Loop(ln net.Listener, done <-chan struct{}, take func(net.Conn) bool, faile
 			return
 		}
 		pause = min(max(2*pause, firstPause), maxPause)
-		failed(err, pause)
+		if told.IsZero() || time.Since(told) >= tellEvery {
+			told = time.Now()
+			failed(err, pause)
+		}
 		select {
 		case <-done:
 			return
