@@ -116,8 +116,10 @@ func (l *Lot) Count() int {
 	return l.count
 }
 
+// run wakes Entries until epoll is closed. If it cannot wait for epoll nothing is parked any more, and what is wakes.
 func (l *Lot) run(epoll *os.File, done chan<- struct{}) {
 	defer close(done)
+	defer l.clear()
 	raw, err := epoll.SyscallConn()
 	if err != nil {
 		return
@@ -138,6 +140,21 @@ func (l *Lot) run(epoll *os.File, done chan<- struct{}) {
 			if e := l.woken(event.Fd); e != nil {
 				go e.Wake()
 			}
+		}
+	}
+}
+
+// clear ends the Lot if nobody has ended it, and wakes what is there.
+func (l *Lot) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	for _, e := range l.parked {
+		if l.remove(e) {
+			go e.Wake()
 		}
 	}
 }
