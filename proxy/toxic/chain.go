@@ -325,11 +325,16 @@ func (c *chain) shaping() Active {
 
 // close frees everything. The observers are told.
 func (c *chain) close() {
-	for c.blocks.n > 0 {
-		c.blocks.pop().free()
-	}
 	for _, st := range c.stages {
 		st.finish()
+	}
+	c.drop()
+}
+
+// drop frees everything.
+func (c *chain) drop() {
+	for c.blocks.n > 0 {
+		c.blocks.pop().free()
 	}
 	c.hold(-c.memory)
 	c.stages, c.out, c.rings = nil, queue{}, 0

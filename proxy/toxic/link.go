@@ -159,6 +159,18 @@ func (l *link) finish(isOff bool) Result {
 	return l.result
 }
 
+// abandon gives back what a link uses that has panicked while its directions did not run.
+func (l *link) abandon() {
+	if l.unwatch != nil {
+		l.unwatch()
+	}
+	for _, d := range l.directions {
+		if d != nil {
+			d.chain.drop()
+		}
+	}
+}
+
 // link is a running Link.
 type link struct {
 	slot       *Slot

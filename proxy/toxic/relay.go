@@ -38,35 +38,31 @@ func NewRelay(client, endpoint net.Conn, slot *Slot, o Options, ended func(Resul
 }
 
 // Run passes bytes until the Relay has ended, or is parked for the first time. What is to be done later has goroutines of its own.
-func (r *Relay) Run() {
-	r.link.begin(r.client, r.server)
-	r.carry()
-}
+func (r *Relay) Run() { r.carry(func() { r.link.begin(r.client, r.server) }) }
 
 // Wake makes the Relay notice that one of its connections has been closed. Who closes one must call it afterwards.
 func (r *Relay) Wake() { r.link.unpark() }
 
 // woken is called when the Relay is not parked any more.
-func (r *Relay) woken() {
-	r.link.prepareAgain()
-	r.carry()
-}
+func (r *Relay) woken() { r.carry(r.link.prepareAgain) }
 
-// carry carries bytes until the Relay ends or is parked.
-func (r *Relay) carry() {
-	if result, isOver := r.carryOn(); isOver {
+// carry carries bytes, once prepared, until the Relay ends or is parked.
+func (r *Relay) carry(prepare func()) {
+	if result, isOver := r.carryOn(prepare); isOver {
 		r.ended(result)
 	}
 }
 
-func (r *Relay) carryOn() (result Result, isOver bool) {
+func (r *Relay) carryOn(prepare func()) (result Result, isOver bool) {
 	defer func() {
 		if p := recover(); p != nil { // not of a direction, which notices by itself
 			reset(r.client)
 			reset(r.server)
+			r.link.abandon()
 			result, isOver = Result{Cause: ByPanic, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}, true
 		}
 	}()
+	prepare()
 	if r.link.carry() {
 		return Result{}, false
 	}
@@ -85,11 +81,12 @@ type parking struct {
 }
 
 // calm is what a direction knows of how long nothing has moved in it. It costs nothing while bytes move: reading gives up from time
-// to time to look.
+// to time to look, as long as the link may come to be parked.
 type calm struct {
-	lookAt time.Time   // the next time
-	looked int64       // bytes delivered, the last time
-	isCalm atomic.Bool // they had not become more since the time before
+	lookAt    time.Time   // the next time
+	looked    int64       // bytes delivered, the last time
+	isLooking atomic.Bool // it waits no longer than until then
+	isCalm    atomic.Bool // they had not become more since the time before
 }
 
 // prepare gives a new direction what those before it have left.
@@ -100,11 +97,17 @@ func (p *parking) prepare(d *direction) {
 
 // untilLook returns t, or when to look if that comes first.
 func (d *direction) untilLook(t time.Time) time.Time {
-	if d.link.parking == nil || !t.IsZero() && t.Before(d.lookAt) {
+	looks := d.link.mayPark()
+	d.isLooking.Store(looks)
+	if !looks || !t.IsZero() && t.Before(d.lookAt) {
 		return t
 	}
 	return d.lookAt
 }
+
+// mayPark reports whether the link can be parked once it is calm. While a toxic acts it cannot, and never once a peer has ended what it
+// sends.
+func (l *link) mayPark() bool { return l.parking != nil && l.ended.Load() == 0 && l.slot.Empty() }
 
 // checkCalm stops both directions if it is time to, and nothing has moved in either: for park.
 func (d *direction) checkCalm() {
@@ -115,8 +118,14 @@ func (d *direction) checkCalm() {
 	isCalm := d.written == d.looked
 	d.isCalm.Store(isCalm)
 	d.lookAt, d.looked = now.Add(l.parking.calm), d.written
-	if isCalm && l.directions[1-d.which].isCalm.Load() && l.slot.Empty() {
+	if !isCalm || !l.mayPark() {
+		return
+	}
+	switch other := l.directions[1-d.which]; {
+	case other.isCalm.Load():
 		l.stop()
+	case !other.isLooking.Load():
+		other.kick() // it began to wait while a toxic acted on this direction
 	}
 }
 

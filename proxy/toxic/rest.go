@@ -70,6 +70,7 @@ func (l *link) carry() (isLeft bool) {
 		l.directions[0].run()
 		w.Wait()
 		if l.state.Load() != pausing {
+			l.stopped(l.rest.to) // it may have stopped to pause, and a toxic have ended the link since
 			return false
 		}
 		if l.leave() {
