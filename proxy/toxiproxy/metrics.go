@@ -10,6 +10,7 @@ import (
 
 // Metrics counts what proxies carry, under Toxiproxy's names: toxiproxy_proxy_received_bytes_total and
 // toxiproxy_proxy_sent_bytes_total, with the labels direction, proxy, listener and upstream. A connection is counted when it ends.
+// Routes are not counted: the process does that under names of its own, in package telemetry.
 type Metrics struct {
 	registry       *prometheus.Registry
 	received, sent *prometheus.CounterVec

@@ -76,7 +76,7 @@ func (s *Server) checkPlace(in proxyInput) *Error {
 	if _, err := s.resolve(in.Listen); err != nil {
 		return err
 	}
-	if s.isRoute(in.Name) {
+	if s.proxy(in.Name) == nil && s.isRoute(in.Name) {
 		return errProxyExists
 	}
 	return nil
@@ -93,9 +93,7 @@ func (e *Error) at(index int, name string) *Error {
 
 // addOrReplace makes a proxy, unless it is there as it is asked for. What stands in its place stays if it cannot be made.
 func (s *Server) addOrReplace(in proxyInput) (*proxyServer, *Error) {
-	s.mu.Lock()
-	old := s.proxies[in.Name]
-	s.mu.Unlock()
+	old := s.proxy(in.Name)
 	if old == nil {
 		return s.add(in)
 	}

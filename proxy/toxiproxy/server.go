@@ -72,7 +72,8 @@ const (
 // PortRange is an inclusive range of ports; the zero value is no restriction.
 type PortRange struct{ First, Last uint16 }
 
-// Routes are the TCP routes of the configuration.
+// Routes are the TCP routes of the configuration. No proxy can be given the name of one; a proxy that was there before hides it: until
+// the proxy is deleted the name is the proxy's, and the Route, which cannot have toxics then, goes on without the API.
 type Routes interface {
 	// Routes returns those that serve now.
 	Routes() []Route
@@ -171,10 +172,7 @@ type target struct {
 
 // find returns the target of a name.
 func (s *Server) find(name string) (target, *Error) {
-	s.mu.Lock()
-	p := s.proxies[name]
-	s.mu.Unlock()
-	if p != nil {
+	if p := s.proxy(name); p != nil {
 		return target{view: p.json, chain: &p.chain, server: p}, nil
 	}
 	for _, r := range s.routeList() {
@@ -184,6 +182,13 @@ func (s *Server) find(name string) (target, *Error) {
 		}
 	}
 	return target{}, errProxyNotFound
+}
+
+// proxy returns the proxy of a name that was made through the API, nil if there is none.
+func (s *Server) proxy(name string) *proxyServer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proxies[name]
 }
 
 // isRoute reports whether a name is that of a Route, or of one that is away and has toxics, which act again when it comes back.
