@@ -281,11 +281,9 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 	if d == nil {
 		return actives
 	}
-	if a.cfg.At == proxy.AtBackend {
-		b := (*c.engine.backends.Load())[c.place.Backend]
-		if !a.endpoints.has(b, c.place.Endpoint.ID()) || c.place.Backend == (proxy.BackendID{}) {
-			return actives
-		}
+	if a.cfg.At == proxy.AtBackend && (c.place.Endpoint == (proxy.Endpoint{}) || !a.endpoints.has(c.place.Backend, c.place.Endpoint.ID())) {
+		d.settled = d.settled || len(a.sequence) > 0 // if its Endpoint is chosen later, it is open already
+		return actives
 	}
 	if !d.settled { // only now: what faults pass by takes no place in a Sequence
 		d.choose()
@@ -391,12 +389,17 @@ func (r *connections) remove(c *Connection) {
 	}
 }
 
-// update lets every connection follow a change. It never waits for a peer.
-func (r *connections) update() {
+// update lets every connection that is at one of the Backends, nil being any, follow a change. It never waits for a peer.
+func (r *connections) update(at map[proxy.BackendID]bool) {
 	r.mu.Lock()
-	all := make([]*Connection, 0, r.list.Len())
-	for at := r.list.Front(); at != nil; at = at.Next() {
-		all = append(all, at.Value.(*Connection))
+	var all []*Connection
+	if at == nil {
+		all = make([]*Connection, 0, r.list.Len())
+	}
+	for i := r.list.Front(); i != nil; i = i.Next() {
+		if c := i.Value.(*Connection); at == nil || at[c.place.Backend] {
+			all = append(all, c)
+		}
 	}
 	r.mu.Unlock()
 	for _, c := range all {

@@ -437,7 +437,7 @@ func TestSequenceAtOneEndpoint(t *testing.T) {
 		b := (*e.backends.Load())[backendID]
 		sick, well := proxy.Endpoint{}, proxy.Endpoint{}
 		for _, at := range b.Endpoints {
-			if e.order[0].act.endpoints.has(b, at.ID()) {
+			if e.order[0].act.endpoints.has(backendID, at.ID()) {
 				sick = at
 			} else {
 				well = at

@@ -2,9 +2,11 @@ package chaos
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chance"
@@ -12,10 +14,11 @@ import (
 
 // endpoints selects the Endpoints at which an Experiment's faults act. A choice is made once for each version of a Backend.
 type endpoints struct {
-	sel  proxy.EndpointSelector
-	all  bool
-	seed uint64
-	id   proxy.ObjectID
+	sel      proxy.EndpointSelector
+	all      bool
+	seed     uint64
+	id       proxy.ObjectID
+	backends *atomic.Pointer[map[proxy.BackendID]*proxy.Backend] // as they are now
 
 	mu     sync.Mutex
 	chosen map[proxy.BackendID]choice // guarded by mu
@@ -23,34 +26,60 @@ type endpoints struct {
 
 // choice is what has been chosen for one version of a Backend.
 type choice struct {
-	from *proxy.Backend
+	from *proxy.Backend // nil: there is none now
 	set  map[proxy.EndpointID]struct{}
+	// moved: it is another than for the version before, and live connections have not been told.
+	moved bool
 }
 
-func newEndpoints(id proxy.ObjectID, s proxy.EndpointSelector, seed uint64) *endpoints {
+func newEndpoints(x *experiment, s proxy.EndpointSelector, seed uint64) *endpoints {
 	return &endpoints{
-		sel: s, seed: seed, id: id, all: s.Count == 0 && s.Percent == 0 && s.Zone == "" && s.Pods == nil,
+		sel: s, seed: seed, id: x.key.id, backends: &x.engine.backends, all: s.Count == 0 && s.Percent == 0 && s.Zone == "" && s.Pods == nil,
 		chosen: map[proxy.BackendID]choice{},
 	}
 }
 
-// has reports whether faults act at an Endpoint of b. b may be nil: then nobody knows of the Endpoint any more, and none acts.
-func (s *endpoints) has(b *proxy.Backend, e proxy.EndpointID) bool {
+// has reports whether faults act at an Endpoint of a Backend. None acts where nobody knows of the Endpoint any more.
+func (s *endpoints) has(b proxy.BackendID, e proxy.EndpointID) bool {
 	if s.all {
 		return true
 	}
-	if b == nil {
-		return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.now(b).set[e]
+	return ok
+}
+
+// moved adds the Backends for which the choice is another than when moved was called last, of those for which has was asked.
+func (s *endpoints) moved(into map[proxy.BackendID]bool) {
+	if s.all {
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.chosen[b.ID]
-	if c.from != b {
-		c = choice{b, choose(s.sel, b, s.seed, s.id)}
-		s.chosen[b.ID] = c
+	for b := range s.chosen {
+		if c := s.now(b); c.moved {
+			c.moved = false
+			s.chosen[b] = c
+			into[b] = true
+		}
 	}
-	_, ok := c.set[e]
-	return ok
+}
+
+// now returns the choice for the Backend as it is now. s.mu is held.
+func (s *endpoints) now(b proxy.BackendID) choice {
+	from := (*s.backends.Load())[b]
+	before, ok := s.chosen[b]
+	if ok && before.from == from {
+		return before
+	}
+	next := choice{from: from, moved: before.moved}
+	if from != nil {
+		next.set = choose(s.sel, from, s.seed, s.id)
+	}
+	next.moved = next.moved || ok && !maps.Equal(before.set, next.set)
+	s.chosen[b] = next
+	return next
 }
 
 // choose applies a selector to the Endpoints of b: first zone and pods, then number or share of what is left. Endpoints that are

@@ -123,6 +123,22 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 	fresh := !slices.Equal(e.listeners, snap.Listeners)
 	e.listeners = snap.Listeners
 	e.refresh(fresh)
+	e.followEndpoints()
+}
+
+// followEndpoints lets live connections follow where faults act at some Endpoints only, and those are others now. e.mu is held.
+func (e *Engine) followEndpoints() {
+	p := e.plan.Load()
+	if p == nil {
+		return
+	}
+	moved := map[proxy.BackendID]bool{}
+	for _, a := range p.actions {
+		a.endpoints.moved(moved)
+	}
+	if len(moved) > 0 {
+		e.conns.update(moved)
+	}
 }
 
 // find returns the live state of an object, new if there is none. e.mu is held.

@@ -287,7 +287,7 @@ func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) 
 			a.budgets = append(a.budgets, x.budgets[t])
 		}
 	}
-	a.endpoints = newEndpoints(id, cfg.Endpoints, a.seed)
+	a.endpoints = newEndpoints(x, cfg.Endpoints, a.seed)
 	return a, a.compileSequence()
 }
 

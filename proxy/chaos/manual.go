@@ -168,7 +168,7 @@ func (e *Engine) applyManual() {
 		return
 	}
 	e.manual.Store(next)
-	e.conns.update()
+	e.conns.update(nil)
 }
 
 // sameManual reports whether the same acts.

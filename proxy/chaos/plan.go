@@ -200,7 +200,7 @@ func (e *Engine) rebuild(fresh bool) {
 	e.plan.Store(next)
 	if changed {
 		end(old, next)
-		e.conns.update()
+		e.conns.update(nil)
 	}
 }
 

@@ -135,8 +135,7 @@ func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
 		if d.cfg.At != proxy.AtBackend || x.Backend == nil {
 			continue
 		}
-		b := (*r.engine.backends.Load())[x.Backend.Backend]
-		if !d.endpoints.has(b, x.Endpoint.ID()) {
+		if !d.endpoints.has(x.Backend.Backend, x.Endpoint.ID()) {
 			continue
 		}
 		one := *d
