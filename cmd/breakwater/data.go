@@ -51,7 +51,7 @@ func (o *dataOptions) addServer(f *pflag.FlagSet) {
 }
 
 func (o *dataOptions) addLimits(f *pflag.FlagSet) {
-	f.IntVar(&o.maxConnections, "max-connections", 50_000, "client connections on all ports together; more are closed at once")
+	f.IntVar(&o.maxConnections, "max-connections", 50_000, "client connections on all ports together, those of the API for Toxiproxy's clients included; more are closed at once")
 	f.IntVar(&o.limits.RequestLine, "max-request-line", 8<<10, "bytes of a request line; more is answered with 414")
 	f.IntVar(&o.limits.HeaderBytes, "max-header-bytes", 64<<10, "bytes of a request head, at most 65536; more is answered with 431")
 	f.IntVar(&o.limits.HeaderCount, "max-header-count", 100, "header fields of a request; more is answered with 431")
