@@ -236,7 +236,10 @@ func TestToxicsOfTheAPIAreReported(t *testing.T) {
 	s := serveFolder(t, fmt.Sprintf(tcpManifests, route, up), "--port-offset", "0", "--ingress-http-port", "0",
 		"--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api), "--toxiproxy-seed", "3", "--fault-log", log, "--report", final)
 	s.eventually("it is ready", s.ready)
-	call := func(method, path, body string, status int) { t.Helper(); callToxiproxy(t, api, method, path, body, status) }
+	call := func(method, path, body string, status int) {
+		t.Helper()
+		callToxiproxy(t, api, method, path, body, status)
+	}
 	send := func(port uint16) {
 		t.Helper()
 		nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
