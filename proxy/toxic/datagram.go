@@ -25,7 +25,7 @@ type DatagramLink struct {
 	flows   [2]flow // by proxy.Direction
 
 	mu       sync.Mutex // guards what follows; taken after a flow's
-	lost     [2]bool    // by proxy.Direction: what came has been lost, all of it
+	lost     [2]bool    // by proxy.Direction: what came since its toxics changed has been lost, all of it
 	answered bool       // something has been delivered to the client
 }
 
@@ -71,21 +71,18 @@ func (l *DatagramLink) Pass(d proxy.Direction, p []byte) {
 	l.follow(f)
 }
 
-// follow tells the Slot's Follower what has come of a flow, whose lock is held.
+// follow tells the Slot's Follower what has come of a flow, whose lock is held, since its toxics changed.
 func (l *DatagramLink) follow(f *flow) {
-	isLost := f.arrivals == 0 && f.dropped > 0
-	if f.isLost == isLost && (f.isAnswered || f.direction == proxy.Upstreamward || f.arrivals == 0) {
+	isLost := f.arrivals == f.before.arrivals
+	if isLost && f.dropped == f.before.dropped || f.isTold && f.isLost == isLost {
 		return
 	}
-	f.isLost, f.isAnswered = isLost, f.arrivals > 0
+	f.isTold, f.isLost = true, isLost
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	was := l.lost[0] || l.lost[1]
 	l.lost[f.direction] = isLost
-	if is := l.lost[0] || l.lost[1]; is != was {
-		l.slot.lost(is)
-	}
-	if f.direction == proxy.Downstreamward && f.isAnswered && !l.answered {
+	l.slot.lost(l.lost[0] || l.lost[1])
+	if f.direction == proxy.Downstreamward && !isLost && !l.answered {
 		l.answered = true
 		l.slot.answered(0)
 	}
@@ -145,13 +142,16 @@ type flow struct {
 	now      time.Duration
 	timer    *time.Timer
 	bytes    int64
-	dropped  int64
-	arrivals int64 // datagrams delivered
+	tally
 	err      error
 	isClosed bool
-	// What the Follower has been told.
-	isLost, isAnswered bool
+
+	before         tally // at the last change of toxics
+	isTold, isLost bool  // the Follower has been told, since then, and what
 }
+
+// tally counts the datagrams of a flow.
+type tally struct{ arrivals, dropped int64 }
 
 // packetStage is one toxic at work on one direction of a session.
 type packetStage struct {
@@ -190,6 +190,8 @@ func (f *flow) run(do func()) {
 	f.now = time.Since(f.link.began)
 	if list := f.link.slot.of[f.direction].Load(); list != f.seen {
 		f.set(list)
+		f.link.follow(f)
+		f.before, f.isTold = f.tally, false
 	}
 	do()
 	f.schedule()

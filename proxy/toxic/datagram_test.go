@@ -144,7 +144,7 @@ func TestAnyDatagramsUnderAnyChange(t *testing.T) {
 	}
 }
 
-// The Follower of a session is told when all that came in a direction is lost, and when that is over.
+// The Follower of a session is told when all that came in a direction since its toxics changed is lost, and when that is over.
 func TestFollowerIsToldOfLostDatagrams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -175,16 +175,36 @@ func TestFollowerIsToldOfLostDatagrams(t *testing.T) {
 			l.Pass(d, nil) // an empty datagram is one
 			wants(want...)
 		}
+		drop, late := act("all", proxy.Downstreamward, Drop{Loss: Loss{Rate: fixed(1)}}), act("late", proxy.Downstreamward, Latency{Latency: fixed(1000)})
+		pass(proxy.Upstreamward, "lost false")
 		pass(proxy.Upstreamward)
 		pass(proxy.Downstreamward, "lost true")
 		pass(proxy.Downstreamward)
-		slot.Set(act("late", proxy.Downstreamward, Latency{Latency: fixed(1000)}))
+		slot.Set(late)
 		pass(proxy.Downstreamward)
 		time.Sleep(time.Second)
 		wants("lost false", "answered")
 		pass(proxy.Downstreamward)
-		slot.Set(act("all", proxy.Downstreamward, Drop{Loss: Loss{Rate: fixed(1)}}))
+		time.Sleep(time.Second)
+		slot.Set(drop)
+		wants() // nothing has come
+		pass(proxy.Downstreamward, "lost true")
 		pass(proxy.Downstreamward)
+		pass(proxy.Upstreamward)
+		slot.Set()
+		wants()
+		slot.Set(drop)
+		pass(proxy.Downstreamward, "lost true") // again
+		slot.Set()
+		pass(proxy.Downstreamward, "lost false")
+		slot.Set(late)
+		pass(proxy.Downstreamward)
+		slot.Set(drop)
+		wants("lost false")                     // what was held up has got through
+		pass(proxy.Downstreamward, "lost true") // which says nothing of what comes now
+		slot.Set(drop, act("other", proxy.Upstreamward, Noop{}))
+		pass(proxy.Downstreamward)
+		pass(proxy.Upstreamward, "lost true") // on the other way
 		l.Close()
 	})
 }

@@ -98,7 +98,8 @@ type Follower struct {
 	// Answered: the client has got the first bytes, or the first datagram. quiet is for how long the client had sent nothing itself
 	// since there has been a way to the endpoint; 0 for sessions of datagrams. It is called once for a Link. A Conn does not call it.
 	Answered func(quiet time.Duration)
-	// Lost: in some direction of a session the datagrams that came have been lost, all of them; false: that is not so any more.
+	// Lost: in some direction of a session the datagrams that came since its toxics changed have been lost, all of them. It is called
+	// with the first that is lost or gets through after each change, and with the first that gets through when others were lost.
 	Lost func(isLost bool)
 }
 
