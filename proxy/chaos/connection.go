@@ -15,8 +15,8 @@ import (
 type Place struct {
 	Route    proxy.ObjectID
 	Listener proxy.ListenerID
-	Backend  proxy.BackendID // the zero BackendID and Endpoint: none has been picked yet
-	Endpoint proxy.Endpoint
+	Backend  proxy.BackendID // zero: none has been picked
+	Endpoint proxy.Endpoint  // likewise
 	Client   netip.AddrPort
 	Datagram bool // a UDP session
 	// Attempt counts the Endpoints tried for one connection of a client, from 1.
@@ -67,8 +67,9 @@ type Outcome struct {
 	Retried bool
 }
 
-// Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed. A second attempt for the
-// same client's connection goes on with what was decided at the first. It must not be called on a nil Engine.
+// Open registers a connection on its way to an Endpoint that is about to be dialled, or one for which there is none. It must be closed.
+// A second attempt for the same client's connection goes on with what was decided at the first, and a session that moves to another
+// Endpoint with what is known of it. It must not be called on a nil Engine.
 func (e *Engine) Open(p Place) *Connection {
 	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot(), opened: time.Now()}
 	c.Slot.Follow(toxic.Follower{Cut: c.cut, Answered: c.answered, Lost: c.lost})
@@ -78,6 +79,7 @@ func (e *Engine) Open(p Place) *Connection {
 			c.opened = before.opened
 			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
 			c.manual, c.meeting = before.manual, before.meeting
+			c.latency, c.failed, c.verdicts = before.latency, before.failed, before.verdicts
 			before.mu.Unlock()
 			for i := range c.decisions {
 				c.decisions[i].again(p.Attempt)
@@ -128,7 +130,7 @@ func (c *Connection) Close(o Outcome) {
 		return
 	}
 	c.concernMore()
-	concerned, touched, meeting := c.concerned, c.touched, c.meeting
+	concerned, touched, meeting, known := c.concerned, c.touched, c.meeting, c.failed
 	done := outcome{
 		failed: o.Failed || c.failed, latency: c.latency, upstream: o.Upstream, downstream: o.Downstream, retries: o.Retries, stream: true,
 	}
@@ -142,7 +144,9 @@ func (c *Connection) Close(o Outcome) {
 		x.clients[index(touched)].done(&done)
 	}
 	meeting.close(&done)
-	c.judge(func() { c.failed = done.failed })
+	if !known { // otherwise the Guards have been told, before the experiment was armed again perhaps
+		c.judge(func() time.Duration { c.failed = done.failed; return 0 })
+	}
 }
 
 // concernMore adds to concerned. c.mu is held.
@@ -158,37 +162,58 @@ func (c *Connection) concernMore() {
 }
 
 // cut is told that a toxic has ended the connection.
-func (c *Connection) cut() { c.judge(func() { c.failed, c.isCut = true, true }) }
+func (c *Connection) cut() {
+	c.judge(func() time.Duration { c.failed, c.isCut = true, true; return 0 })
+}
 
 // lost is told whether toxics let nothing through.
-func (c *Connection) lost(isLost bool) { c.judge(func() { c.failed = isLost }) }
+func (c *Connection) lost(isLost bool) {
+	c.mu.Lock()
+	isNews := isLost || c.failed || c.latency > 0 // that nothing is lost says little of a session without an answer
+	c.mu.Unlock()
+	if isNews {
+		c.judge(func() time.Duration { c.failed = isLost; return 0 })
+	}
+}
 
 // answered is told that the client has got the first of an answer, of whom nothing had come for some time.
 func (c *Connection) answered(quiet time.Duration) {
-	c.judge(func() { c.latency = max(time.Since(c.opened)-quiet, 1) })
+	c.judge(func() time.Duration {
+		if c.latency > 0 { // by another Endpoint
+			return 0
+		}
+		c.latency = max(time.Since(c.opened)-quiet, 1)
+		return c.latency
+	})
 }
 
-// judge notes what learn has learnt of the connection, under c.mu, and shows it to the Guards.
-func (c *Connection) judge(learn func()) {
+// judge notes what learn learns of the connection and shows it to the Guards. learn returns the latency if it is that. It is called
+// under c.mu, and so are the Guards, so that what they see last is what is.
+func (c *Connection) judge(learn func() time.Duration) {
+	type halt struct {
+		of     *experiment
+		reason string
+	}
+	var halts []halt
 	c.mu.Lock()
-	learn()
+	latency := learn()
 	c.concernMore()
-	concern, touched := c.concern, c.touched
-	o := outcome{failed: c.failed, latency: c.latency}
-	c.mu.Unlock()
-	if concern == nil || !concern.guarded {
-		return
+	if c.concern != nil && c.concern.guarded {
+		for i := range c.concern.interests {
+			x := c.concern.interests[i].experiment
+			if reason := x.guard.judge(c.verdict(&x.guard), c.failed, latency, c.touched); reason != "" {
+				halts = append(halts, halt{x, reason})
+			}
+		}
 	}
-	for i := range concern.interests {
-		g := &concern.interests[i].guard
-		g.judge(c.verdict(g), &o, touched)
+	c.mu.Unlock()
+	for _, h := range halts {
+		h.of.stop(h.reason)
 	}
 }
 
-// verdict returns what a Guard has been shown of the connection.
+// verdict returns what a Guard has counted of the connection. c.mu is held.
 func (c *Connection) verdict(g *guard) *verdict {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.verdicts, func(v *verdict) bool { return v.of == g })
 	if i < 0 {
 		i = len(c.verdicts)

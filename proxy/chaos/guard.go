@@ -23,29 +23,38 @@ type guard struct {
 	began      time.Time
 	head, tail *flight // in flight, the oldest first
 	timer      *time.Timer
-	forgotten  int // how often what had been measured was forgotten
+
+	forgotten atomic.Uint64 // how often what had been measured was forgotten; changed under mu
 }
 
 // guardBuckets is how finely the window slides.
 const guardBuckets = 50
 
-type guardCount struct{ total, failed, slow int }
+// guardCount is what a guard has learnt in some time. Whether something has failed and how long it took may be learnt at two times.
+type guardCount struct {
+	total, failed int // requests that have ended, and connections and sessions of which something has been learnt
+	timed, slow   int // what a latency is known of, be it only that it is too great
+}
 
-// flight is a request in flight that a guard waits for.
+// flight is a request in flight, as a guard sees it.
 type flight struct {
 	next, prev *flight
-	start      time.Time
-	in         bool          // in the list
+	forgotten  uint64        // the guard's, when the request began: what began before it forgot counts no more
+	start      time.Time     // zero if the guard does not wait for it
+	in         bool          // in the list of those that it waits for
 	late       bool          // has been counted as slow
 	head       time.Duration // how long the response head took, if that is what counts; 0 otherwise
 	touched    bool
 }
 
-// verdict is what a guard has counted of a connection or session that may still live.
+// verdict is what a guard has last counted of a connection or session, of which more may be learnt.
 type verdict struct {
-	of        *guard
-	counted   guardCount // guarded by of.mu
-	forgotten int        // guarded by of.mu; the guard's, when it was counted
+	of *guard
+
+	// Guarded by of.mu.
+	counted   guardCount // total and failed only
+	bucket    int64      // in which it stands
+	forgotten uint64     // the guard's, when it was counted
 }
 
 // configure makes cfg what is guarded; nil is nothing. What has been measured is forgotten if it changes.
@@ -73,7 +82,7 @@ func (g *guard) reset() {
 
 func (g *guard) clear() {
 	g.buckets, g.sum, g.latest, g.began = [guardBuckets]guardCount{}, guardCount{}, 0, time.Now()
-	g.forgotten++
+	g.forgotten.Add(1)
 	for f := g.head; f != nil; f = g.head {
 		g.unlink(f)
 	}
@@ -85,6 +94,7 @@ func (g *guard) clear() {
 
 // begin notes a request in flight.
 func (g *guard) begin(f *flight, start time.Time) {
+	f.forgotten = g.forgotten.Load()
 	if !g.on.Load() {
 		return
 	}
@@ -93,7 +103,7 @@ func (g *guard) begin(f *flight, start time.Time) {
 	if g.cfg.MaxLatency <= 0 {
 		return
 	}
-	*f = flight{start: start, in: true, prev: g.tail}
+	*f = flight{forgotten: g.forgotten.Load(), start: start, in: true, prev: g.tail}
 	if g.tail == nil {
 		g.head = f
 	} else {
@@ -125,7 +135,7 @@ func (g *guard) late(mine **time.Timer) {
 	for f := g.head; f != nil && now.Sub(f.start) > g.cfg.MaxLatency; f = g.head {
 		g.unlink(f)
 		if f.late = !g.cfg.OnlyUninjected || !f.touched; f.late {
-			g.count(now, guardCount{total: 1, slow: 1})
+			g.count(now, guardCount{timed: 1, slow: 1})
 		}
 	}
 	g.watch()
@@ -179,7 +189,7 @@ func (g *guard) end(f *flight, o *outcome, touched bool) {
 		return
 	}
 	g.mu.Lock()
-	late, latency := f.late, o.latency
+	latency := o.latency
 	if f.head > 0 {
 		latency = f.head
 	}
@@ -187,15 +197,13 @@ func (g *guard) end(f *flight, o *outcome, touched bool) {
 		g.unlink(f)
 	}
 	reason := ""
-	if g.on.Load() && (!touched || !g.cfg.OnlyUninjected || late) {
+	if g.on.Load() && f.forgotten == g.forgotten.Load() && (!touched || !g.cfg.OnlyUninjected) {
 		one := guardCount{total: 1}
-		if late {
-			one.total = 0
-		} else if g.cfg.MaxLatency > 0 && latency > g.cfg.MaxLatency {
-			one.slow = 1
-		}
 		if o.failed {
 			one.failed = 1
+		}
+		if !f.late {
+			one.took(latency, g.cfg.MaxLatency)
 		}
 		g.count(time.Now(), one)
 		reason = g.broken()
@@ -206,39 +214,43 @@ func (g *guard) end(f *flight, o *outcome, touched bool) {
 	}
 }
 
-// judge counts a connection or session once, as soon as something is known of it, and follows when it turns out to have failed or not.
-func (g *guard) judge(v *verdict, o *outcome, touched bool) {
+// judge counts a connection or session of which something has been learnt, once in a window, whatever else is learnt in it: what counts
+// is the latest. latency is 0 unless it is that which has been learnt. It returns why the experiment is to be stopped; "" is not.
+func (g *guard) judge(v *verdict, failed bool, latency time.Duration, touched bool) (reason string) {
 	if !g.on.Load() {
-		return
+		return ""
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if touched && g.cfg.OnlyUninjected {
-		g.mu.Unlock()
-		return
+		return ""
 	}
-	if v.forgotten != g.forgotten {
-		v.counted = guardCount{}
+	g.slide(time.Now())
+	if forgotten := g.forgotten.Load(); v.forgotten == forgotten && v.bucket > g.latest-guardBuckets {
+		g.add(v.bucket, v.counted, -1)
+	} else {
+		v.forgotten = forgotten
 	}
-	is := guardCount{total: 1}
-	if o.failed {
-		is.failed = 1
+	v.counted, v.bucket = guardCount{total: 1}, g.latest
+	if failed {
+		v.counted.failed = 1
 	}
-	if g.cfg.MaxLatency > 0 && o.latency > g.cfg.MaxLatency {
-		is.slow = 1
+	one := v.counted
+	if latency > 0 {
+		one.took(latency, g.cfg.MaxLatency)
 	}
-	more := is
-	more.add(v.counted, -1)
-	v.counted, v.forgotten = is, g.forgotten
-	g.count(time.Now(), more)
-	reason := g.broken()
-	g.mu.Unlock()
-	if reason != "" {
-		g.of.stop(reason)
-	}
+	g.add(g.latest, one, 1)
+	return g.broken()
 }
 
 // count adds to the window. g.mu is held.
 func (g *guard) count(now time.Time, one guardCount) {
+	g.slide(now)
+	g.add(g.latest, one, 1)
+}
+
+// slide drops what is too old for the window. g.mu is held.
+func (g *guard) slide(now time.Time) {
 	bucket := int64(now.Sub(g.began) / max(g.cfg.Window/guardBuckets, 1))
 	for ; g.latest < bucket; g.latest++ {
 		if bucket-g.latest > guardBuckets {
@@ -248,31 +260,43 @@ func (g *guard) count(now time.Time, one guardCount) {
 		g.sum.add(*old, -1)
 		*old = guardCount{}
 	}
-	g.buckets[g.latest%guardBuckets].add(one, 1)
-	g.sum.add(one, 1)
+}
+
+// add adds to a bucket of the window. g.mu is held.
+func (g *guard) add(bucket int64, one guardCount, sign int) {
+	g.buckets[bucket%guardBuckets].add(one, sign)
+	g.sum.add(one, sign)
+}
+
+// took counts a latency.
+func (c *guardCount) took(latency, bound time.Duration) {
+	c.timed = 1
+	if bound > 0 && latency > bound {
+		c.slow = 1
+	}
 }
 
 func (c *guardCount) add(o guardCount, sign int) {
 	c.total += sign * o.total
 	c.failed += sign * o.failed
+	c.timed += sign * o.timed
 	c.slow += sign * o.slow
 }
 
 // broken says which bound the traffic in the window breaks; "" is none. g.mu is held.
 func (g *guard) broken() string {
-	n := g.sum.total
-	if n < max(g.cfg.MinRequests, 1) {
-		return ""
-	}
-	if bound := g.cfg.MaxErrorRate; bound > 0 && float64(g.sum.failed) > bound*float64(n)+1e-9 {
-		return fmt.Sprintf("%d of %d requests failed in %v: more than %.4g%%", g.sum.failed, n, g.cfg.Window, bound*100)
+	enough := max(g.cfg.MinRequests, 1)
+	n, failed := g.sum.total, g.sum.failed
+	if bound := g.cfg.MaxErrorRate; bound > 0 && n >= enough && float64(failed) > bound*float64(n)+1e-9 {
+		return fmt.Sprintf("%d of %d requests failed in %v: more than %.4g%%", failed, n, g.cfg.Window, bound*100)
 	}
 	q := g.cfg.Quantile
 	if q <= 0 || q > 1 {
 		q = 0.99
 	}
-	if bound := g.cfg.MaxLatency; bound > 0 && float64(g.sum.slow) > (1-q)*float64(n)+1e-9 {
-		return fmt.Sprintf("%d of %d requests took longer than %v in %v: more than %.4g%%", g.sum.slow, n, bound, g.cfg.Window, (1-q)*100)
+	n, slow := g.sum.timed, g.sum.slow
+	if bound := g.cfg.MaxLatency; bound > 0 && n >= enough && float64(slow) > (1-q)*float64(n)+1e-9 {
+		return fmt.Sprintf("%d of %d requests took longer than %v in %v: more than %.4g%%", slow, n, bound, g.cfg.Window, (1-q)*100)
 	}
 	return ""
 }

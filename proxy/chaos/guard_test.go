@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -83,4 +84,379 @@ func TestGuardCountsASessionOnce(t *testing.T) {
 			t.Errorf("%v after 5", got)
 		}
 	})
+}
+
+// guardedFor is guarded, for what is known of bounds in a window of 10 s.
+func guardedFor(g proxy.Guard) *proxy.Experiment {
+	return with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
+		g.Window = 10 * time.Second
+		x.Guard = &g
+	})
+}
+
+func wantHalt(t *testing.T, e *Engine, reason string) {
+	t.Helper()
+	if got := status(t, e, "x"); got.HaltedReason != reason {
+		t.Errorf("%v: %q, want %q", got.Phase, got.HaltedReason, reason)
+	}
+}
+
+// Connections that were answered long ago and end now count, both as such and as failed.
+func TestGuardSeesTheEndOfOldConnections(t *testing.T) {
+	for name, end := range map[string]func(*Connection){
+		"cut":    (*Connection).cut,
+		"broken": func(c *Connection) { c.Close(Outcome{Failed: true}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 20, MaxErrorRate: 0.5}))
+				old := sessions(t, e, 70)
+				for _, c := range old {
+					c.answered(0)
+				}
+				time.Sleep(time.Minute)
+				for _, c := range old[:20] {
+					c.Close(Outcome{}) // which is no failure
+				}
+				for _, c := range old[20:40] {
+					end(c)
+				}
+				wantHalt(t, e, "")
+				end(old[41])
+				wantHalt(t, e, "21 of 41 requests failed in 10s: more than 50%")
+			})
+		})
+	}
+}
+
+// A connection counts once, as what is known of it last, from when that is known.
+func TestGuardCountsTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 20, MaxErrorRate: 0.9}))
+		all := sessions(t, e, 40)
+		for _, c := range all {
+			c.answered(0)
+		}
+		time.Sleep(9 * time.Second)
+		for _, c := range all[:36] {
+			c.cut()
+		}
+		wantHalt(t, e, "") // 36 of 40
+		time.Sleep(2 * time.Second)
+		all[36].cut()
+		wantHalt(t, e, "37 of 37 requests failed in 10s: more than 90%")
+		e.Rearm(proxy.ObjectID{Kind: "NetworkChaos", Namespace: "shop", Name: "x"})
+		for _, c := range all[:37] {
+			c.Close(Outcome{Failed: true}) // which has been counted before
+		}
+		wantHalt(t, e, "")
+		wantSum(t, &e.order[0].guard, guardCount{})
+	})
+}
+
+// What is taken back is what stands in the window.
+func TestGuardTakesBackWhatItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 20, MaxErrorRate: 0.5}))
+		old := sessions(t, e, 19)
+		for _, c := range old {
+			c.lost(true)
+		}
+		time.Sleep(time.Minute)
+		for _, c := range old {
+			c.lost(false)
+		}
+		for _, c := range sessions(t, e, 19) {
+			c.lost(true)
+		}
+		wantHalt(t, e, "")
+		sessions(t, e, 1)[0].lost(true)
+		wantHalt(t, e, "20 of 39 requests failed in 10s: more than 50%")
+	})
+}
+
+// Requests that have begun before the experiment is armed again say nothing of it, were they late or not.
+func TestGuardForgetsRequestsFromBeforeRearming(t *testing.T) {
+	for name, latency := range map[string]time.Duration{"late": time.Second, "unknown": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exp := guardedFor(proxy.Guard{MinRequests: 5, MaxErrorRate: 0.5, MaxLatency: latency})
+				e := newEngine(t, Config{}, exp)
+				begin := func(n int) (end func(status int)) {
+					var ends []func(int)
+					for range n {
+						x := request()
+						q := e.Begin(x, backendID)
+						ends = append(ends, func(status int) {
+							if x.Response.Status = status; q != nil {
+								q.End(x, time.Now())
+							}
+						})
+					}
+					return func(status int) {
+						for _, end := range ends {
+							end(status)
+						}
+					}
+				}
+				before := begin(20)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if latency == 0 {
+					begin(5)(500)
+				}
+				if got := status(t, e, "x").Phase; got != proxy.ExperimentHalted {
+					t.Fatal(got)
+				}
+				e.Rearm(exp.ID)
+				before(504)
+				begin(5)(200)
+				wantHalt(t, e, "")
+				begin(5)(504)
+				wantHalt(t, e, "")
+				begin(1)(504)
+				wantHalt(t, e, "6 of 11 requests failed in 10s: more than 50%")
+			})
+		})
+	}
+}
+
+// A request that is too slow counts for the bound on latencies at once, and for that on failures when it ends, be that in another window.
+func TestGuardCountsALateRequestOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 5, MaxErrorRate: 0.5, MaxLatency: time.Second, Quantile: 0.1}))
+		x, late := request(), request()
+		late.Response.Status, x.Response.Status = 504, 200
+		q := e.Begin(late, backendID)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		g := &e.order[0].guard
+		wantSum(t, g, guardCount{timed: 1, slow: 1})
+		time.Sleep(time.Minute)
+		e.Begin(x, backendID).End(x, x.Start)
+		x.Start = time.Now()
+		e.Begin(x, backendID).End(x, x.Start)
+		q.End(late, time.Now())
+		wantSum(t, g, guardCount{total: 3, failed: 1, timed: 2})
+	})
+}
+
+func wantSum(t *testing.T, g *guard, want guardCount) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slide(time.Now())
+	if g.sum != want {
+		t.Errorf("%+v, want %+v", g.sum, want)
+	}
+}
+
+// Ends of old connections do not hide that new ones are slow, nor does a slow answer from before count again.
+func TestGuardBoundsLatenciesOfTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 5, MaxLatency: time.Second, Quantile: 0.5}))
+		old := sessions(t, e, 50)
+		for i, c := range old {
+			if i == 25 {
+				time.Sleep(2 * time.Second) // the rest are slow
+			}
+			c.answered(0)
+		}
+		wantHalt(t, e, "")
+		time.Sleep(time.Minute)
+		for _, c := range old {
+			c.Close(Outcome{})
+		}
+		wantHalt(t, e, "")
+		fresh := sessions(t, e, 5)
+		time.Sleep(2 * time.Second)
+		for _, c := range fresh {
+			wantHalt(t, e, "")
+			c.answered(0)
+		}
+		wantHalt(t, e, "5 of 5 requests took longer than 1s in 10s: more than 50%")
+	})
+}
+
+// A session that moves to another Endpoint stays what it is.
+func TestGuardFollowsASessionToAnotherEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{}, guardedFor(proxy.Guard{MinRequests: 1, MaxLatency: time.Second, Quantile: 0.5}))
+		c := sessions(t, e, 1)[0]
+		c.answered(0)
+		time.Sleep(5 * time.Second)
+		c.Close(Outcome{Retried: true})
+		moved := c.place
+		moved.Attempt = 2
+		c = e.Open(moved)
+		c.answered(0)
+		wantHalt(t, e, "")
+		wantSum(t, &e.order[0].guard, guardCount{total: 1, timed: 1})
+		c.Close(Outcome{})
+		if r := e.Report().Experiments[0]; r.InjectedTraffic.Connections+r.UninjectedTraffic.Connections != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A connection for which there is no Endpoint has failed, and no fault has acted at one.
+func TestGuardSeesThatThereIsNoEndpoint(t *testing.T) {
+	for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+		t.Run(at.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, Config{}, with(guarded(), func(x *proxy.Experiment) { x.At = at }))
+				for range 5 {
+					wantHalt(t, e, "")
+					e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Attempt: 1}).Close(Outcome{Failed: true})
+				}
+				wantHalt(t, e, "5 of 5 requests failed in 1m0s: more than 20%")
+				if s := status(t, e, "x"); s.Matched != 5 || at == proxy.AtBackend && s.Injected != 0 {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// Whatever happens, in whatever order, and however the window slides: the guard holds all that has happened in the window, once.
+func TestGuardCountsEachEventOnce(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			newGuardModel(t, seed).run(200)
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// guardModel is a guard beside all that it has been told.
+type guardModel struct {
+	t     *testing.T
+	rand  *rand.Rand
+	guard guard
+	began time.Time
+
+	requests []*modelRequest
+	verdicts []*verdict
+	latest   map[*verdict]*guardEvent
+	events   []*guardEvent
+}
+
+type guardEvent struct {
+	at    time.Time
+	count guardCount
+}
+
+type modelRequest struct {
+	flight flight
+	start  time.Time
+	isOld  bool // from before what was measured was forgotten
+	isHead bool
+	isLate bool
+}
+
+func newGuardModel(t *testing.T, seed uint64) *guardModel {
+	m := &guardModel{t: t, rand: rand.New(rand.NewPCG(seed, 0)), latest: map[*verdict]*guardEvent{}}
+	m.guard.configure(&proxy.Guard{Window: 10 * time.Second, MinRequests: 1 << 30, MaxErrorRate: 0.5, MaxLatency: 4 * time.Second})
+	m.began = time.Now()
+	return m
+}
+
+func (m *guardModel) run(steps int) {
+	for range steps {
+		time.Sleep(time.Duration(m.rand.Int64N(int64(2 * time.Second))))
+		if m.rand.IntN(50) == 0 {
+			time.Sleep(time.Duration(m.rand.IntN(30)) * time.Second)
+		}
+		synctest.Wait()
+		for _, r := range m.requests {
+			if late := r.start.Add(m.guard.cfg.MaxLatency + 1); !r.isOld && !r.isLate && !r.isHead && !late.After(time.Now()) {
+				r.isLate = true
+				m.events = append(m.events, &guardEvent{late, guardCount{timed: 1, slow: 1}})
+			}
+		}
+		m.step()
+		m.check()
+	}
+	m.guard.configure(nil)
+}
+
+func (m *guardModel) step() {
+	g, now, failed := &m.guard, time.Now(), m.rand.IntN(2)
+	switch m.rand.IntN(12) {
+	case 0, 1:
+		r := &modelRequest{start: now}
+		g.begin(&r.flight, now)
+		m.requests = append(m.requests, r)
+	case 2, 3:
+		if len(m.requests) == 0 {
+			return
+		}
+		i := m.rand.IntN(len(m.requests))
+		r := m.requests[i]
+		m.requests = append(m.requests[:i], m.requests[i+1:]...)
+		g.end(&r.flight, &outcome{failed: failed == 1, latency: now.Sub(r.start)}, false)
+		if !r.isOld {
+			one := guardCount{total: 1, failed: failed}
+			if !r.isLate {
+				one.timed = 1
+			}
+			m.events = append(m.events, &guardEvent{now, one})
+		}
+	case 4:
+		if len(m.requests) > 0 {
+			r := m.requests[m.rand.IntN(len(m.requests))]
+			if r.isHead = true; !r.isLate {
+				g.answered(&r.flight, 1)
+			}
+		}
+	case 5, 6:
+		m.verdicts = append(m.verdicts, &verdict{})
+		m.judge(m.verdicts[len(m.verdicts)-1], failed)
+	case 11:
+		if m.rand.IntN(20) == 0 {
+			g.reset()
+			m.began, m.events = now, nil
+			for _, r := range m.requests {
+				r.isOld = true
+			}
+		}
+	default:
+		if len(m.verdicts) > 0 {
+			m.judge(m.verdicts[m.rand.IntN(len(m.verdicts))], failed)
+		}
+	}
+}
+
+func (m *guardModel) judge(v *verdict, failed int) {
+	latency := time.Duration(m.rand.IntN(3)*3) * time.Second
+	m.guard.judge(v, failed == 1, latency, false)
+	if before := m.latest[v]; before != nil {
+		before.count = guardCount{}
+	}
+	m.latest[v] = &guardEvent{time.Now(), guardCount{total: 1, failed: failed}}
+	m.events = append(m.events, m.latest[v])
+	if latency > 0 {
+		m.events = append(m.events, &guardEvent{time.Now(), guardCount{timed: 1, slow: int(latency / (5 * time.Second))}})
+	}
+}
+
+func (m *guardModel) check() {
+	g := &m.guard
+	var want guardCount
+	bucket := func(at time.Time) int64 { return int64(at.Sub(m.began) / (g.cfg.Window / guardBuckets)) }
+	for _, e := range m.events {
+		if bucket(e.at) > bucket(time.Now())-guardBuckets {
+			want.add(e.count, 1)
+		}
+	}
+	wantSum(m.t, g, want)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, b := range append(g.buckets[:], g.sum) {
+		if b.failed < 0 || b.failed > b.total || b.slow < 0 || b.slow > b.timed {
+			m.t.Errorf("%+v", b)
+		}
+	}
 }
