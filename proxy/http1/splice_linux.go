@@ -1,24 +1,19 @@
 package http1
 
 import (
+	"errors"
 	"io"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/splice"
 )
 
-const (
-	// spliceMin is the length from which on splice(2) is cheaper than copying.
-	spliceMin = 64 << 10
-	// pipeSize is what a pipe is asked to hold; the kernel may grant less to an unprivileged process.
-	pipeSize = 1 << 20
-)
+// spliceMin is the length from which on splice(2) is cheaper than copying.
+const spliceMin = 64 << 10
 
 // spliceSlots says how the two halves of spliceN are watched.
 type spliceSlots struct {
@@ -32,44 +27,27 @@ type spliceSlots struct {
 	flags       uint64
 }
 
-type pipe struct{ r, w int }
-
-// pipes holds idle pipes. Their descriptors are closed when the garbage collector drops them.
-var pipes = sync.Pool{}
-
-func getPipe() (*pipe, error) {
-	if p, ok := pipes.Get().(*pipe); ok {
-		return p, nil
-	}
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return nil, os.NewSyscallError("pipe2", err)
-	}
-	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
-	p := &pipe{fds[0], fds[1]}
-	pipeCleanup(p)
-	return p, nil
-}
+var errNoPipe = errors.New("no pipe to be had")
 
 // spliceN moves n bytes (all up to the end if n < 0) from src to dst through a pipe, without copying them. It returns how many
 // bytes reached dst, and on error which half failed: proxy.Downstream stands for the source, proxy.Upstream for the
 // destination, whatever they are; proxy.Internal if nothing could be tried.
 func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Side, err error) {
-	p, err := getPipe()
-	if err != nil {
-		return 0, proxy.Internal, err
+	p := splice.Get()
+	if p == nil {
+		return 0, proxy.Internal, errNoPipe
 	}
 	inPipe := 0
 	defer func() {
 		if inPipe == 0 {
-			pipes.Put(p)
+			splice.Put(p)
 		}
 	}()
 	m := &spliceMove{p: p}
 	in, out := m.in, m.out // bound once
 	for n != 0 {
-		m.want = pipeSize
-		if n > 0 && n < pipeSize {
+		m.want = p.Size()
+		if n > 0 && n < int64(m.want) {
 			m.want = int(n)
 		}
 		w.slot.enter(src, w.watch.after(w.read), w.flags)
@@ -139,30 +117,20 @@ func spliceN(dst, src *sock, n int64, w spliceSlots) (moved int64, side proxy.Si
 
 // spliceMove carries the arguments and results of the callbacks.
 type spliceMove struct {
-	p    *pipe
+	p    *splice.Pipe
 	want int
 	n    int
 	err  error
 }
 
-const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
+func (m *spliceMove) in(fd uintptr) bool  { return m.moved(m.p.Fill(int(fd), m.want)) }
+func (m *spliceMove) out(fd uintptr) bool { return m.moved(m.p.Drain(int(fd), m.want)) }
 
-func (m *spliceMove) in(fd uintptr) bool  { return m.splice(int(fd), m.p.w) }
-func (m *spliceMove) out(fd uintptr) bool { return m.splice(m.p.r, int(fd)) }
-
-func (m *spliceMove) splice(from, to int) bool {
-	for {
-		n, err := unix.Splice(from, nil, to, nil, m.want, spliceFlags)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		}
-		m.n, m.err = int(n), nil
-		if err != nil {
-			m.n, m.err = 0, os.NewSyscallError("splice", err)
-		}
-		return true
+// moved keeps what a move has come to. It reports false if the move is to be tried again later.
+func (m *spliceMove) moved(n int, err error) bool {
+	if err == syscall.EAGAIN {
+		return false
 	}
+	m.n, m.err = n, os.NewSyscallError("splice", err)
+	return true
 }

@@ -7,9 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/breakwater-gateway/breakwater/proxy/nonblock"
+	"github.com/breakwater-gateway/breakwater/proxy/splice"
 )
 
 // passer carries the bytes of one direction between two sockets while no toxic acts: messages by one read and one write each,
@@ -27,9 +26,9 @@ type passer struct {
 	message func(fd uintptr) bool // bound once, as fill and drain
 	fill    func(fd uintptr) bool
 	drain   func(fd uintptr) bool
-	pipe    *pipe // nil while it holds nothing
-	held    int   // bytes in pipe
-	failed  error // of the destination
+	pipe    *splice.Pipe // nil while it holds nothing
+	held    int          // bytes in pipe
+	failed  error        // of the destination
 }
 
 const (
@@ -53,6 +52,16 @@ func (d *direction) pass() bool {
 	if !d.isStale() {
 		d.passer.run()
 	}
+	return true
+}
+
+// isSpliceable reports whether there is a pipe to be had.
+func isSpliceable() bool {
+	p := splice.Get()
+	if p == nil {
+		return false
+	}
+	splice.Put(p)
 	return true
 }
 
@@ -123,7 +132,7 @@ func (p *passer) passMessages(fd uintptr) bool {
 			b.data = b.data[sent:n]
 			d.chain.arrive(b)
 			return true
-		case n == len(b.data) && canSplice():
+		case n == len(b.data) && isSpliceable():
 			p.bulk, p.few = true, 0
 		default:
 			continue
@@ -138,12 +147,12 @@ func (p *passer) fillPipe(fd uintptr) bool {
 	if p.d.isStale() {
 		return true
 	}
-	pipe := getPipe()
+	pipe := splice.Get()
 	if pipe == nil {
 		p.bulk = false
 		return true
 	}
-	n, err := splice(int(fd), pipe.w, pipe.size)
+	n, err := pipe.Fill(int(fd), pipe.Size())
 	if n > 0 {
 		p.pipe, p.held = pipe, n
 		if n >= fewBytes {
@@ -153,7 +162,7 @@ func (p *passer) fillPipe(fd uintptr) bool {
 		}
 		return true
 	}
-	pipes.Put(pipe)
+	splice.Put(pipe)
 	if err == syscall.EAGAIN {
 		return false
 	}
@@ -184,7 +193,7 @@ func (p *passer) empty() {
 		d.link.checkIdle()
 	}
 	if p.held == 0 {
-		pipes.Put(p.pipe)
+		splice.Put(p.pipe)
 	} // otherwise what is left in it must not reach anybody else
 	p.pipe, p.held = nil, 0
 }
@@ -192,7 +201,7 @@ func (p *passer) empty() {
 // drainPipe is called by the runtime's poller: at once, and again each time the destination may have become writable.
 func (p *passer) drainPipe(fd uintptr) bool {
 	for p.held > 0 {
-		n, err := splice(p.pipe.r, int(fd), p.held)
+		n, err := p.pipe.Drain(int(fd), p.held)
 		if err == syscall.EAGAIN {
 			return false
 		}
@@ -213,7 +222,7 @@ func (p *passer) drainPipe(fd uintptr) bool {
 func (p *passer) handOver() {
 	for p.held > 0 {
 		b := newBlock(largestClass)
-		n, err := nonblock.Read(p.pipe.r, b.data[:min(p.held, len(b.data))])
+		n, err := p.pipe.Read(b.data[:min(p.held, len(b.data))])
 		if err != nil || n == 0 {
 			b.free()
 			p.failed = os.NewSyscallError("read", err)
@@ -231,16 +240,4 @@ func sourceError(call string, err error) error {
 		return io.EOF
 	}
 	return os.NewSyscallError(call, err)
-}
-
-const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
-
-// splice moves at most n bytes.
-func splice(from, to, n int) (int, error) {
-	for {
-		moved, err := unix.Splice(from, nil, to, nil, n, spliceFlags)
-		if err != syscall.EINTR {
-			return int(max(moved, 0)), err
-		}
-	}
 }
