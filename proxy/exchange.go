@@ -84,6 +84,15 @@ type Request struct {
 	ClientIP netip.Addr     // the client as far as trusted proxies tell; Peer's address without them
 }
 
+// Idempotent reports whether the method is one that may be sent twice (RFC 9110 section 9.2.2).
+func (r *Request) Idempotent() bool {
+	switch string(r.Method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
 // Body reads the content of a message.
 type Body interface {
 	io.Reader

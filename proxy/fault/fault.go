@@ -1,7 +1,7 @@
 // Package fault injects faults into HTTP requests and responses: answers in the place of the endpoint's, delays, changed fields,
 // bodies that break off.
 //
-// A fault is a plain value (Abort{...}); New makes its running form. Each fault is one file, and one line in the list All.
+// A fault is a plain value (Abort{...}); New makes its running form. Each fault is one file.
 // Faults know nothing of experiments, of routing, of the connection or of the protocol's version: what is to be wrong on the wire
 // they say with proxy.Damage, and the client's Responder realises it. They act at either Point: at Client the client is the one
 // who sees the fault, at Backend the gateway sees it as an Endpoint's misbehaviour.
@@ -96,16 +96,8 @@ func (e End) Failure(x *proxy.Exchange) *proxy.Error {
 		err = syscall.ECONNRESET
 	}
 	return &proxy.Error{
-		Side: proxy.Upstream, Op: "read response head", Status: 502, Retry: idempotent(x.Request.Method), Err: err,
+		Side: proxy.Upstream, Op: "read response head", Status: 502, Retry: x.Request.Idempotent(), Err: err,
 	}
-}
-
-func idempotent(method []byte) bool {
-	switch string(method) {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
 }
 
 // Reply is a whole response of a fault. It is immutable.
@@ -127,26 +119,6 @@ func (r *Reply) Fill(x *proxy.Exchange) proxy.Body {
 	}
 	res.ContentLength = int64(len(r.Body))
 	return &proxy.Text{Rest: r.Body}
-}
-
-// Begin lets the steps act on the request, in order. If one of them takes the place of the endpoint, that is returned and the
-// steps behind it do not see the request: a Reply, or an End, or the error of a pause.
-func Begin(steps []Step, x *proxy.Exchange, pause func(time.Duration) *proxy.Error) (*Reply, End, *proxy.Error) {
-	for i := range steps {
-		s := &steps[i]
-		if s.Delay > 0 {
-			if err := pause(s.Delay); err != nil {
-				return nil, None, err
-			}
-		}
-		if s.Request != nil {
-			s.Request(x)
-		}
-		if s.End != None || s.Reply != nil {
-			return s.Reply, s.End, nil
-		}
-	}
-	return nil, None, nil
 }
 
 // Respond lets the steps see the response head and wrap its body, the last step first: it is nearest to the endpoint. b is what

@@ -14,10 +14,12 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
-// Faults are compared with ==, and found by their names.
+// Faults are compared with ==, and told apart by their names.
 func TestFaultsAreComparableAndHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range Types() {
+	for _, f := range []Fault{
+		Abort{}, Delay{}, Headers{}, TruncateBody{}, WrongContentLength{}, BrokenChunk{}, CutEvents{}, Throttle{},
+	} {
 		if !reflect.TypeOf(f).Comparable() {
 			t.Errorf("%T is not comparable", f)
 		}
@@ -132,28 +134,15 @@ func TestDelayIsWhatWasAsked(t *testing.T) {
 	}
 }
 
-// A step behind one that answers does not see the request; a step before it does, and has its delay.
-func TestStepsActInOrder(t *testing.T) {
+// The last step is nearest to the endpoint: it sees the response first.
+func TestStepsSeeTheResponseInOrder(t *testing.T) {
 	var did []string
 	note := func(s string) func(*proxy.Exchange) { return func(*proxy.Exchange) { did = append(did, s) } }
-	pause := func(d time.Duration) *proxy.Error { did = append(did, d.String()); return nil }
-	all := []Step{
-		{Delay: 1, Request: note("a"), Response: note("-a")},
-		{Request: note("b"), Reply: &Reply{Status: 500}, Response: note("-b")},
-		{Delay: 2, Request: note("c"), End: RST, Response: note("-c")},
-	}
+	all := []Step{{Response: note("a")}, {Response: note("b")}, {Response: note("c")}}
 	x := new(proxy.Exchange)
-	r, end, err := Begin(all, x, pause)
-	if r == nil || end != None || err != nil {
-		t.Fatal(r, end, err)
-	}
-	Respond(all, x, r.Fill(x))
-	if got := strings.Join(did, " "); got != "1ns a b -c -b -a" {
+	Respond(all, x, (&Reply{Status: 500}).Fill(x))
+	if got := strings.Join(did, " "); got != "c b a" {
 		t.Error(got)
-	}
-	want := &proxy.Error{}
-	if _, _, err := Begin(all, x, func(time.Duration) *proxy.Error { return want }); err != want {
-		t.Error(err)
 	}
 }
 

@@ -99,14 +99,34 @@ func steps(faults []Fault, at proxy.Point, pause func(time.Duration) *proxy.Erro
 	return all
 }
 
+// begin lets the steps act on the request, in order. If one of them takes the place of the endpoint, that is returned and the
+// steps behind it do not see the request: a Reply, or an End, or the error of a pause.
+func begin(steps []Step, x *proxy.Exchange, pause func(time.Duration) *proxy.Error) (*Reply, End, *proxy.Error) {
+	for i := range steps {
+		s := &steps[i]
+		if s.Delay > 0 {
+			if err := pause(s.Delay); err != nil {
+				return nil, None, err
+			}
+		}
+		if s.Request != nil {
+			s.Request(x)
+		}
+		if s.End != None || s.Reply != nil {
+			return s.Reply, s.End, nil
+		}
+	}
+	return nil, None, nil
+}
+
 // Serve implements proxy.Handler as the server does, but without routing.
 func (g *gateway) Serve(x *proxy.Exchange, w proxy.Responder) {
-	pause := func(d time.Duration) *proxy.Error { return http1.Pause(w, d) }
+	pause := func(d time.Duration) *proxy.Error { return http1.PauseUntil(w, d, nil) }
 	g.mu.Lock()
 	p := g.plan
 	g.mu.Unlock()
 	client := steps(p.atClient, proxy.Client, pause)
-	reply, end, err := Begin(client, x, pause)
+	reply, end, err := begin(client, x, pause)
 	var body proxy.Body
 	var conn *http1.Conn
 	switch {
@@ -157,9 +177,9 @@ func (g *gateway) attempt(x *proxy.Exchange, w proxy.Responder, p *plan) (proxy.
 
 func (g *gateway) try(x *proxy.Exchange, w proxy.Responder, faults []Fault, limit time.Duration) (proxy.Body, *http1.Conn, *proxy.Error) {
 	defer http1.Limit(w, limit)()
-	pause := func(d time.Duration) *proxy.Error { return http1.Pause(w, d) }
+	pause := func(d time.Duration) *proxy.Error { return http1.PauseUntil(w, d, nil) }
 	s := steps(faults, proxy.AtBackend, pause)
-	reply, end, err := Begin(s, x, pause)
+	reply, end, err := begin(s, x, pause)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -152,7 +152,7 @@ func (u *Conn) ask(x *proxy.Exchange, p []byte) (rest []byte, failure *proxy.Err
 func (u *Conn) sendFailed(x *proxy.Exchange, n int64, err error) *proxy.Error {
 	e := upstreamError("send request", err)
 	// The connection was gone before the request, which nobody has seen, or while it was sent.
-	e.Retry = u.used && gone(err) && (n == 0 || idempotent(x.Request.Method))
+	e.Retry = u.used && gone(err) && (n == 0 || x.Request.Idempotent())
 	return e
 }
 
@@ -318,21 +318,12 @@ func (u *Conn) readFailed(x *proxy.Exchange, err error, fresh bool) *proxy.Error
 	}
 	e := upstreamError("read response head", err)
 	if fresh && u.used {
-		e.Retry = u.c.rewindBody() && (idempotent(x.Request.Method) || x.Request.Body != nil && x.RequestBytes == 0)
+		e.Retry = u.c.rewindBody() && (x.Request.Idempotent() || x.Request.Body != nil && x.RequestBytes == 0)
 	}
 	return e
 }
 
 var errNoResponse = errors.New("connection closed without a response")
-
-// idempotent methods may be sent twice (RFC 9110 section 9.2.2).
-func idempotent(method []byte) bool {
-	switch string(method) {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
-}
 
 // Finish ends the Exchange and reports whether the Conn can carry another one: the request has been written and the response
 // read to their ends, both sides want to go on, and nothing else has arrived. Otherwise it closes the Conn.

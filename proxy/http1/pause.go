@@ -29,12 +29,9 @@ func (b *bell) SetDeadline(time.Time) error      { return b.ring() }
 func (b *bell) SetReadDeadline(time.Time) error  { return b.ring() }
 func (b *bell) SetWriteDeadline(time.Time) error { return b.ring() }
 
-// Pause waits for d, exactly, on behalf of w's Exchange, as it would wait for an endpoint. It returns nil after d, and earlier an
-// error that tells why: the client has left (its Status is 0), a Limit has been reached (504) or the Server stops (503). Only the
-// goroutine that owns the Exchange may call it, before or during Deliver.
-func Pause(w proxy.Responder, d time.Duration) *proxy.Error { return PauseUntil(w, d, nil) }
-
-// PauseUntil is Pause, but that it also returns nil, early, once enough is closed. nil is never.
+// PauseUntil waits for d, exactly, on behalf of w's Exchange, as it would wait for an endpoint, or until enough is closed; nil is never.
+// It returns nil then, and earlier an error that tells why: the client has left (its Status is 0), a Limit has been reached (504) or
+// the Server stops (503). Only the goroutine that owns the Exchange may call it, before or during Deliver.
 func PauseUntil(w proxy.Responder, d time.Duration, enough <-chan struct{}) *proxy.Error {
 	c, ok := w.(*serverConn)
 	if !ok {

@@ -62,7 +62,7 @@ func TestPauseIsExact(t *testing.T) {
 		exchange(t, func(x *proxy.Exchange, w proxy.Responder) {
 			x.Response.Close = true
 			began := time.Now()
-			if err := Pause(w, d); err != nil {
+			if err := PauseUntil(w, d, nil); err != nil {
 				t.Error(err)
 			}
 			if got := time.Since(began); got != max(d, 0) {
@@ -98,7 +98,7 @@ func TestLimitEndsAPause(t *testing.T) {
 		disarm := Limit(w, 1500*time.Millisecond)
 		began := time.Now()
 		for range 2 {
-			err := Pause(w, time.Hour)
+			err := PauseUntil(w, time.Hour, nil)
 			if err == nil || err.Status != 504 || err.Side != proxy.Upstream || err.Retry {
 				t.Errorf("%+v", err)
 			}
@@ -107,7 +107,7 @@ func TestLimitEndsAPause(t *testing.T) {
 			}
 		}
 		disarm()
-		if err := Pause(w, time.Second); err != nil {
+		if err := PauseUntil(w, time.Second, nil); err != nil {
 			t.Error("the limit is over:", err)
 		}
 		x.Response = proxy.Response{Status: 504, Close: true}
@@ -118,7 +118,7 @@ func TestLimitEndsAPause(t *testing.T) {
 func TestShutdownEndsAPause(t *testing.T) {
 	exchange(t, func(x *proxy.Exchange, w proxy.Responder) {
 		began := time.Now()
-		err := Pause(w, time.Hour)
+		err := PauseUntil(w, time.Hour, nil)
 		if err == nil || err.Status != 503 || err.Side != proxy.Internal {
 			t.Errorf("%+v", err)
 		}
@@ -136,7 +136,7 @@ type pausing struct {
 }
 
 func (p *pausing) Read([]byte) (int, error) {
-	if err := Pause(p.w, p.d); err != nil {
+	if err := PauseUntil(p.w, p.d, nil); err != nil {
 		return 0, err
 	}
 	return 0, io.EOF

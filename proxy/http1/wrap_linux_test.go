@@ -162,7 +162,7 @@ func TestClientsLeaveWrappedConnections(t *testing.T) {
 	got := make(chan *proxy.Error, 1)
 	_, c, _ := shoutServer(t, func(_ *proxy.Exchange, w proxy.Responder) {
 		shout(w, &off)
-		got <- Pause(w, time.Hour)
+		got <- PauseUntil(w, time.Hour, nil)
 		w.Abort()
 	})
 	_, _ = io.WriteString(c, plainGet)
