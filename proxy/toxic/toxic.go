@@ -3,7 +3,7 @@
 // A toxic is a plain value (Latency{...}); New makes its running form, a pure function over timed chunks: bytes enter with the
 // time at which they arrived and leave with the time at which they are due. A toxic may withhold bytes but never lose them,
 // unless it also ends the stream. One engine runs all toxics: it owns waiting, back-pressure, change, removal and the ends of
-// streams (Link between two connections, Conn around one). Each toxic is one file, and one line in the list All.
+// streams (Link between two connections, Conn around one). Each toxic is one file, and one line in the list of list.go.
 //
 // The package knows nothing of experiments: whoever uses it says by Entry which toxics are in force.
 package toxic
