@@ -214,10 +214,12 @@ func TestTCPResetsWhatNobodyServes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			snap := streamed(proxy.TCP, nil, backendOf("a", e.addr))
 			change(snap.Listeners[0], snap)
-			w := newWorld(t, Config{})
+			p := &place{slot: toxic.NewSlot()}
+			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
 			w.apply(t, snap)
 			wantRefusal(t, w.addr(testPort))
 			w.settled(t)
+			p.wantFailures(t, 1)
 		})
 	}
 	if n := e.connections(); n != 0 {
@@ -395,6 +397,21 @@ func (c placed) Close(e stream.Ending) {
 	c.p.closed++
 	if !e.Retried {
 		c.p.endings = append(c.p.endings, e)
+	}
+}
+
+// wantFailures checks that so many connections have been opened and closed, and that all have failed.
+func (p *place) wantFailures(t *testing.T, want int) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed != len(p.opened) || len(p.endings) != want {
+		t.Errorf("%d opened, %d closed, %d ends, want %d", len(p.opened), p.closed, len(p.endings), want)
+	}
+	for _, e := range p.endings {
+		if !e.Failed {
+			t.Errorf("%+v", e)
+		}
 	}
 }
 

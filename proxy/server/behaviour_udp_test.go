@@ -188,7 +188,8 @@ func TestUDPSessionsAreBounded(t *testing.T) {
 
 func TestUDPDropsWhatNobodyServes(t *testing.T) {
 	m := telemetry.New()
-	w := newWorld(t, Config{Metrics: m})
+	p := &place{slot: toxic.NewSlot()}
+	w := newWorld(t, Config{Metrics: m, Stream: stream.Config{Chaos: p}})
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("a")))
 	c := w.dialUDP(t, testPort)
 	_, _ = c.Write([]byte("c"))
@@ -198,9 +199,35 @@ func TestUDPDropsWhatNobodyServes(t *testing.T) {
 	if _, n := w.streams.Count(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
+	until(t, "the session is over", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.endings) == 1
+	})
+	p.wantFailures(t, 1)
+	if got := p.opened[0]; got.Endpoint != (proxy.Endpoint{}) || got.Attempt != 1 || got.Route.Name == "" {
+		t.Errorf("%+v", got)
+	}
 	e := echoUDP(t, "127.0.0.1:0")
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
 	c.wantEcho("now")
+}
+
+// A session whose Endpoints go is over, and has failed, once its client notices.
+func TestUDPSessionWithoutEndpointsHasFailed(t *testing.T) {
+	p := &place{slot: toxic.NewSlot()}
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", echoUDP(t, "127.0.0.1:0").addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho("a")
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a")))
+	_, _ = c.Write([]byte("b"))
+	until(t, "the session is over", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.endings) == 1
+	})
+	p.wantFailures(t, 1)
 }
 
 func TestUDPGoesElsewhereWhenNobodyListens(t *testing.T) {

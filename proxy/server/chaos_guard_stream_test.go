@@ -107,3 +107,61 @@ func TestGuardBoundsTheLatencyOfStreams(t *testing.T) {
 		})
 	}
 }
+
+// What finds no Endpoint has failed, though there is nothing to act on.
+func TestGuardSeesThatNoEndpointIsReady(t *testing.T) {
+	for _, p := range []proxy.Protocol{proxy.TCP, proxy.UDP} {
+		t.Run(string(p), func(t *testing.T) {
+			engine := chaos.New(chaos.Config{})
+			t.Cleanup(engine.Close)
+			w := newWorld(t, Config{Chaos: engine})
+			snap := streamed(p, nil, backendOf("a"))
+			exp := bounded(proxy.AtBackend, toxic.Noop{})
+			exp.Targets[0].Object = snap.Listeners[0].Stream.ID
+			snap.Experiments = []*proxy.Experiment{exp}
+			w.apply(t, snap)
+			n := uint64(0)
+			(&faulty{t: t, engine: engine}).halts(func() {
+				if p == proxy.TCP {
+					wantRefusal(t, w.addr(testPort))
+				} else if _, err := w.dialUDP(t, testPort).Write([]byte("a")); err != nil {
+					t.Error(err)
+				}
+				n++
+				until(t, "it is counted", func() bool { return engine.Report().Experiments[0].UninjectedTraffic.Failed == n })
+			})
+			if r := engine.Report().Experiments[0]; r.Matched != 5 || r.Injected != 0 || r.UninjectedTraffic.Connections != 5 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// Sessions that have been answered before count as lost once toxics let nothing through.
+func TestGuardSeesThatToxicsCutOffLiveSessions(t *testing.T) {
+	for _, direction := range []proxy.Direction{proxy.Downstreamward, proxy.Upstreamward} {
+		t.Run(direction.String(), func(t *testing.T) {
+			exp := bounded(proxy.Client, toxic.Drop{Loss: toxic.Loss{Rate: shape.Const(1)}})
+			exp.Toxics[0].Direction, exp.Suspend = direction, true
+			w, engine := guardedStream(t, proxy.UDP, echoUDP(t, "127.0.0.1:0").addr(), exp)
+			var clients []*udpClient
+			for range 5 {
+				c := w.dialUDP(t, testPort)
+				c.wantEcho("a")
+				clients = append(clients, c)
+			}
+			next := *exp
+			next.Suspend, next.Revision = false, exp.Revision+1
+			snap := streamed(proxy.UDP, nil, backendOf("a", "127.0.0.1:9"))
+			snap.Experiments = []*proxy.Experiment{&next}
+			engine.Apply(snap)
+			for _, c := range clients {
+				if _, err := c.Write([]byte("b")); err != nil {
+					t.Error(err)
+				}
+			}
+			until(t, "the guard halts it", func() bool { return engine.Status()[0].Phase == proxy.ExperimentHalted })
+			w.apply(t, &proxy.Snapshot{})
+		})
+	}
+}

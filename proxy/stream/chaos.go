@@ -13,7 +13,7 @@ type Place struct {
 	Listener proxy.ListenerID
 	Route    proxy.ObjectID
 	Backend  proxy.BackendID
-	Endpoint proxy.Endpoint
+	Endpoint proxy.Endpoint // zero if there is none
 	Client   netip.AddrPort
 	Protocol proxy.Protocol // TCP or UDP
 	// Attempt counts the Endpoints tried for one connection, from 1.
@@ -22,7 +22,8 @@ type Place struct {
 
 // Chaos says what acts on connections and sessions.
 type Chaos interface {
-	// Open is called before an Endpoint is dialled. It returns nil if nothing can ever act on the connection.
+	// Open is called before an Endpoint is dialled, and for a connection or session for which there is none, which is closed at once.
+	// It returns nil if nothing can ever act on the connection.
 	Open(p Place) Connection
 }
 

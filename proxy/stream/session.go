@@ -176,6 +176,9 @@ func (s *session) run() {
 			if s.target == nil { // there is no other one: perhaps it will be back
 				_, s.target = s.pick()
 			}
+			if s.target == nil {
+				s.refused.Store(true)
+			}
 		}
 		if !again || s.target == nil {
 			s.end(o)

@@ -120,13 +120,13 @@ func (c *conn) reach() bool {
 	if sh != nil {
 		c.entry.Backend = sh.cfg.Backend
 	}
-	if err != nil {
-		c.refuse(telemetry.StreamRefused, err)
-		return false
+	d, end := &dial{c: c}, telemetry.StreamRefused
+	if err == nil {
+		d.backend = sh.backend
+		end, err = d.run()
 	}
-	d := &dial{c: c, backend: sh.backend}
-	if end, err := d.run(); err != nil {
-		d.leave(Ending{Failed: end == telemetry.StreamUnreachable, Attempts: c.entry.Attempts})
+	if err != nil {
+		d.fail(end)
 		c.refuse(end, err)
 		return false
 	}
@@ -261,14 +261,9 @@ func (d *dial) try(e *upstream.Endpoint, cfg *proxy.Backend) (err error) {
 		}
 	}()
 	d.leave(Ending{Retried: true})
-	if c := d.c.srv.cfg.Chaos; c != nil {
-		d.chaos = c.Open(Place{
-			Listener: d.c.entry.Listener, Route: d.c.route.cfg.ID, Backend: cfg.ID, Endpoint: e.Endpoint(),
-			Client: d.c.source, Protocol: proxy.TCP, Attempt: d.c.entry.Attempts,
-		})
-		if err := d.hold(); err != nil {
-			return err
-		}
+	d.act(e.Endpoint())
+	if err := d.hold(); err != nil {
+		return err
 	}
 	nc, failed := e.DialNet(d.ctx, "tcp")
 	if failed != nil {
@@ -358,6 +353,26 @@ func (d *dial) settle() {
 	}
 	d.endpoint.End()
 	d.backend.Metrics().End(d.end)
+}
+
+// fail ends what acts on a connection for which no Endpoint has been reached, be it that none could be tried.
+func (d *dial) fail(end telemetry.StreamEnd) {
+	if d.chaos == nil {
+		d.act(proxy.Endpoint{})
+	}
+	isFailed := end == telemetry.StreamUnreachable || end == telemetry.StreamRefused // otherwise the client has left, or has been cut off
+	d.leave(Ending{Failed: isFailed, Attempts: d.c.entry.Attempts})
+}
+
+// act lets what is to act on the next attempt do so.
+func (d *dial) act(at proxy.Endpoint) {
+	if c := d.c.srv.cfg.Chaos; c != nil {
+		e := &d.c.entry
+		d.chaos = c.Open(Place{
+			Listener: e.Listener, Route: d.c.route.cfg.ID, Backend: e.Backend, Endpoint: at, Client: d.c.source, Protocol: proxy.TCP,
+			Attempt: max(e.Attempts, 1),
+		})
+	}
 }
 
 // leave ends what acts on the attempt.

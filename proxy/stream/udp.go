@@ -100,12 +100,16 @@ func (p *Packets) Run() {
 func (p *Packets) arrived(client netip.AddrPort, oob, datagram []byte) {
 	key := sessionKey{client, p.local.of(oob)}
 	for {
+		var missed *Place
 		p.mu.Lock()
 		s := p.sessions[key]
 		if s == nil {
-			s = p.open(key, oob) // keeps the lock short: it does not dial
+			s, missed = p.open(key, oob) // keeps the lock short: it does not dial
 		}
 		p.mu.Unlock()
+		if missed != nil {
+			p.srv.missed(*missed)
+		}
 		if s == nil || s.fromClient(datagram) {
 			return
 		}
@@ -114,32 +118,36 @@ func (p *Packets) arrived(client netip.AddrPort, oob, datagram []byte) {
 	}
 }
 
-// open begins a session, or returns nil if there can be none. p.mu is held.
-func (p *Packets) open(key sessionKey, oob []byte) *session {
+// open begins a session, or returns nil if there can be none, and where it would have been if that is for want of an Endpoint. p.mu is
+// held.
+func (p *Packets) open(key sessionKey, oob []byte) (_ *session, missed *Place) {
 	route, generation := p.current()
 	if p.draining || route == nil {
-		return nil
+		return nil, nil
 	}
+	s := &session{p: p, key: key, route: route, generation: generation}
+	place := &Place{Listener: route.listener.ID, Route: route.cfg.ID, Client: key.client, Protocol: proxy.UDP, Attempt: 1}
 	sh, err := route.share(rand.Uint64())
-	if err != nil {
-		route.metrics.Drop(telemetry.DropNoEndpoint)
-		return nil
+	if sh != nil {
+		place.Backend = sh.cfg.Backend
 	}
-	s := &session{p: p, key: key, route: route, generation: generation, backend: sh.backend}
-	x := &proxy.Exchange{}
-	x.Request.Peer, x.Request.ClientIP = key.client, key.client.Addr()
-	s.x = x
-	if s.set, s.target = s.pick(); s.target == nil {
+	if err == nil {
+		s.backend = sh.backend
+		s.x = &proxy.Exchange{}
+		s.x.Request.Peer, s.x.Request.ClientIP = key.client, key.client.Addr()
+		s.set, s.target = s.pick()
+	}
+	if s.target == nil {
 		route.metrics.Drop(telemetry.DropNoEndpoint)
-		return nil
+		return nil, place
 	}
 	if !p.srv.sessions.take() {
 		route.metrics.Drop(telemetry.DropSessions)
-		return nil
+		return nil, nil
 	}
 	s.reply = p.local.reply(oob)
 	s.entry = telemetry.StreamEntry{
-		Start: time.Now(), Protocol: proxy.UDP, Client: key.client, Listener: route.listener.ID, Route: route.id(), Backend: sh.cfg.Backend,
+		Start: time.Now(), Protocol: proxy.UDP, Client: key.client, Listener: place.Listener, Route: route.id(), Backend: place.Backend,
 	}
 	s.idle = route.cfg.Idle
 	if s.idle <= 0 {
@@ -150,7 +158,17 @@ func (p *Packets) open(key sessionKey, oob []byte) *session {
 	p.srv.ended.Add(1)
 	route.metrics.Open()
 	go s.run()
-	return s
+	return s, nil
+}
+
+// missed tells Chaos of a session for which there is no Endpoint.
+func (s *Server) missed(at Place) {
+	if s.cfg.Chaos == nil {
+		return
+	}
+	if c := s.cfg.Chaos.Open(at); c != nil {
+		c.Close(Ending{Failed: true})
+	}
 }
 
 // forget takes a session out of the map, if it is still there.

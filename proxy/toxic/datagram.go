@@ -142,10 +142,10 @@ type flow struct {
 	now      time.Duration
 	timer    *time.Timer
 	bytes    int64
-	tally
 	err      error
 	isClosed bool
 
+	tally
 	before         tally // at the last change of toxics
 	isTold, isLost bool  // the Follower has been told, since then, and what
 }
