@@ -463,8 +463,9 @@ const (
 )
 
 // Guard halts an experiment when the measured traffic becomes too bad. The proxy looks at it all the time and halts within 100 ms of
-// what breaks a bound. A request counts when it ends, or earlier when it has become too slow; a connection or session counts with its
-// first answer, with the fault that ends it or lets nothing through, or when it ends, whichever comes first.
+// what breaks a bound. A request counts when it ends and, for maxLatency, as soon as it has become too slow; it does not count if it
+// began before the guard was changed or the experiment was armed again. A connection or session counts with its first answer, with the
+// fault that ends it or lets nothing through, and when it ends: once in a window, as the latest of these has it.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.maxErrorPercent) || has(self.maxLatency)",message="give a bound: maxErrorPercent or maxLatency"
 type Guard struct {
@@ -473,7 +474,8 @@ type Guard struct {
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('10m')",message="must be from 100ms to 10m"
 	Window Duration `json:"window,omitempty"`
-	// minRequests is how many requests or connections the window must hold to prove anything.
+	// minRequests is how many requests or connections the window must hold to prove anything; for maxLatency, how many of those whose
+	// latency is known.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=1
@@ -483,7 +485,9 @@ type Guard struct {
 	// A request has if its answer has a status of 5xx or, in its head, a gRPC status with which a server says that it has failed
 	// (2, 4 and 12 to 15), if there is none, or if it breaks off, unless the client has left. A TCP connection has if no endpoint
 	// could be reached, if the endpoint reset it, or if a toxic ended it. A UDP session has if nobody takes its datagrams, or if
-	// toxics let none through of those that came in one of the two directions.
+	// toxics let none through of those that came in one of the two directions since they began to act; it has not any more when one
+	// gets through. While no endpoint is ready, each datagram that would begin a session counts as one. A toxic whose parameters get
+	// worse over time, until nothing more gets through, makes no session fail that has got something through before.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:ExclusiveMinimum=true
@@ -494,8 +498,8 @@ type Guard struct {
 	// That of a request is the time to the end of the response or, if its length is not known beforehand, to its head. That of a TCP
 	// connection is the time from its beginning to the first bytes that the client gets, without the time for which the client itself
 	// has sent nothing after an endpoint was reached; that of a UDP session is the time from its first datagram to the first answer.
-	// So it says nothing about how long tunnels, connections and streams of events last, and connections and sessions without an
-	// answer never are too slow.
+	// So it says nothing about how long tunnels, connections and streams of events last, and connections and sessions do not count
+	// for it before they have got an answer.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be more than 0"
 	MaxLatency *Duration `json:"maxLatency,omitempty"`
