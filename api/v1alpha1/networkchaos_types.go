@@ -150,8 +150,9 @@ type NetworkChaosSpec struct {
 	// +optional
 	Preset *Preset `json:"preset,omitempty"`
 
-	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass. With a
-	// schedule each run has it from its beginning. Connections and sessions that are open when it begins take no place in it.
+	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass. It begins
+	// anew with each run of a schedule and with each change of the spec. Connections and sessions that are open when it begins take no
+	// place in it: they keep what they have been dealt.
 	// +optional
 	Sequence *Sequence `json:"sequence,omitempty"`
 
@@ -180,7 +181,8 @@ type NetworkChaosSpec struct {
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// dryRun has everything decided and counted and nothing touched.
+	// dryRun has everything decided and counted and nothing touched. When it is set to false, the same requests or connections in the
+	// same order meet the faults that were counted, if none of them changes what clients send.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 

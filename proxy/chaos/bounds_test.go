@@ -637,3 +637,82 @@ func TestHistogram(t *testing.T) {
 		bucketOf(n)
 	}
 }
+
+// The real run that a dry run becomes is what was rehearsed: it has the same ordinals, the sequence from its beginning and no savings.
+func TestARealRunIsWhatWasRehearsed(t *testing.T) {
+	for name, change := range map[string]func(*proxy.Experiment){
+		"percent":  func(x *proxy.Experiment) { x.Percent = shape.Const(30) },
+		"toxicity": func(x *proxy.Experiment) { x.Toxics[0].Toxicity = shape.Const(0.3) },
+		"cap":      func(x *proxy.Experiment) { x.Percent, x.MaxPercent = shape.Const(30), 30 },
+		"sequence": func(x *proxy.Experiment) {
+			x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}, {Count: 1}, {Count: 40, Toxics: []string{"a"}}}
+		},
+		"sequence of clients": func(x *proxy.Experiment) {
+			x.Sequence, x.SequenceKey = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}, proxy.Key{Type: proxy.ClientIPKey}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := with(anExperiment("x", delay(1)), change)
+			e := newEngine(t, Config{}, exp)
+			edit := func(dryRun bool) {
+				exp = with(exp, func(x *proxy.Experiment) { x.DryRun = dryRun; x.Revision++ })
+				e.Apply(snapshot(exp))
+			}
+			run(e, 50) // a dry run does not always come first
+			for i := range 2 {
+				edit(true)
+				before := status(t, e, "x")
+				for _, got := range run(e, 100) {
+					if got != "" {
+						t.Fatal("a dry run touches requests")
+					}
+				}
+				dry := status(t, e, "x")
+				edit(false)
+				run(e, 100)
+				real := status(t, e, "x")
+				rehearsed, injected := dry.DryRun-before.DryRun, real.Injected-before.Injected
+				if rehearsed != injected || rehearsed == 0 || real.SkippedByCap-dry.SkippedByCap != dry.SkippedByCap-before.SkippedByCap {
+					t.Errorf("round %d: %d rehearsed, %d injected: %+v, %+v", i, rehearsed, injected, dry, real)
+				}
+			}
+		})
+	}
+}
+
+// So it is for connections that live when a dry run becomes real: they are decided, in the order in which they came, as if they came now.
+func TestARealRunOnLiveConnectionsIsWhatWasRehearsed(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.Percent, x.DryRun = shape.Const(50), true })
+	e := newEngine(t, Config{}, exp)
+	var live liveStreams
+	live.open(t, e, 40)
+	rehearsed := status(t, e, "x").DryRun
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.DryRun = false; x.Revision++ })))
+	if n := len(live.sick()); uint64(n) != rehearsed || n == 0 || n == 40 {
+		t.Errorf("%d are touched, %d were to be", n, rehearsed)
+	}
+	live.open(t, e, 41)
+	if s := status(t, e, "x"); s.Matched != 41 || live[40].decisions[0].ordinal != 40 {
+		t.Errorf("%+v, the next has the ordinal %d", s, live[40].decisions[0].ordinal)
+	}
+}
+
+// An edit begins a sequence anew. A change of what it selects is none, and what is dealt stays.
+func TestAnEditBeginsASequenceAnew(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
+		x.Sequence = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}
+	})
+	e := newEngine(t, Config{}, exp)
+	var live liveStreams
+	live.open(t, e, 3)
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Spared = []string{"other"} })))
+	live.open(t, e, 4)
+	if got := live.sick(); !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("before the edit: %v", got)
+	}
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+	live.open(t, e, 7)
+	if got := live.sick(); !slices.Equal(got, []int{1, 2, 5, 6}) {
+		t.Errorf("after it: %v", got)
+	}
+}

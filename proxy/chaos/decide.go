@@ -34,7 +34,16 @@ type decision struct {
 // it: without a value the place counts, so that those without are not all one.
 func (a *action) number(key string) (ordinal uint64) {
 	a.matched.Add(1)
-	n := a.ordinals.Add(1) - 1
+	return a.renumber(key)
+}
+
+// renumber is number for what has been matched before, by a dry run if this is none, or the other way round.
+func (a *action) renumber(key string) (ordinal uint64) {
+	ordinals := &a.ordinals
+	if a.cfg.DryRun {
+		ordinals = &a.rehearsed
+	}
+	n := ordinals.Add(1) - 1
 	if key != "" {
 		return hashed(a.ordinal, key)
 	}

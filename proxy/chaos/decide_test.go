@@ -467,7 +467,7 @@ func TestSequenceOfEachWindow(t *testing.T) {
 			got := ""
 			for i := range 4 {
 				if i == 1 {
-					e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ }))) // changes nothing
+					e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Halted = false }))) // changes nothing
 				}
 				got += serve(e, request()) + "."
 			}

@@ -16,7 +16,8 @@
 // toxic's Toxicity are pure functions of the Experiment's seed, its name, the toxic's name and the ordinal, so that no toxic
 // changes what another decides. At Backend every attempt counts as a request: the second attempt of a request decides anew, with
 // an ordinal derived from the request's, and takes the next place in a Sequence; what passes by the faults' endpoints takes none.
-// Each window of a Schedule has the Sequence from its beginning. MaxPercent is exact, by counting, not by chance, and is applied
+// Each window of a Schedule and each Revision has the Sequence from its beginning. A dry run has ordinals and budgets of its own, so that
+// the real run after it decides the same for the same traffic. MaxPercent is exact, by counting, not by chance, and is applied
 // once per request.
 //
 // # Safety

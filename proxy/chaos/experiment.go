@@ -20,7 +20,8 @@ type experiment struct {
 	key    identity
 	name   string // as faults' keys and the log have it
 
-	ordinals                        atomic.Uint64 // handed out so far
+	ordinals                        atomic.Uint64 // handed out so far, but for those of a dry run
+	rehearsed                       atomic.Uint64 // the same in a dry run, which begins where the real one will
 	matched, injected, skipped, dry atomic.Uint64
 	halted                          atomic.Bool // ahead of the plan, so that a halt acts at once
 	sequences                       sequences
@@ -110,6 +111,13 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 	}
 	x.halted.Store(x.isHalted())
 	x.guard.configure(cfg.Guard)
+	if old != nil && old.Revision != cfg.Revision {
+		x.sequences.reset()
+	}
+	if old != nil && old.DryRun != cfg.DryRun { // what one of both has saved up is not for the other
+		clear(x.budgets)
+		x.rehearsed.Store(x.ordinals.Load())
+	}
 	act, err := compile(x, cfg, m)
 	x.problem = ""
 	if err == nil {
