@@ -82,8 +82,9 @@ func TestManualsAreReported(t *testing.T) {
 	want("all forgotten", "")
 
 	fresh := manualOf(e, "redis", "slow", "latency=2", 1)
+	e.NewManual(ManualConfig{Owner: "redis", Entry: &toxic.Entry{Name: "slow", Toxic: toxic.Latency{}}}).End() // downstream
 	meet(fresh, 0)
-	want("anew", "redis Active 1/1: slow(latency=2)0 1/1 1\n")
+	want("anew", "redis Active 1/1: slow(latency=2)0 1/1 1 slow()0 0/0 0 removed\n")
 	if got := fmt.Sprint(e.ManualCounts()); got != "map[latency:3]" {
 		t.Errorf("a counter has gone down or lost something: %s", got)
 	}
@@ -112,7 +113,7 @@ func TestManualsAreBounded(t *testing.T) {
 	for i := range toxics {
 		one("first", fmt.Sprint("t", i)).End()
 	}
-	count := func() (owners, rows int, injected, applied, streams uint64) {
+	count := func() (owners, rows int, injected, applied, streams, delays uint64) {
 		for _, x := range e.Report().Experiments {
 			owners++
 			rows += len(x.Toxics)
@@ -120,16 +121,17 @@ func TestManualsAreBounded(t *testing.T) {
 			streams += x.InjectedTraffic.Connections
 			for _, r := range x.Toxics {
 				applied += r.Applied
+				delays += r.Delay.Count
 			}
 		}
-		return owners, rows, injected, applied, streams
+		return owners, rows, injected, applied, streams, delays
 	}
-	gotOwners, gotRows, injected, applied, streams := count()
+	gotOwners, gotRows, injected, applied, streams, delays := count()
 	if gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
 		t.Errorf("%d owners with %d rows are kept", gotOwners, gotRows)
 	}
-	if injected != n || applied != n || streams != n {
-		t.Errorf("of %d: %d injected, %d applied, %d seen", n, injected, applied, streams)
+	if injected != n || applied != n || streams != n || delays != n {
+		t.Errorf("of %d: %d injected, %d applied, %d seen, %d delayed", n, injected, applied, streams, delays)
 	}
 	r := e.Report().Experiments
 	if r[0].Name != "first" || r[0].Toxics[0].Name != "stays" || r[0].Toxics[maxRows].Name != "" || r[len(r)-1].Name != "" {
@@ -148,7 +150,7 @@ func TestManualsAreBounded(t *testing.T) {
 	for i := range 2 * maxRows {
 		all = append(all, one("q0", fmt.Sprint("t", i)))
 	}
-	if gotOwners, gotRows, _, _, _ := count(); gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
+	if gotOwners, gotRows, _, _, _, _ := count(); gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
 		t.Errorf("%d owners with %d rows are in force", gotOwners, gotRows)
 	}
 	for _, m := range all {
