@@ -30,7 +30,7 @@ With --fail-on the exit code is 1 if an experiment has had one of these outcomes
   halted           its guard has halted it
   refused          it cannot act as it is written
   none-injected    it was active and nothing got a fault: the run proves nothing
-  skipped          it was not to inject: a dry run, suspended, switched off, or its time has not come
+  skipped          it was not to inject: a dry run, suspended or switched off all the time, or its time has not come
   no-experiments   there was none at all
 
 What failed in the headline, and JUnit's failures, are those. Without --fail-on they are what is halted or refused.

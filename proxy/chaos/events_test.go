@@ -226,3 +226,45 @@ func TestSwitches(t *testing.T) {
 		}
 	})
 }
+
+// What could inject, and has not, is told from what was never meant to, however it has ended.
+func TestNeverActed(t *testing.T) {
+	suspended := func(x *proxy.Experiment) { x.Suspend = true }
+	for name, test := range map[string]struct {
+		cfg  Config
+		is   func(*proxy.Experiment)
+		then func(e *Engine, x *proxy.Experiment)
+		want bool
+	}{
+		"active":                {then: func(*Engine, *proxy.Experiment) {}},
+		"suspended":             {is: suspended, want: true},
+		"suspended and deleted": {is: suspended, then: func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) }, want: true},
+		"suspended and expired": {is: suspended, then: func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, want: true},
+		"suspended and resumed": {is: suspended, then: func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Suspend = false })))
+		}},
+		"active, then suspended": {then: func(e *Engine, x *proxy.Experiment) { e.Apply(snapshot(with(x, suspended))) }},
+		"without chaos, expired": {cfg: Config{Disabled: true}, then: func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, want: true},
+		"active, then off":       {then: func(e *Engine, _ *proxy.Experiment) { e.SetEnabled(false) }},
+		"a dry run":              {is: func(x *proxy.Experiment) { x.DryRun = true }, want: true},
+		"to come":                {is: func(x *proxy.Experiment) { x.Window.Start = time.Now().Add(time.Hour) }, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := anExperiment("x", abort(503))
+				if test.is != nil {
+					test.is(x)
+				}
+				e := newEngine(t, test.cfg, x)
+				defer e.Close()
+				if test.then != nil {
+					test.then(e, x)
+				}
+				synctest.Wait()
+				if got := e.Report().Experiments[0].NeverActed; got != test.want {
+					t.Errorf("got %v", got)
+				}
+			})
+		})
+	}
+}

@@ -36,6 +36,7 @@ type experiment struct {
 	told    *proxy.Experiment // the configuration that the log has last said acts; nil: none
 	act     *action           // what it does when it acts; nil if there is a problem
 	acting  bool
+	acted   bool // it has been acting, and not as a dry run
 	deleted bool
 	window  window
 	halt    halt
@@ -191,6 +192,7 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 	}
 	x.acting = x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off()
 	if x.acting {
+		x.acted = x.acted || !x.cfg.DryRun
 		x.act = x.act.begin(x.window.start)
 	} else {
 		x.rest()

@@ -16,14 +16,17 @@ type Report struct {
 // ExperimentReport is the part of one Experiment, or of one owner of Manuals: its Kind is ManualKind then, it has no Namespace, its
 // Phase is Active, Off, or Removed when it has no toxics now, and it has no End before that. Durations are in seconds.
 type ExperimentReport struct {
-	Kind         string        `json:"kind"`
-	Namespace    string        `json:"namespace"`
-	Name         string        `json:"name"` // "" for the owners of Manuals that there is no room for, together
-	UID          string        `json:"uid,omitempty"`
-	Phase        string        `json:"phase"`
-	Problem      string        `json:"problem,omitempty"`
-	Deleted      bool          `json:"deleted,omitempty"`
-	DryRunOnly   bool          `json:"dryRunOnly,omitempty"` // it is a dry run now
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"` // "" for the owners of Manuals that there is no room for, together
+	UID        string `json:"uid,omitempty"`
+	Phase      string `json:"phase"`
+	Problem    string `json:"problem,omitempty"`
+	Deleted    bool   `json:"deleted,omitempty"`
+	DryRunOnly bool   `json:"dryRunOnly,omitempty"` // it is a dry run now
+	// NeverActed: nothing could get a fault so far, because its time has not come, or it was suspended, switched off or a dry run all the
+	// time. It is false for owners of Manuals.
+	NeverActed   bool          `json:"neverActed,omitempty"`
 	At           string        `json:"at"`
 	Start        *time.Time    `json:"start,omitempty"`
 	End          *time.Time    `json:"end,omitempty"`
@@ -114,7 +117,7 @@ func (x *experiment) report() ExperimentReport {
 	s := x.status()
 	r := ExperimentReport{
 		Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name, UID: s.UID, Phase: s.Phase.String(), Problem: s.Problem,
-		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
+		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, NeverActed: !x.acted, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
 		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun, Toxics: []ToxicReport{},
 		UninjectedTraffic: x.clients[0].report(), InjectedTraffic: x.clients[1].report(),
 	}

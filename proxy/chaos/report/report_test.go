@@ -107,7 +107,8 @@ func reports() map[string]chaos.Report {
 				x.Start, x.End, x.Problem = nil, nil, "toxic \"a|b\": <b>latency</b>:\n@everybody `must` not be negative\x1b[2J"
 			}),
 			experiment("nobody-calls", "Expired", nil),
-			experiment("a-name-that-is-so-long-that-no-terminal-has-the-room-to-show-it-beside-nine-other-columns", "Off", nil),
+			experiment("a-name-that-is-so-long-that-no-terminal-has-the-room-to-show-it-beside-nine-other-columns", "Off",
+				func(x *chaos.ExperimentReport) { x.NeverActed = true }),
 		}},
 	}
 }
@@ -186,8 +187,13 @@ func TestJudge(t *testing.T) {
 		{"never began", "Pending", func(x *chaos.ExperimentReport) { x.Start = nil }, Skipped, "its time has not come"},
 		{"begins soon", "Pending", func(x *chaos.ExperimentReport) { x.Start = &future }, Skipped, "its time has not come"},
 		{"between windows", "Pending", nil, NoneInjected, "no request"},
-		{"suspended", "Suspended", nil, Skipped, "suspended"},
-		{"switched off", "Off", nil, Skipped, "kill switch"},
+		{"suspended", "Suspended", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended"},
+		{"suspended, then over", "Expired", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended, switched off"},
+		{"active, then suspended", "Suspended", nil, NoneInjected, "no request"},
+		{"switched off", "Off", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "kill switch"},
+		{"active, then switched off", "Off", nil, NoneInjected, "no request"},
+		{"toxics that are switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind = chaos.ManualKind }, Skipped, "kill switch"},
+		{"has injected, then a dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Injected, x.DryRun = true, 1, 2 }, Injected, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := experiment("x", c.phase, c.change)

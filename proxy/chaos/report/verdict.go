@@ -19,7 +19,7 @@ const (
 	Halted       Outcome = "halted"        // by its guard, at least once
 	Refused      Outcome = "refused"       // it cannot act as it is written
 	NoneInjected Outcome = "none-injected" // it was active, and no request or connection got a fault: it proves nothing
-	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended, switched off, or its time has not come
+	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended or switched off all the time, or its time has not come
 )
 
 // Failing are the Outcomes that count as failures: what a CI run should not be content with. nil, if nobody says, is Halted and
@@ -48,16 +48,18 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 		return Verdict{Halted, x.HaltedReason}
 	case x.Halts > 0:
 		return Verdict{Halted, "by its guard; it has been re-armed since"}
-	case x.DryRunOnly:
-		return Verdict{Skipped, fmt.Sprintf("dry run: %s of %s would have got a fault", count(x.DryRun), matched(x.Matched))}
 	case x.Injected > 0:
 		return Verdict{Outcome: Injected}
+	case x.DryRunOnly:
+		return Verdict{Skipped, fmt.Sprintf("dry run: %s of %s would have got a fault", count(x.DryRun), matched(x.Matched))}
 	case x.Start == nil, x.Start.After(at):
 		return Verdict{Skipped, "its time has not come"}
-	case x.Phase == "Suspended":
-		return Verdict{Skipped, "suspended"}
-	case x.Phase == "Off":
+	case x.Phase == "Off" && (x.NeverActed || isManual(x)):
 		return Verdict{Skipped, "the kill switch is on"}
+	case x.NeverActed && x.Phase == "Suspended":
+		return Verdict{Skipped, "suspended"}
+	case x.NeverActed:
+		return Verdict{Skipped, "it was suspended, switched off or a dry run all the time"}
 	case x.Matched == 0 && isManual(x):
 		return Verdict{NoneInjected, "no connection has met them"}
 	case x.Matched == 0:
