@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy/accept"
@@ -51,7 +52,7 @@ func (o *dataOptions) addServer(f *pflag.FlagSet) {
 }
 
 func (o *dataOptions) addLimits(f *pflag.FlagSet) {
-	f.IntVar(&o.maxConnections, "max-connections", 50_000, "client connections on all ports together, those of the API for Toxiproxy's clients included; more are closed at once")
+	f.IntVar(&o.maxConnections, "max-connections", 50_000, "client connections on all ports together, of which at most half on proxies made through the API for Toxiproxy's clients; more are closed at once")
 	f.IntVar(&o.limits.RequestLine, "max-request-line", 8<<10, "bytes of a request line; more is answered with 414")
 	f.IntVar(&o.limits.HeaderBytes, "max-header-bytes", 64<<10, "bytes of a request head, at most 65536; more is answered with 431")
 	f.IntVar(&o.limits.HeaderCount, "max-header-count", 100, "header fields of a request; more is answered with 431")
@@ -116,6 +117,20 @@ func (o *dataOptions) config(metrics *telemetry.Metrics, accessLog *telemetry.Ac
 	}
 	c.Toxics = toxic.Options{Buffer: o.toxicBuffer, Budget: toxic.NewBudget(cmp.Or(o.toxicMemory, toxicMemory()))}
 	return c, nil
+}
+
+// spareDescriptors are what proxies made through the API for Toxiproxy's clients leave to everything else.
+const spareDescriptors = 128
+
+// proxyConnections is how many of the connections may be of those proxies: a client can make them lead in a circle, where one connection
+// becomes as many as there can be. Half are left for routes, and descriptors, of which each connection takes two.
+func (o *dataOptions) proxyConnections() int {
+	most := o.maxConnections / 2
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
+		most = int(min(uint64(most), (max(files.Cur, spareDescriptors)-spareDescriptors)/2))
+	}
+	return max(most, 1)
 }
 
 // validateLimits reports the first limit out of its range.

@@ -149,7 +149,8 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 	}
 	o.toxiproxy.hosts = o.admin.hosts
 	if p.toxiproxy, err = o.toxiproxy.start(toxiproxy.Config{
-		Routes: routes, Connections: config.Connections, Held: config.Toxics, Chaos: p.chaos.Engine, Log: bounded(log),
+		Routes: routes, Connections: config.Connections.Share(o.data.proxyConnections()), Held: config.Toxics, Chaos: p.chaos.Engine,
+		Log: bounded(log),
 	}); err != nil {
 		return nil, err
 	}

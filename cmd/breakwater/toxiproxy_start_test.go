@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +65,44 @@ func TestProxyOfAFileOnThePortOfTheAPIIsBlamed(t *testing.T) {
 	want := "breakwater: make the proxies of --toxiproxy-config " + file + `: listen tcp ` + address + `: bind: address already in use at proxy 2 ("db")`
 	if code != 1 || !strings.Contains(stderr.String(), want) {
 		t.Errorf("exit code %d, no %s in\n%s", code, want, stderr.String())
+	}
+}
+
+// Proxies that lead in a circle make as many connections of one as there can be.
+func TestProxiesOfTheAPILeaveRoomForRoutes(t *testing.T) {
+	api, port, next := somePort(t), somePort(t), somePort(t)
+	s := serveFolder(t, ingress("a.example.com"), "--max-connections", "100", "--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", api))
+	s.eventually("it is ready", s.ready)
+	callToxiproxy(t, api, "POST", "/proxies", fmt.Sprintf(`{"name":"a","listen":"127.0.0.1:%d","upstream":"127.0.0.1:%d"}`, port, next), 201)
+	callToxiproxy(t, api, "POST", "/proxies", fmt.Sprintf(`{"name":"b","listen":"127.0.0.1:%d","upstream":"127.0.0.1:%d"}`, next, port), 201)
+	nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	_, _ = io.Copy(io.Discard, nc) // until the last of them is refused
+	if n := strings.Count(s.stderr.String(), "there are too many"); n != 1 {
+		t.Errorf("%d connections were refused", n)
+	}
+	if status := s.get("a.example.com"); status != 503 {
+		t.Errorf("an Ingress: %d", status)
+	}
+	s.end()
+}
+
+func TestConnectionsOfProxiesLeaveDescriptors(t *testing.T) {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	for most, want := range map[int]int{1: 1, 2: 1, 8: 4} {
+		if got := (&dataOptions{maxConnections: most}).proxyConnections(); got != want {
+			t.Errorf("of %d connections %d, want %d", most, got, want)
+		}
+	}
+	if got := (&dataOptions{maxConnections: math.MaxInt}).proxyConnections(); uint64(got) > files.Cur/2 {
+		t.Errorf("%d connections, and %d descriptors", got, files.Cur)
 	}
 }
 

@@ -38,3 +38,24 @@ func TestBoundIsNeverExceeded(t *testing.T) {
 		t.Error("there is room for too many")
 	}
 }
+
+func TestShareLeavesRoomForOthers(t *testing.T) {
+	all := NewBound(3)
+	share := all.Share(2)
+	want := func(what string, got, want bool) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	want("the first of the share", share.Take(), true)
+	want("the second", share.Take(), true)
+	want("the third", share.Take(), false)
+	want("somebody else", all.Take(), true)
+	want("another", all.Take(), false)
+	share.Give()
+	want("another in the place of one of the share", all.Take(), true)
+	want("the share when all is taken", share.Take(), false)
+	all.Give()
+	want("the share when there is room again", share.Take(), true)
+}
