@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func TestDemo(t *testing.T) {
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
 	p := begin(t, "demo", "--ingress-http-port", fmt.Sprint(port), "--port-offset", fmt.Sprint(somePort(t)-demoGatewayPort),
 		"--admin-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)), "--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)))
-	p.eventually("the guide is printed", func() bool { return strings.Contains(p.stdout.String(), "goes on working.\n") })
+	p.eventually("the guide is printed", func() bool { return strings.Contains(p.stdout.String(), "until it is mended.\n") })
 	guide := p.stdout.String()
 	if strings.Contains(guide, "\x1b") {
 		t.Error("colours although nobody looks")
@@ -70,5 +71,47 @@ func TestDemo(t *testing.T) {
 	}
 	if strings.Contains(p.stderr.String(), "ERROR") || strings.Contains(p.stderr.String(), "WARN") {
 		t.Errorf("the sample manifests are not clean:\n%s", p.stderr.String())
+	}
+}
+
+// A mistake in the file that the guide invites to edit: its fault ends, the routes stay, and when it is mended it is the same again.
+func TestMistakeInTheDemo(t *testing.T) {
+	dir := t.TempDir()
+	p := begin(t, "demo", "--dir", dir, "--ingress-http-port", fmt.Sprint(somePort(t)), "--port-offset", fmt.Sprint(somePort(t)-demoGatewayPort),
+		"--admin-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)), "--toxiproxy-address", fmt.Sprintf("127.0.0.1:%d", somePort(t)))
+	p.eventually("the guide is printed", func() bool { return strings.Contains(p.stdout.String(), "until it is mended.\n") })
+	path := filepath.Join(dir, "40-chaos.yaml")
+	sample, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(percent string) {
+		t.Helper()
+		text := strings.Replace(string(sample), "percent: 30", "percent: "+percent, 1)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("1000")
+	p.eventually("the fault ends", func() bool {
+		return strings.Contains(p.stderr.String(), `"reason":"refused: Withheld: its manifest is gone or cannot be read"`)
+	})
+	shop := regexp.MustCompile(`shop\.localhost:(\d+)`).FindStringSubmatch(p.stdout.String())
+	for range 20 {
+		if status, body := get("http://127.0.0.1:"+shop[1]+"/", "shop.localhost"); status != 200 {
+			t.Errorf("without the fault: %d %s", status, body)
+		}
+	}
+	save("100")
+	p.eventually("it begins again", func() bool {
+		return strings.Count(p.stderr.String(), `"experiment begins","experiment":"NetworkChaos/demo/bad-day"`) == 2
+	})
+	if status, body := get("http://127.0.0.1:"+shop[1]+"/", "shop.localhost"); status == 0 {
+		t.Error(body)
+	}
+	p.end()
+	_, report, _ := strings.Cut(p.stdout.String(), "\nFault report of ")
+	if strings.Count(report, "\ndemo/bad-day ") != 1 || strings.Contains(report, "deleted") || !strings.Contains(report, "demo/bad-day: ok") {
+		t.Errorf("the report at the end:\n%s", report)
 	}
 }

@@ -70,8 +70,8 @@ func (g Guide) Write(w io.Writer) error {
 	p.line("")
 	p.line("%s", p.bold("Change it"))
 	p.line("  Edit and save a file of the manifests: the weights in 20-shop.yaml, a host,")
-	p.line("  a path. It is live at once. A mistake is reported here, and what worked")
-	p.line("  goes on working.")
+	p.line("  a path. It is live at once. A mistake is reported here: routes stay as they")
+	p.line("  were, and a fault that cannot be read ends until it is mended.")
 	p.line("")
 	if _, err := io.WriteString(w, p.text.String()); err != nil {
 		return fmt.Errorf("print the guide: %w", err)
