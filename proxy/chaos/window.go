@@ -31,6 +31,10 @@ type window struct {
 // recheck is how often the wall clock is looked at while a scheduled window is waited for.
 const recheck = time.Minute
 
+// setBack is how far back a clock may be set so that the matches which it comes to once more have no window again. If the latest match
+// is further ahead, the clock was wrong at that time, and every match from now on has its window.
+const setBack = 24 * time.Hour
+
 func checkWindow(w *proxy.Window) error {
 	if w.Duration <= 0 {
 		return errors.New("window: the duration must be positive")
@@ -108,6 +112,9 @@ func (w *window) advanceSchedule(cfg *proxy.Experiment, now, wall time.Time) (wa
 		return min(w.next.Sub(local), recheck-elapsed)
 	}
 	w.checked, w.checkedAt = now, local
+	if !w.open && w.tick.After(local.Add(setBack)) {
+		w.tick = local
+	}
 	if !w.open {
 		last, ok := lastTick(c.Schedule, local)
 		if ok && last.After(w.tick) && !last.After(local) && !last.Before(cfg.Created) && local.Before(last.Add(c.Duration)) {

@@ -155,6 +155,45 @@ func TestSchedule(t *testing.T) {
 	})
 }
 
+// A clock that was wrong for a while keeps no window from opening for long once it is right, and no match opens two.
+func TestScheduleAfterAClockThatWasAhead(t *testing.T) {
+	for ahead, late := range map[time.Duration]int{ // by so many hours the next window is late
+		3 * time.Hour: 3, 23 * time.Hour: 23, 25 * time.Hour: 0, 10 * 365 * 24 * time.Hour: 0,
+	} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock := &wall{}
+				exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) {
+					x.Created = time.Now()
+					x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 10 * time.Minute}
+				})
+				e := newEngine(t, Config{Now: clock.now}, exp)
+				defer e.Close()
+				at := func(since time.Duration, want bool) {
+					t.Helper()
+					time.Sleep(time.Until(exp.Created.Add(since)))
+					if got := serve(e, request()) != ""; got != want {
+						t.Errorf("at %v: acts is %v", since, got)
+					}
+				}
+				at(30*time.Minute, false)
+				clock.set(ahead)
+				at(61*time.Minute, true)
+				at(66*time.Minute, true)
+				clock.set(-5 * time.Minute) // 01:01, for which there is a window already
+				at(69*time.Minute, true)
+				for since := 71 * time.Minute; since < 2*time.Hour; since += time.Minute {
+					at(since, false)
+				}
+				clock.set(0)
+				for hour := range late + 2 {
+					at(time.Duration(hour+2)*time.Hour+90*time.Second, hour >= late)
+				}
+			})
+		})
+	}
+}
+
 func TestScheduleDoesNotStartBeforeTheExperimentWasMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(30 * time.Minute)
