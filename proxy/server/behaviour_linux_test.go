@@ -3,9 +3,10 @@ package server
 import (
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
@@ -14,17 +15,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
-// shrinkBacklog makes a listener hold only one connection that nobody accepts.
-func shrinkBacklog(raw syscall.RawConn) (err error) {
-	cerr := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) })
-	if cerr != nil {
-		return cerr
-	}
-	return err
-}
-
-// unreachable is the address of a listener whose queue is full: it answers no SYN.
-func unreachable(t *testing.T) string {
+// silentAddr is the address of a listener whose queue is full: it answers no SYN.
+func silentAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,21 +27,48 @@ func unreachable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := shrinkBacklog(raw); err != nil {
-		t.Skip(err)
-	}
-	for range 8 {
-		c, err := net.DialTimeout("tcp", ln.Addr().String(), 100*time.Millisecond)
-		if err != nil {
-			break
+	control := func(f func(fd int) error) {
+		if cerr := raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil || err != nil {
+			t.Fatal(cerr, err)
 		}
-		t.Cleanup(func() { c.Close() })
 	}
+	control(func(fd int) error { return unix.Listen(fd, 0) }) // Linux queues one more
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	until(t, "the queue is full", func() bool {
+		var waiting, most uint32
+		control(func(fd int) error {
+			info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err == nil {
+				waiting, most = info.Unacked, info.Sacked // is what these are of a listener
+			}
+			return err
+		})
+		return waiting > most
+	})
 	return ln.Addr().String()
 }
 
+// An endpoint that nobody hears of in time is passed over. The other one is under the same time, which a slow machine may need up.
+func TestTCPDialTimesOutAndGoesElsewhere(t *testing.T) {
+	e := greets(t, "a")
+	m := telemetry.New()
+	w := newWorld(t, Config{Metrics: m, Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}})
+	w.apply(t, streamed(proxy.TCP, nil, backendOf("x", silentAddr(t), e.addr)))
+	failures := func() string { return grep(scrape(t, m), `outcome="connect_failure"`) }
+	until(t, "a connection has met both", func() bool {
+		before := failures()
+		c := dialWire(t, w.addr(testPort))
+		defer c.Close()
+		return c.take(1) == "a" && failures() != before
+	})
+}
+
 func TestConnectTimeoutIs504(t *testing.T) {
-	c := dialWire(t, proxyTo(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}}, unreachable(t)))
+	c := dialWire(t, proxyTo(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}}, silentAddr(t)))
 	c.send(get("/"))
 	c.want("GET", 504)
 }
@@ -62,7 +81,7 @@ func TestClientThatGoesAwayEndsTheDial(t *testing.T) {
 			engine := chaos.New(chaos.Config{})
 			defer engine.Close()
 			w := newWorld(t, Config{Metrics: m, Chaos: engine, Upstream: upstream.Config{DialTimeout: time.Hour}})
-			snap := snapshotOf(backendOf("web", unreachable(t)))
+			snap := snapshotOf(backendOf("web", silentAddr(t)))
 			if how.faulty {
 				snap.Experiments = []*proxy.Experiment{experiment(proxy.AtBackend, toxic.Noop{})}
 			}

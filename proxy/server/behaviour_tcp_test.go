@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -21,7 +20,6 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
-	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
 // streamed is a Snapshot with one stream Listener that shares connections or sessions evenly among backends; change may alter it.
@@ -341,13 +339,13 @@ func TestTCPIdleConnectionsEnd(t *testing.T) {
 	e := greets(t, "a")
 	w := newWorld(t, Config{})
 	w.apply(t, streamed(proxy.TCP, func(l *proxy.Listener) { l.Stream.Idle = 300 * time.Millisecond }, backendOf("a", e.addr)))
+	began := time.Now()
 	c := dialWire(t, w.addr(testPort))
 	c.take(1)
-	began := time.Now()
 	if got, _ := c.rest(); got != "" {
 		t.Fatalf("%q", got)
 	}
-	if took := time.Since(began); took < 250*time.Millisecond {
+	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("ended after %v", took)
 	}
 	w.settled(t)
@@ -494,48 +492,6 @@ func TestTCPDialGoesOnWhenNothingHoldsItUpAnyMore(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestTCPDialTimesOutAndGoesElsewhere(t *testing.T) {
-	e := greets(t, "a")
-	w := newWorld(t, Config{Upstream: upstream.Config{DialTimeout: 200 * time.Millisecond}})
-	w.apply(t, streamed(proxy.TCP, nil, backendOf("x", silentAddr(t), e.addr)))
-	for range 4 {
-		if got := dialWire(t, w.addr(testPort)).take(1); got != "a" {
-			t.Fatalf("%q", got)
-		}
-	}
-}
-
-// silentAddr is an address where connections are neither taken nor refused.
-func silentAddr(t testing.TB) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	syscall.CloseOnExec(fd)
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 8 { // fill its queue
-		nc, err := net.DialTimeout("tcp", addr, 100*time.Millisecond)
-		if err != nil {
-			return addr
-		}
-		t.Cleanup(func() { nc.Close() })
-	}
-	t.Skip("connections are taken all the same")
-	return ""
 }
 
 func TestTCPShutdownDrainsThenCuts(t *testing.T) {

@@ -87,21 +87,19 @@ func dialUDP(t testing.TB, addr string) *udpClient {
 	return &udpClient{t, nc.(*net.UDPConn)}
 }
 
-// ask sends until there is an answer: datagrams may be lost.
+// ask sends a datagram and returns the answer. None is lost on loopback, nor may the Server lose one of a session that lasts.
 func (c *udpClient) ask(p string) string {
 	c.t.Helper()
-	buf := make([]byte, 1<<16)
-	for range 200 {
-		if _, err := c.Write([]byte(p)); err != nil {
-			continue // told of an earlier one
-		}
-		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if n, err := c.Read(buf); err == nil {
-			return string(buf[:n])
-		}
+	if _, err := c.Write([]byte(p)); err != nil {
+		c.t.Fatal(err)
 	}
-	c.t.Fatalf("no answer to %.20q", p)
-	return ""
+	buf := make([]byte, 1<<16)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Read(buf)
+	if err != nil {
+		c.t.Fatalf("no answer to %.20q: %v", p, err)
+	}
+	return string(buf[:n])
 }
 
 func (c *udpClient) wantEcho(p string) {
@@ -109,6 +107,21 @@ func (c *udpClient) wantEcho(p string) {
 	if got := c.ask(p); got != p {
 		c.t.Fatalf("%.40q, want %.40q", got, p)
 	}
+}
+
+// wantInTheEnd sends a datagram again and again, since the first ones may be lost, until want is an answer. More answers may come
+// afterwards: the client is not to ask anything else.
+func (c *udpClient) wantInTheEnd(p, want string) {
+	c.t.Helper()
+	buf := make([]byte, 1<<16)
+	until(c.t, "there is an answer", func() bool {
+		if _, err := c.Write([]byte(p)); err != nil {
+			return false // told of an earlier one
+		}
+		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		n, err := c.Read(buf)
+		return err == nil && string(buf[:n]) == want
+	})
 }
 
 func TestUDPSessionsAreByClient(t *testing.T) {
@@ -159,13 +172,24 @@ func TestUDPSharesByWeight(t *testing.T) {
 
 func TestUDPSilentSessionsEnd(t *testing.T) {
 	e := echoUDP(t, "127.0.0.1:0")
-	w := newWorld(t, Config{})
+	p := &place{slot: toxic.NewSlot()}
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
 	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Idle = 200 * time.Millisecond }, backendOf("a", e.addr())))
 	c := w.dialUDP(t, testPort)
-	c.wantEcho("a")
+	began := time.Now()
+	if _, err := c.Write([]byte("a")); err != nil { // its session may have ended before there is an answer
+		t.Fatal(err)
+	}
+	until(t, "it arrives", func() bool { return e.sources() == 1 })
 	w.settled(t)
-	c.wantEcho("b")
-	if n := e.sources(); n != 2 {
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("ended after %v", took)
+	}
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+	c.wantInTheEnd("b", "b")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.opened); n != 2 {
 		t.Errorf("%d sessions, want another one", n)
 	}
 }
@@ -232,13 +256,13 @@ func TestUDPSessionWithoutEndpointsHasFailed(t *testing.T) {
 
 func TestUDPGoesElsewhereWhenNobodyListens(t *testing.T) {
 	good := echoUDP(t, "127.0.0.1:0")
-	gone := echoUDP(t, "127.0.0.1:0")
+	gone := echoUDP(t, "127.0.0.9:0") // nobody else takes a port of this address
 	bad := gone.addr()
 	gone.conn.Close()
 	w := newWorld(t, Config{})
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", bad, good.addr())))
 	for range 6 {
-		w.dialUDP(t, testPort).wantEcho("a")
+		w.dialUDP(t, testPort).wantInTheEnd("a", "a")
 	}
 	// The only endpoint comes back.
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("b", bad)))
@@ -247,17 +271,17 @@ func TestUDPGoesElsewhereWhenNobodyListens(t *testing.T) {
 		_, _ = c.Write([]byte("lost"))
 	}
 	echoUDP(t, bad)
-	until(t, "it is back", func() bool { return c.ask("b") == "b" }) // what was lost may come first
+	c.wantInTheEnd("b", "b") // what was lost may come first
 }
 
 func TestUDPSessionThatNobodyAnswersHasFailed(t *testing.T) {
 	good := echoUDP(t, "127.0.0.1:0")
-	gone := echoUDP(t, "127.0.0.1:0")
-	gone.conn.Close()
+	// A socket that is connected takes datagrams of its peer only: the kernel refuses others, and nobody else gets the port.
+	gone := dialUDP(t, "127.0.0.1:9")
 	for name, c := range map[string]struct {
 		addr string
 		want bool
-	}{"answered": {good.addr(), false}, "refused": {gone.addr(), true}} {
+	}{"answered": {good.addr(), false}, "refused": {gone.LocalAddr().String(), true}} {
 		t.Run(name, func(t *testing.T) {
 			p := &place{slot: toxic.NewSlot()}
 			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
@@ -301,7 +325,7 @@ func TestUDPSessionsFollowTheEndpoints(t *testing.T) {
 		t.Fatalf("the session has left an endpoint that stays: %q", got)
 	}
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("x", b.addr())))
-	until(t, "it follows", func() bool { return c.ask("?") == "b?" })
+	c.wantInTheEnd("?", "b?")
 	if _, n := w.streams.Count(); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
@@ -354,33 +378,59 @@ func TestUDPAnswersFromTheAddressThatWasAsked(t *testing.T) {
 }
 
 func TestUDPShutdownWaitsForSilence(t *testing.T) {
+	const quiet = 50 * time.Millisecond
 	e := echoUDP(t, "127.0.0.1:0")
-	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: time.Second}})
+	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: quiet}})
 	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
-	c := w.dialUDP(t, testPort)
-	c.wantEcho("a")
+	began := time.Now()
+	w.dialUDP(t, testPort).wantEcho("a")
 	done := make(chan error, 1)
 	go func() { done <- w.Shutdown(context.Background()) }()
-	until(t, "it takes no new sessions", func() bool {
-		c.wantEcho("b")
-		probe := w.dialUDP(t, testPort)
-		_, _ = probe.Write([]byte("p"))
-		_ = probe.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		_, err := probe.Read(make([]byte, 1))
-		return err != nil
+	if err := within(t, "the end", done); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < quiet {
+		t.Errorf("it ends %v after a datagram", took)
+	}
+}
+
+func TestUDPShutdownServesSessionsAndBeginsNone(t *testing.T) {
+	e := echoUDP(t, "127.0.0.1:0")
+	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: time.Hour}})
+	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Idle = time.Hour }, backendOf("a", e.addr())))
+	c := w.dialUDP(t, testPort)
+	c.wantEcho("a")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.Shutdown(ctx) }()
+	until(t, "it takes no new ports", func() bool {
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := w.streams.NewPackets(conn, func() (*stream.Route, uint64) { return nil, 0 })
+		if p != nil {
+			p.Close()
+			p.Run()
+		}
+		return p == nil
 	})
-	before := e.sources()
 	other := w.dialUDP(t, testPort)
 	for range 3 {
 		_, _ = other.Write([]byte("c"))
 	}
-	c.wantEcho("d")
-	if err := within(t, "the end", done); err != nil {
-		t.Error(err)
+	c.wantEcho("d") // which the port reads after them
+	if _, n := w.streams.Count(); n != 1 {
+		t.Errorf("%d sessions, want no new ones", n)
 	}
-	if n := e.sources(); n != before {
-		t.Errorf("%d sessions, want no new ones beside %d", n, before)
+	select {
+	case err := <-done:
+		t.Fatalf("shut down with %v while a session lives", err)
+	default:
 	}
+	cancel()
+	wantCut(t, within(t, "the end", done), proxy.UDP)
 }
 
 func TestUDPShutdownCuts(t *testing.T) {
