@@ -78,6 +78,7 @@ func New(cfg Config) *Engine {
 	if cfg.Disabled {
 		e.switches[flagSwitch] = time.Now()
 	}
+	e.FollowSwitches(e.ledger.follow)
 	return e
 }
 

@@ -17,9 +17,10 @@ const (
 	maxRows   = 100 // of an owner
 )
 
-// ledger holds what has become of Manuals. The zero value is ready.
+// ledger holds what has become of Manuals. The zero value is ready, and taken to be off.
 type ledger struct {
 	mu     sync.Mutex
+	on     bool       // guarded by mu; no kill switch is used
 	owners []*account // guarded by mu; in the order in which they came
 	others *account   // guarded by mu; those that there is no room for; nil: none
 
@@ -37,6 +38,7 @@ type account struct {
 	rows       []*manualRow // in the order in which they came
 	others     *manualRow   // those that there is no room for; nil: none
 	start, end time.Time    // when the first came, and when the last went; end is zero while there are some
+	acted      bool         // there have been some while no kill switch was used
 }
 
 // manualRow is what the Manuals of one name, type and direction have done.
@@ -67,6 +69,7 @@ func (l *ledger) begin(cfg *ManualConfig) (*account, *manualRow) {
 		a.start = time.Now()
 	}
 	a.end = time.Time{}
+	a.acted = a.acted || l.on
 	row := a.row(cfg.Entry)
 	row.inForce++
 	if row.name == "" {
@@ -77,6 +80,26 @@ func (l *ledger) begin(cfg *ManualConfig) (*account, *manualRow) {
 	}
 	row.attributes, row.toxicity = cfg.Attributes, cfg.Entry.Toxicity
 	return a, row
+}
+
+// follow takes down whether faults may act as far as the kill switches are concerned.
+func (l *ledger) follow(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.on = on; !on {
+		return
+	}
+	for _, a := range l.all() {
+		a.acted = a.acted || a.inForce()
+	}
+}
+
+// all are the accounts, others last. l.mu is held.
+func (l *ledger) all() []*account {
+	if l.others == nil {
+		return l.owners
+	}
+	return append(slices.Clip(l.owners), l.others)
 }
 
 // end takes down what is not in force any more.
@@ -161,6 +184,7 @@ func (a *account) add(b *account) {
 	for _, r := range b.all() {
 		a.rest().add(r)
 	}
+	a.acted = a.acted || b.acted
 	if a.start.IsZero() || b.start.Before(a.start) {
 		a.start = b.start
 	}
@@ -200,11 +224,8 @@ func (l *ledger) forget() {
 func (l *ledger) report(off bool) (all []ExperimentReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, a := range l.owners {
+	for _, a := range l.all() {
 		all = append(all, a.report(off))
-	}
-	if l.others != nil {
-		all = append(all, l.others.report(off))
 	}
 	return all
 }
@@ -213,7 +234,7 @@ func (l *ledger) report(off bool) (all []ExperimentReport) {
 func (a *account) report(off bool) ExperimentReport {
 	r := ExperimentReport{
 		Kind: ManualKind, Name: a.owner, Phase: proxy.ExperimentActive.String(), Matched: a.matched.Load(), Injected: a.injected.Load(),
-		Toxics: []ToxicReport{}, UninjectedTraffic: a.clients[0].report(), InjectedTraffic: a.clients[1].report(),
+		NeverActed: !a.acted, Toxics: []ToxicReport{}, UninjectedTraffic: a.clients[0].report(), InjectedTraffic: a.clients[1].report(),
 	}
 	start := a.start.UTC()
 	r.Start = &start

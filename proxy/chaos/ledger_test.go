@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,51 @@ func TestManualsAreReported(t *testing.T) {
 	if x.Kind != ManualKind || x.Start == nil || x.End != nil || x.Toxics[0].Manual.Stream != "upstream" || x.Toxics[0].Delay.Max != 1 ||
 		x.InjectedTraffic.Connections != 1 || x.InjectedTraffic.Failed != 1 || x.InjectedTraffic.Latency.Max != 1 || x.InjectedTraffic.DownstreamBytes != 2 {
 		t.Errorf("got %+v", x)
+	}
+}
+
+// What no kill switch has ever let act has not been in vain, whatever becomes of the switch after it.
+func TestManualsThatHaveNeverActed(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		use        func(e *Engine, owner string)
+		neverActed bool
+	}{
+		{"on", func(e *Engine, owner string) { manualOf(e, owner, "t", "", 1).End() }, false},
+		{"off all the time", func(e *Engine, owner string) {
+			e.SetEnabled(false)
+			manualOf(e, owner, "t", "", 1).End()
+			e.SetEnabled(true)
+		}, true},
+		{"switched off later", func(e *Engine, owner string) {
+			m := manualOf(e, owner, "t", "", 1)
+			e.SetEnabled(false)
+			m.End()
+			e.SetEnabled(true)
+		}, false},
+		{"switched on later", func(e *Engine, owner string) {
+			e.SetEnabled(false)
+			m := manualOf(e, owner, "t", "", 1)
+			e.SetEnabled(true)
+			m.End()
+		}, false},
+		{"one of two", func(e *Engine, owner string) {
+			manualOf(e, owner, "t", "", 1).End()
+			e.SetEnabled(false)
+			manualOf(e, owner, "t", "", 1).End()
+			e.SetEnabled(true)
+		}, false},
+	} {
+		e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)})
+		c.use(e, c.name)
+		if x := e.Report().Experiments[0]; x.NeverActed != c.neverActed {
+			t.Errorf("%s: %v", c.name, x.NeverActed)
+		}
+	}
+	off := newEngine(t, Config{Disabled: true})
+	manualOf(off, "o", "t", "", 1).End()
+	if !off.Report().Experiments[0].NeverActed {
+		t.Error("where nothing may act, something has")
 	}
 }
 

@@ -25,7 +25,7 @@ type ExperimentReport struct {
 	Deleted    bool   `json:"deleted,omitempty"`
 	DryRunOnly bool   `json:"dryRunOnly,omitempty"` // it is a dry run now
 	// NeverActed: nothing could get a fault so far, because its time has not come, or it was suspended, switched off or a dry run all the
-	// time. It is false for owners of Manuals.
+	// time.
 	NeverActed   bool          `json:"neverActed,omitempty"`
 	At           string        `json:"at"`
 	Start        *time.Time    `json:"start,omitempty"`

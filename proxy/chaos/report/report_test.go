@@ -90,7 +90,7 @@ func reports() map[string]chaos.Report {
 				x.Toxics = []chaos.ToxicReport{{Name: "noop_upstream", Type: "noop",
 					Manual: &chaos.ManualReport{Stream: "upstream", Toxicity: 1, Removed: true}}}
 			}),
-			manual("<b>@all\n|", "Off", func(x *chaos.ExperimentReport) { x.End = nil }),
+			manual("<b>@all\n|", "Off", func(x *chaos.ExperimentReport) { x.End, x.NeverActed = nil, true }),
 			manual("", "Removed", func(x *chaos.ExperimentReport) { x.Matched, x.Injected = 1, 1 }),
 		}},
 		"both":   {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy, manual("redis", "Removed", nil)}},
@@ -192,7 +192,8 @@ func TestJudge(t *testing.T) {
 		{"active, then suspended", "Suspended", nil, NoneInjected, "no request"},
 		{"switched off", "Off", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "kill switch"},
 		{"active, then switched off", "Off", nil, NoneInjected, "no request"},
-		{"toxics that are switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind = chaos.ManualKind }, Skipped, "kill switch"},
+		{"toxics that are switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind, x.NeverActed = chaos.ManualKind, true }, Skipped, "kill switch"},
+		{"toxics that have acted, then switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind = chaos.ManualKind }, NoneInjected, "no connection"},
 		{"has injected, then a dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Injected, x.DryRun = true, 1, 2 }, Injected, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 		return Verdict{Skipped, fmt.Sprintf("dry run: %s of %s would have got a fault", count(x.DryRun), matched(x.Matched))}
 	case x.Start == nil, x.Start.After(at):
 		return Verdict{Skipped, "its time has not come"}
-	case x.Phase == "Off" && (x.NeverActed || isManual(x)):
+	case x.NeverActed && x.Phase == "Off":
 		return Verdict{Skipped, "the kill switch is on"}
 	case x.NeverActed && x.Phase == "Suspended":
 		return Verdict{Skipped, "suspended"}
