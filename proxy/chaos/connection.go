@@ -90,6 +90,9 @@ func (e *Engine) Open(p Place) *Connection {
 	return c
 }
 
+// IsIdle reports whether nothing acts on anything now: then a connection that ends at once need not be opened. It costs two loads.
+func (e *Engine) IsIdle() bool { return e.plan.Load() == nil && e.manual.Load() == nil }
+
 // again makes a decision that of another attempt.
 func (d *decision) again(attempt int) {
 	if d.cfg.At == proxy.AtBackend {

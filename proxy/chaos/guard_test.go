@@ -307,7 +307,7 @@ func TestGuardSeesThatThereIsNoEndpoint(t *testing.T) {
 				e := newEngine(t, Config{}, with(guarded(), func(x *proxy.Experiment) { x.At = at }))
 				for range 5 {
 					wantHalt(t, e, "")
-					e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Attempt: 1}).Close(Outcome{Failed: true})
+					e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Datagram: true, Attempt: 1}).Close(Outcome{Failed: true})
 				}
 				wantHalt(t, e, "5 of 5 requests failed in 1m0s: more than 20%")
 				if s := status(t, e, "x"); s.Matched != 5 || at == proxy.AtBackend && s.Injected != 0 {

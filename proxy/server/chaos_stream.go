@@ -14,6 +14,9 @@ var _ stream.Chaos = streamChaos{}
 
 // Open implements stream.Chaos.
 func (s streamChaos) Open(p stream.Place) stream.Connection {
+	if p.Endpoint == (proxy.Endpoint{}) && s.engine.IsIdle() {
+		return nil
+	}
 	return faultyStream{s.engine.Open(chaos.Place{
 		Route: p.Route, Listener: p.Listener, Backend: p.Backend, Endpoint: p.Endpoint, Client: p.Client, Attempt: p.Attempt,
 		Datagram: p.Protocol == proxy.UDP,
