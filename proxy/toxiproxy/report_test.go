@@ -154,7 +154,7 @@ func TestChangesAreReported(t *testing.T) {
 	ping(t, before)
 	ask(s, "DELETE", "/proxies/db", "")
 	x := reported(t, e, "db", saw(1))
-	if m := x.Toxics[0].Manual; len(x.Toxics) != 1 || m.Attributes != "jitter=0 latency=2" || m.Changes != 1 || x.Matched != 1 || x.Toxics[0].Bytes != 8 {
+	if m := x.Toxics[0].Manual; x.Phase != "Removed" || len(x.Toxics) != 1 || m.Attributes != "jitter=0 latency=2" || m.Changes != 1 || x.Matched != 1 || x.Toxics[0].Bytes != 8 {
 		t.Errorf("got %+v, %+v", x, m)
 	}
 	if got := x.InjectedTraffic; got.Failed != 0 || got.UpstreamBytes != 12 || got.DownstreamBytes != 12 {
