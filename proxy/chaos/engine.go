@@ -189,15 +189,26 @@ func (e *Engine) Withdraw(snap *proxy.Snapshot) {
 	e.refresh(false)
 }
 
-// prepare throws the kill switch, if the Snapshot does, and then compiles the Matches of those of its Experiments that are new and
-// wanted, without e.mu: nobody who throws a kill switch is to wait for regular expressions.
-func (e *Engine) prepare(snap *proxy.Snapshot, wanted func(*proxy.Experiment) bool) map[*proxy.Experiment]matchers {
-	known := map[*proxy.Experiment]bool{}
+// Obey ends all faults if the Snapshot throws the kill switch, and does nothing otherwise: a switch that it releases waits for Apply. It
+// is for the time before whatever else the Snapshot takes.
+func (e *Engine) Obey(snap *proxy.Snapshot) {
+	if e == nil || !snap.ChaosOff {
+		return
+	}
 	e.mu.Lock()
-	if snap.ChaosOff && !e.closed {
+	defer e.unlock()
+	if !e.closed {
 		e.set(snapshotSwitch, true)
 		e.obeySwitches(false)
 	}
+}
+
+// prepare obeys the Snapshot, and then compiles the Matches of those of its Experiments that are new and wanted, without e.mu: nobody
+// who throws a kill switch is to wait for regular expressions.
+func (e *Engine) prepare(snap *proxy.Snapshot, wanted func(*proxy.Experiment) bool) map[*proxy.Experiment]matchers {
+	e.Obey(snap)
+	known := map[*proxy.Experiment]bool{}
+	e.mu.Lock()
 	for _, x := range e.live {
 		known[x.cfg] = true
 	}

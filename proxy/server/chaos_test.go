@@ -578,3 +578,25 @@ func BenchmarkChaos(b *testing.B) {
 		})
 	}
 }
+
+// A Snapshot that throws the kill switch ends faults before its routes are compiled, which may take long.
+func TestKillSwitchDoesNotWaitForRouting(t *testing.T) {
+	f := newFaulty(t, nil, experiment(proxy.Client, fault.Abort{Status: 503}))
+	thrown := false
+	f.engine.FollowSwitches(func(on bool) {
+		if !on && !thrown {
+			thrown = true
+			if f.Snapshot() != f.snap {
+				t.Error("the new routes are served already")
+			}
+		}
+	})
+	off := *f.snap
+	off.ChaosOff = true
+	if err := f.Apply(&off); err != nil {
+		t.Fatal(err)
+	}
+	if !thrown || f.Snapshot() != &off {
+		t.Errorf("thrown: %v", thrown)
+	}
+}

@@ -168,6 +168,7 @@ func (s *Server) Apply(snap *proxy.Snapshot) error {
 		return errors.New("apply snapshot: the server has been shut down")
 	}
 	began := time.Now()
+	s.cfg.Chaos.Obey(snap) // nobody who throws the kill switch is to wait for what is compiled
 	prev := s.state.Load()
 	next, err := s.compile(prev, snap)
 	if err != nil {
