@@ -102,7 +102,7 @@ func (d *decision) again(attempt int) {
 }
 
 // Dial says what becomes of the dial. It is held up by one after the other, and fails if one that still holds says so.
-func (c *Connection) Dial() (all []Hold) {
+func (c *Connection) Dial() (all []toxic.Hold) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.decisions {

@@ -226,26 +226,8 @@ func (f *Faults) Detach() {
 	}
 }
 
-// Hold is what one toxic does to a new connection to an Endpoint.
-type Hold struct {
-	Delay   time.Duration   // it is held up for so long
-	Refused bool            // and fails then
-	Gone    <-chan struct{} // is closed once that does not hold any more
-}
-
-// InForce reports whether Gone has not been closed.
-func (h *Hold) InForce() bool {
-	select {
-	case <-h.Gone:
-		return false
-	default:
-		return true
-	}
-}
-
-// Dial says what becomes of a new connection to the Endpoint. It is held up by one after the other, and fails if one that still
-// holds says so.
-func (f *Faults) Dial() (all []Hold) {
+// Dial says what becomes of a new connection to the Endpoint: what toxic.Await makes of it.
+func (f *Faults) Dial() (all []toxic.Hold) {
 	if f == nil {
 		return nil
 	}
@@ -256,7 +238,7 @@ func (f *Faults) Dial() (all []Hold) {
 }
 
 // dial adds what the toxics do to the opening of a connection.
-func (d *decision) dial(all []Hold) []Hold {
+func (d *decision) dial(all []toxic.Hold) []toxic.Hold {
 	if d.cfg.At != proxy.AtBackend {
 		return all
 	}
@@ -264,7 +246,7 @@ func (d *decision) dial(all []Hold) []Hold {
 		if !t.inForce() {
 			return
 		}
-		h := Hold{Gone: t.gone}
+		h := toxic.Hold{Gone: t.gone}
 		switch v := t.Toxic.(type) {
 		case toxic.Down:
 			h.Refused = true

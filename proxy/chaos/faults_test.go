@@ -81,7 +81,7 @@ func TestHoldsOfTwoExperiments(t *testing.T) {
 			q := e.Begin(x, backendID)
 			x.Backend, x.Endpoint, x.Attempts = &route.Backends[0], endpointAt(1), 1
 			c := e.Open(Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1)})
-			both := map[string][]Hold{"request": q.Attempt(x, nil).Dial(), "connection": c.Dial()}
+			both := map[string][]toxic.Hold{"request": q.Attempt(x, nil).Dial(), "connection": c.Dial()}
 			e.Apply(snapshot(kept))
 			for where, holds := range both {
 				if len(holds) != 2 || !holds[0].Refused || !holds[1].Refused || (holds[0].Delay > 0) == (holds[1].Delay > 0) {

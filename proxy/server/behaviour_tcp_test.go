@@ -20,6 +20,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
+	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
 
 // streamed is a Snapshot with one stream Listener that shares connections or sessions evenly among backends; change may alter it.
@@ -378,13 +379,13 @@ type placed struct {
 
 func (c placed) Slot() *toxic.Slot { return c.p.slot }
 
-func (c placed) Dial() []stream.Hold {
+func (c placed) Dial() []toxic.Hold {
 	if c.p.dialled != nil {
 		c.p.dialled <- struct{}{}
 	}
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	return []stream.Hold{{Refused: c.p.refuse != nil && c.p.refuse(c.at), Delay: c.p.delay, Gone: c.p.gone}}
+	return []toxic.Hold{{Refused: c.p.refuse != nil && c.p.refuse(c.at), Delay: c.p.delay, Gone: c.p.gone}}
 }
 
 func (c placed) Experiments() []proxy.ObjectID { return nil }
@@ -482,7 +483,7 @@ func TestTCPDialGoesOnWhenNothingHoldsItUpAnyMore(t *testing.T) {
 			a := greets(t, "a")
 			p := &place{slot: toxic.NewSlot(), delay: time.Hour, dialled: make(chan struct{}, 4), gone: make(chan struct{})}
 			p.refuse = func(stream.Place) bool { return refused }
-			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
+			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}, Upstream: upstream.Config{DialTimeout: time.Hour}})
 			w.apply(t, streamed(proxy.TCP, nil, backendOf("x", a.addr)))
 			c := dialWire(t, w.addr(testPort))
 			within(t, "the dial", p.dialled)
@@ -492,6 +493,15 @@ func TestTCPDialGoesOnWhenNothingHoldsItUpAnyMore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A dial takes no longer than it may, whatever holds it up.
+func TestTCPDialThatIsHeldUpTimesOut(t *testing.T) {
+	a := greets(t, "a")
+	p := &place{slot: toxic.NewSlot(), delay: time.Hour}
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}, Upstream: upstream.Config{DialTimeout: 50 * time.Millisecond}})
+	w.apply(t, streamed(proxy.TCP, nil, backendOf("x", a.addr)))
+	wantRefusal(t, w.addr(testPort))
 }
 
 func TestTCPShutdownDrainsThenCuts(t *testing.T) {

@@ -184,14 +184,14 @@ var errDown = errors.New("connection refused by a fault")
 // connectSlotted is connect for an attempt with toxics.
 func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Duration, f *chaos.Faults) (*http1.Conn, *proxy.Error) {
 	holds := f.Dial()
-	refused := slices.ContainsFunc(holds, func(h chaos.Hold) bool { return h.Refused })
+	refused := slices.ContainsFunc(holds, func(h toxic.Hold) bool { return h.Refused })
 	var c *http1.Conn
 	if !fresh && !refused && a.told == 0 {
 		c = e.IdleVariant(&a.s.slotted)
 	}
 	if c == nil {
 		began := time.Now()
-		err := a.hold(holds)
+		err := a.hold(e, holds)
 		if err != nil {
 			f.Refused()
 			return nil, err
@@ -208,29 +208,18 @@ func (a *attempt) connectSlotted(e *upstream.Endpoint, fresh bool, limit time.Du
 }
 
 // hold does to the opening of a connection what toxics do. How long they hold it up counts as a part of the time that it takes.
-func (a *attempt) hold(holds []chaos.Hold) *proxy.Error {
-	patience := a.s.cfg.Upstream.DialTimeout
-	if patience <= 0 {
-		patience = upstream.DefaultDialTimeout
-	}
-	for i := range holds {
-		h := &holds[i]
-		if h.Delay <= 0 || !h.InForce() {
-			continue
-		}
-		wait, began := min(h.Delay, patience), time.Now()
-		if err := http1.PauseUntil(a.w, wait, h.Gone); err != nil {
-			return err
-		}
-		if h.InForce() && (h.Refused || wait == patience) {
-			return &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 504, Retry: true, Err: context.DeadlineExceeded}
-		}
-		patience -= time.Since(began)
-	}
-	if slices.ContainsFunc(holds, func(h chaos.Hold) bool { return h.Refused && h.InForce() }) {
+func (a *attempt) hold(e *upstream.Endpoint, holds []toxic.Hold) (interrupted *proxy.Error) {
+	dial := toxic.Await(holds, e.DialTimeout(), func(d time.Duration, gone <-chan struct{}) bool {
+		interrupted = http1.PauseUntil(a.w, d, gone)
+		return interrupted == nil
+	})
+	switch dial {
+	case toxic.DialRefused:
 		return &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 502, Retry: true, Err: errDown}
+	case toxic.DialTimesOut:
+		return &proxy.Error{Side: proxy.Upstream, Op: opConnect, Status: 504, Retry: true, Err: context.DeadlineExceeded}
 	}
-	return nil
+	return interrupted
 }
 
 // dialSlotted opens a connection on which toxics can act.

@@ -29,12 +29,7 @@ type faultyStream struct{ c *chaos.Connection }
 func (f faultyStream) Slot() *toxic.Slot { return f.c.Slot }
 
 // Dial implements stream.Connection.
-func (f faultyStream) Dial() (all []stream.Hold) {
-	for _, h := range f.c.Dial() {
-		all = append(all, stream.Hold(h))
-	}
-	return all
-}
+func (f faultyStream) Dial() []toxic.Hold { return f.c.Dial() }
 
 // Experiments implements stream.Connection.
 func (f faultyStream) Experiments() []proxy.ObjectID { return f.c.Experiments() }

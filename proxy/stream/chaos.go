@@ -2,7 +2,6 @@ package stream
 
 import (
 	"net/netip"
-	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
@@ -31,30 +30,12 @@ type Chaos interface {
 type Connection interface {
 	// Slot holds the toxics; never nil.
 	Slot() *toxic.Slot
-	// Dial says what becomes of the dial. It is held up by one after the other, and then fails if one of them that still holds says
-	// so.
-	Dial() []Hold
+	// Dial says what becomes of the dial: what toxic.Await makes of it.
+	Dial() []toxic.Hold
 	// Experiments are those whose faults have acted on it.
 	Experiments() []proxy.ObjectID
 	// Close is called once, after the end.
 	Close(Ending)
-}
-
-// Hold is what one fault does to a dial.
-type Hold struct {
-	Delay   time.Duration   // it is held up for so long
-	Refused bool            // and fails then
-	Gone    <-chan struct{} // is closed once that does not hold any more; nil: never
-}
-
-// refuses reports whether the dial is to fail now.
-func (h Hold) refuses() bool {
-	select {
-	case <-h.Gone:
-		return false
-	default:
-		return h.Refused
-	}
 }
 
 // Ending says what has become of a connection or session.

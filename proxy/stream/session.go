@@ -286,7 +286,7 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 		})
 	}
 	if o.chaos != nil {
-		if slices.ContainsFunc(o.chaos.Dial(), Hold.refuses) {
+		if slices.ContainsFunc(o.chaos.Dial(), func(h toxic.Hold) bool { return h.Refused && h.InForce() }) {
 			return nil, errRefused
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,8 +200,9 @@ type dial struct {
 }
 
 var (
-	errLeft    = errors.New("the client left before an endpoint was reached")
-	errRefused = errors.New("refused by an experiment")
+	errLeft     = errors.New("the client left before an endpoint was reached")
+	errRefused  = errors.New("refused by an experiment")
+	errTimedOut = errors.New("held up by an experiment for longer than a dial may take")
 )
 
 // run dials until an Endpoint is reached. If there is none it returns why.
@@ -290,32 +290,28 @@ func (d *dial) hold() error {
 	if d.chaos == nil {
 		return nil
 	}
-	holds := d.chaos.Dial()
-	for _, h := range holds {
-		if err := d.wait(h); err != nil {
-			return err
-		}
-	}
-	if slices.ContainsFunc(holds, Hold.refuses) {
+	switch toxic.Await(d.chaos.Dial(), d.endpoint.DialTimeout(), d.pause) {
+	case toxic.DialRefused:
 		return errRefused
+	case toxic.DialTimesOut:
+		return errTimedOut
+	case toxic.DialInterrupted:
+		return d.ctx.Err()
 	}
 	return nil
 }
 
-// wait holds the dial up for as long as h does.
-func (d *dial) wait(h Hold) error {
-	if h.Delay <= 0 {
-		return nil
-	}
-	passed, done := alarm.After(h.Delay)
+// pause waits until some time has passed, or until gone is closed. It returns false if nobody waits for the dial any more.
+func (d *dial) pause(t time.Duration, gone <-chan struct{}) bool {
+	passed, done := alarm.After(t)
 	defer done()
 	select {
 	case <-passed:
-	case <-h.Gone:
+	case <-gone:
 	case <-d.ctx.Done():
-		return d.ctx.Err()
+		return false
 	}
-	return nil
+	return true
 }
 
 // slot is what acts on the connection.

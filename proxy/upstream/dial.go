@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
@@ -50,6 +51,9 @@ func LeadsInward(a netip.Addr) bool {
 	a = a.Unmap().WithZone("") // comparisons look at the zone, the system ignores it where it means nothing
 	return a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || a.IsMulticast() || a.IsUnspecified()
 }
+
+// DialTimeout is how long one attempt to connect may take.
+func (e *Endpoint) DialTimeout() time.Duration { return e.reg.dialer.plain.Timeout }
 
 // Dial opens a connection for requests to the Endpoint. On error another Endpoint may be tried: this one has seen nothing. The
 // error's Status is 504 after a timeout, 503 if it is this host that can open no connection, and 502 otherwise.

@@ -18,12 +18,9 @@ type Config struct {
 	AllowPrivateNames bool
 }
 
-// DefaultDialTimeout is the default of Config.DialTimeout.
-const DefaultDialTimeout = 5 * time.Second
-
 func (c Config) withDefaults() Config {
 	if c.DialTimeout <= 0 {
-		c.DialTimeout = DefaultDialTimeout
+		c.DialTimeout = 5 * time.Second
 	}
 	if c.IdleTimeout <= 0 {
 		c.IdleTimeout = time.Minute
