@@ -31,7 +31,7 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength != 0:
 		text(w, http.StatusBadRequest, "no body is expected\n")
 	case !g.hosts.Known(r.Host):
-		text(w, http.StatusMisdirectedRequest, "call this endpoint by address, as localhost or by a configured name\n")
+		text(w, http.StatusMisdirectedRequest, "call this endpoint by address, as localhost or by a name in --admin-hosts\n")
 	case foreign(r):
 		text(w, http.StatusForbidden, "not for pages of another origin\n")
 	default:
