@@ -63,7 +63,7 @@ func (s *Server) compileStreams(prev, st *state) error {
 	return nil
 }
 
-// ports yields the ports that st is to be served on.
+// needs reports whether anything is to be served on a port.
 func (st *state) needs(id portID) bool {
 	return st.streams[id] != nil || !id.udp && st.tables[id.number] != nil
 }

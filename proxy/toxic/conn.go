@@ -11,8 +11,8 @@ import (
 )
 
 // Conn is a connection whose reads and writes pass through the toxics of a Slot. As long as none has acted it costs next to nothing;
-// from then on a Link runs between it and the connection below, in two goroutines, which end when that does. Like any net.Conn it
-// may be used by several goroutines at once.
+// from then on a Link runs between it and the connection below, in two goroutines, until the connection ends or Quiet or Unwrap finds
+// that nothing acts any more. Like any net.Conn it may be used by several goroutines at once.
 type Conn struct {
 	below   net.Conn
 	slot    *Slot

@@ -48,8 +48,8 @@ func NewSlot(as ...Active) *Slot {
 	return s
 }
 
-// Set replaces the toxics that act. It returns at once; live streams follow within milliseconds. Toxics whose Entry and ordinal
-// were there before keep their decision and their state.
+// Set replaces the toxics that act. It returns at once: what comes afterwards meets the new ones, and what is held back follows within
+// milliseconds. Toxics whose Entry and ordinal were there before keep their decision and their state.
 func (s *Slot) Set(as ...Active) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,7 @@
 // Command bench measures Breakwater beside nginx, HAProxy, httputil.ReverseProxy, fasthttp and Caddy in one run on
 // loopback: what a request costs in CPU time of the proxy, what an idle connection costs in memory, and what ten thousand
-// routes cost in both and in time. It prints figures and ratios and writes them to a file; it gives no verdict.
+// routes cost in both and in time; and beside Toxiproxy and HAProxy what a TCP stream costs, with toxics and without, and how soon a
+// change of faults acts. It prints figures and ratios and writes them to a file; it gives no verdict.
 //
 // Run it in its own folder: go run -C test/bench . --breakwater ../../bin/breakwater
 //
