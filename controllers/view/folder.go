@@ -318,7 +318,7 @@ func (r *reading) put(id identity, o Object) {
 		return
 	}
 	if m, ok := before.(*corev1.ConfigMap); ok && !maps.Equal(m.Data, o.(*corev1.ConfigMap).Data) {
-		r.objects[id] = says(m, nil)
+		r.objects[id] = saysNothing(m)
 	}
 }
 

@@ -270,8 +270,10 @@ func TestWhileAFolderIsHeldTheKillSwitchActs(t *testing.T) {
 		switchIs            bool // in the View
 	}{
 		"it comes":                   {"", fmt.Sprintf(switchText, `"off"`), "off", true},
-		"it is thrown":               {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off"`), "off", true},
-		"it is thrown without marks": {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `off`), "false", true},
+		"it is thrown":               {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off"`), "", true},
+		"it is thrown without marks": {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `off`), "", true},
+		"it is released":             {fmt.Sprintf(switchText, `"off"`), fmt.Sprintf(switchText, `"on"`), "", true},
+		"it is not touched":          {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"on"`), "on", true},
 		"it goes":                    {fmt.Sprintf(switchText, `"on"`), "", "", true},
 		"it breaks":                  {fmt.Sprintf(switchText, `"on"`), fmt.Sprintf(switchText, `"off`), "", true},
 		"it comes broken":            {"", fmt.Sprintf(switchText, `"off`), "", true},

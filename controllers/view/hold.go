@@ -18,8 +18,8 @@ import (
 //
 //   - An experiment goes on only if its NetworkChaos can be read and says the same. Otherwise it is withheld until all is well: it
 //     stays the same object, so that a halt by its guard stays, and so does what it has counted. None begins.
-//   - Every ConfigMap is as it can be read, because one may be the kill switch. One that cannot be read any more says nothing,
-//     which of a kill switch means that chaos is off.
+//   - A ConfigMap, which may be the kill switch, acts when it comes. One that is not read as it was says nothing from then on, which of
+//     a kill switch means that chaos is off: it can be thrown, and is not released.
 //   - A Secret or a Pod, to which nothing but experiments refers, stays only if it is the same.
 //   - A Namespace that opts out does so at once, and a ReferenceGrant for experiments stays only if it is the same.
 func (f *Folder) hold(read map[identity]Object) (held map[identity]Object, withheld map[identity]string) {
@@ -34,8 +34,8 @@ func (f *Folder) hold(read map[identity]Object) (held map[identity]Object, withh
 				withheld[id] = "its manifest has changed, and waits until all are valid"
 			}
 		case *corev1.ConfigMap:
-			if is == nil {
-				held[id] = says(o, nil)
+			if is, ok := is.(*corev1.ConfigMap); !ok || !maps.Equal(o.Data, is.Data) {
+				held[id] = saysNothing(o)
 			}
 		case *corev1.Secret:
 			if is, ok := is.(*corev1.Secret); !ok || !reflect.DeepEqual(o.Data, is.Data) {
@@ -54,7 +54,7 @@ func (f *Folder) hold(read map[identity]Object) (held map[identity]Object, withh
 	for id, o := range read {
 		switch o := o.(type) {
 		case *corev1.ConfigMap:
-			if before, ok := held[id].(*corev1.ConfigMap); !ok || !maps.Equal(before.Data, o.Data) {
+			if f.served[id] == nil {
 				held[id] = o
 			}
 		case *corev1.Namespace:
@@ -72,12 +72,12 @@ func sameExperiment(a, b *v1alpha1.NetworkChaos) bool {
 		(a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil)
 }
 
-// says returns a ConfigMap with these data, or m itself if it has them.
-func says(m *corev1.ConfigMap, data map[string]string) *corev1.ConfigMap {
-	if maps.Equal(m.Data, data) {
+// saysNothing returns a ConfigMap without data, m itself if it has none.
+func saysNothing(m *corev1.ConfigMap) *corev1.ConfigMap {
+	if len(m.Data) == 0 {
 		return m
 	}
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name}, Data: data}
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name}}
 }
 
 // withoutExperiments returns a grant without what it grants to NetworkChaos, or g itself if that is nothing.

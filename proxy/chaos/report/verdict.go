@@ -19,7 +19,7 @@ const (
 	Halted       Outcome = "halted"        // by its guard, at least once
 	Refused      Outcome = "refused"       // it cannot act as it is written
 	NoneInjected Outcome = "none-injected" // it was active, and no request or connection got a fault: it proves nothing
-	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended or switched off all the time, or its time has not come
+	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended or off all the time, or its time has not come
 )
 
 // Failing are the Outcomes that count as failures: what a CI run should not be content with. nil, if nobody says, is Halted and
