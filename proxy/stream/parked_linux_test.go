@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // one is a Backend with one Endpoint.
 type one struct {
@@ -66,7 +67,21 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
+// newParked returns a connection that is parked. idle is the Route's; a slow machine may need several before one is parked in time.
 func newParked(t *testing.T, idle time.Duration) *parked {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		if p := tryParked(t, idle); p != nil {
+			return p
+		}
+		if idle == 0 || time.Now().After(end) {
+			t.Fatal("it is not parked")
+		}
+	}
+}
+
+// tryParked returns nil if the connection has come to its end before it was parked.
+func tryParked(t *testing.T, idle time.Duration) *parked {
 	t.Helper()
 	p := &parked{Server: New(Config{Toxics: toxic.Options{Calm: time.Millisecond}}), closed: make(chan struct{}), returned: make(chan struct{})}
 	front, back := listen(t), listen(t)
@@ -101,36 +116,60 @@ func newParked(t *testing.T, idle time.Duration) *parked {
 	for _, c := range []*net.TCPConn{p.client, p.endpoint} {
 		_ = c.SetDeadline(time.Now().Add(patience))
 	}
-	p.pass(t, "hello")
-	p.wait(t)
+	if p.passes("hello") != nil {
+		return nil
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for c := range p.live {
 		p.conn = c
+	}
+	p.mu.Unlock()
+	if p.conn == nil || !p.waits(t) {
+		return nil
 	}
 	return p
 }
 
-// pass sends something to the endpoint.
-func (p *parked) pass(t *testing.T, s string) {
-	t.Helper()
+// passes sends something to the endpoint.
+func (p *parked) passes(s string) error {
 	if _, err := io.WriteString(p.client, s); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	got := make([]byte, len(s))
 	if _, err := io.ReadFull(p.endpoint, got); err != nil || string(got) != s {
-		t.Fatalf("%q %v", got, err)
+		return fmt.Errorf("%q, %w", got, err)
+	}
+	return nil
+}
+
+func (p *parked) pass(t *testing.T, s string) {
+	t.Helper()
+	if err := p.passes(s); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// wait waits until the connection is parked.
-func (p *parked) wait(t *testing.T) {
+// waits waits until the connection is parked. It reports false if it comes to its end before.
+func (p *parked) waits(t *testing.T) bool {
 	t.Helper()
 	within(t, "the goroutine is given up", p.returned)
 	for end := time.Now().Add(patience); p.lot.Count() != 1; time.Sleep(time.Millisecond) {
+		select {
+		case <-p.closed:
+			return false
+		default:
+		}
 		if time.Now().After(end) {
 			t.Fatal("it is not parked")
 		}
+	}
+	return true
+}
+
+func (p *parked) wait(t *testing.T) {
+	t.Helper()
+	if !p.waits(t) {
+		t.Fatal("it has ended")
 	}
 }
 

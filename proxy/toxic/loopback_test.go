@@ -19,7 +19,23 @@ type rig struct {
 	client, endpoint *net.TCPConn // the peers' ends
 	slot             *Slot
 	link             *link
-	result           chan Result
+	results
+}
+
+// results tells how a Link or a Relay has ended, as often as it is asked. It has room for one.
+type results chan Result
+
+// wait returns the Result once there is one.
+func (r results) wait(t testing.TB) Result {
+	t.Helper()
+	select {
+	case result := <-r:
+		r <- result
+		return result
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	return Result{}
 }
 
 // patience is how long a test waits for what must happen.
@@ -46,38 +62,21 @@ func tcpPair(t testing.TB) (a, b *net.TCPConn) {
 
 func newRig(t testing.TB, o Options, as ...Active) *rig {
 	t.Helper()
-	r := &rig{slot: NewSlot(as...), result: make(chan Result, 1)}
+	r := &rig{slot: NewSlot(as...), results: make(results, 1)}
 	var near, far *net.TCPConn
 	r.client, near = tcpPair(t)
 	far, r.endpoint = tcpPair(t)
 	r.link = newLink(r.slot, o) // as Link does
-	go func() { r.result <- r.link.run(near, far) }()
+	go func() { r.results <- r.link.run(near, far) }()
 	t.Cleanup(func() {
 		r.slot.Set() // or ends are held back, too
 		r.client.Close()
 		r.endpoint.Close()
 		near.Close()
 		far.Close()
-		select {
-		case <-r.result:
-		case <-time.After(patience):
-			t.Error("the link does not end")
-		}
+		r.wait(t)
 	})
 	return r
-}
-
-// wait returns the link's Result.
-func (r *rig) wait(t testing.TB) Result {
-	t.Helper()
-	select {
-	case result := <-r.result:
-		r.result <- result
-		return result
-	case <-time.After(patience):
-		t.Fatal("the link does not end")
-	}
-	return Result{}
 }
 
 // act returns a toxic in force, on every connection.

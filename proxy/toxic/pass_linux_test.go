@@ -16,38 +16,20 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 )
 
-// sockets returns the two ends of a TCP connection.
+// sockets returns the two ends of a TCP connection, which the test closes. Reading from the first one, and writing to it, ends in time.
 func sockets(t testing.TB) (a, b *net.TCPConn) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	dialled := make(chan net.Conn, 1)
-	go func() {
-		c, _ := net.Dial("tcp", ln.Addr().String())
-		dialled <- c
-	}()
-	accepted, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := <-dialled
-	if c == nil {
-		t.Fatal("no connection")
-	}
-	t.Cleanup(func() { c.Close(); accepted.Close() })
-	deadline := time.Now().Add(patience)
-	_ = c.SetDeadline(deadline)
-	return c.(*net.TCPConn), accepted.(*net.TCPConn)
+	a, b = tcpPair(t)
+	t.Cleanup(func() { a.Close(); b.Close() })
+	_ = a.SetDeadline(time.Now().Add(patience))
+	return a, b
 }
 
 // linked is a Link between two sockets.
 type linked struct {
 	client, endpoint *net.TCPConn
 	slot             *Slot
-	result           chan Result
+	results
 }
 
 // tight, as the Buffer of newLinked, is for a socket to the endpoint that has room for very little.
@@ -61,12 +43,12 @@ func newLinked(t testing.TB, o Options) *linked {
 		o.Buffer = 0
 		_ = up.SetWriteBuffer(1) // as little as there can be
 	}
-	l := &linked{client: client, endpoint: endpoint, slot: NewSlot(), result: make(chan Result, 1)}
-	go func() { l.result <- Link(down, up, l.slot, o) }()
+	l := &linked{client: client, endpoint: endpoint, slot: NewSlot(), results: make(results, 1)}
+	go func() { l.results <- Link(down, up, l.slot, o) }()
 	t.Cleanup(func() {
 		client.Close()
 		endpoint.Close()
-		<-l.result
+		l.wait(t)
 	})
 	return l
 }
@@ -170,8 +152,7 @@ func TestPassMixesMessagesAndBulk(t *testing.T) {
 	if got, err := io.ReadAll(l.client); err != nil || !bytes.Equal(got, answer) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	r := <-l.result
-	l.result <- r
+	r := l.wait(t)
 	if r.Upstream != want+4 || r.Downstream != bulkSize || r.Cause != ByPeers || r.Side != ClientSide {
 		t.Errorf("%+v", r)
 	}
@@ -226,12 +207,12 @@ func TestPassSeesAnEndThatIsThereAlready(t *testing.T) {
 		_ = endpoint.CloseWrite()
 		exhaust(t, down)
 		exhaust(t, up)
-		done := make(chan Result, 1)
+		done := make(results, 1)
 		go func() { done <- Link(down, up, NewSlot(), Options{}) }()
 		if got, err := io.ReadAll(endpoint); err != nil || string(got) != "last" {
 			t.Fatalf("%q %v", got, err)
 		}
-		<-done
+		done.wait(t)
 	}
 }
 
@@ -257,8 +238,7 @@ func TestPassResets(t *testing.T) {
 		if writeErr := <-failed; !errors.Is(err, syscall.ECONNRESET) && !errors.Is(writeErr, syscall.ECONNRESET) {
 			t.Errorf("bulk %v: the endpoint sees %v and %v, want a reset", bulk, err, writeErr)
 		}
-		r := <-l.result
-		l.result <- r
+		r := l.wait(t)
 		if r.Cause != ByReset || r.Side != ClientSide {
 			t.Errorf("bulk %v: %+v", bulk, r)
 		}
@@ -268,29 +248,31 @@ func TestPassResets(t *testing.T) {
 // Traffic in one direction keeps the other one alive, and silence ends both.
 func TestPassEndsIdleLinks(t *testing.T) {
 	t.Parallel()
-	const idle = 400 * time.Millisecond
-	l := newLinked(t, Options{Idle: idle})
-	last := time.Now()
-	for range 8 {
-		_, err := l.client.Write([]byte("x"))
-		if err == nil {
-			_, err = io.ReadFull(l.endpoint, make([]byte, 1))
-		}
-		if err != nil {
-			if time.Since(last) < idle { // the machine has not held us up
-				t.Errorf("ended although bytes moved: %v", err)
+	const idle = 1500 * time.Millisecond
+	eventually(t, "bytes come soon enough one after another", func() bool {
+		last := time.Now()
+		l := newLinked(t, Options{Idle: idle})
+		for range 8 {
+			began := time.Now()
+			_, err := l.client.Write([]byte("x"))
+			if err == nil {
+				_, err = io.ReadFull(l.endpoint, make([]byte, 1))
 			}
-			return
+			if err != nil {
+				if time.Since(last) < idle { // the machine has not held us up
+					t.Fatalf("ended although bytes moved: %v", err)
+				}
+				return false
+			}
+			last = began
+			time.Sleep(idle / 5)
 		}
-		last = time.Now()
-		time.Sleep(idle / 5)
-	}
-	_, _ = io.ReadAll(l.client)
-	r := <-l.result
-	l.result <- r
-	if r.Cause != ByIdle {
-		t.Errorf("%+v", r)
-	}
+		_, _ = io.ReadAll(l.client)
+		if r := l.wait(t); r.Cause != ByIdle {
+			t.Errorf("%+v", r)
+		}
+		return true
+	})
 }
 
 // A peer that does not read is idle, too, whatever is under way to it.
@@ -298,8 +280,7 @@ func TestPassEndsIdleLinksWhoseReceiverIsStuck(t *testing.T) {
 	t.Parallel()
 	l := newLinked(t, Options{Idle: 200 * time.Millisecond})
 	go func() { _, _ = l.client.Write(marked(bulkSize)) }()
-	r := <-l.result
-	l.result <- r
+	r := l.wait(t)
 	if r.Cause != ByIdle {
 		t.Errorf("%+v", r)
 	}

@@ -1,7 +1,6 @@
 package toxic
 
 import (
-	"io"
 	"net"
 	"runtime"
 	"strings"
@@ -46,16 +45,13 @@ func slowBy(ms float64) Active {
 
 func say(t *testing.T, c net.Conn, s string) {
 	t.Helper()
-	if _, err := io.WriteString(c, s); err != nil {
-		t.Fatal(err)
-	}
+	write(t, c, []byte(s))
 }
 
 func hear(t *testing.T, c net.Conn, want string) {
 	t.Helper()
-	p := make([]byte, len(want))
-	if _, err := io.ReadFull(c, p); err != nil || string(p) != want {
-		t.Fatalf("%q, %v; want %q", p, err, want)
+	if got := read(t, c, len(want)); string(got) != want {
+		t.Fatalf("%q; want %q", got, want)
 	}
 }
 
