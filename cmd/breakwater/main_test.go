@@ -102,14 +102,28 @@ func get(url, host string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// somePort returns a port that is free now, below those that systems give to outgoing connections.
+// given are the ports of somePort.
+var given = struct {
+	sync.Mutex
+	ports map[uint16]bool // guarded by Mutex
+}{ports: map[uint16]bool{}}
+
+// somePort returns a port that is free now, below those that systems give to outgoing connections. It returns none twice: who has been
+// given one may not listen on it yet.
 func somePort(t *testing.T) uint16 {
 	t.Helper()
-	port, err := freePort(uint16(11_000 + rand.IntN(20_000)))
-	if err != nil {
-		t.Fatal(err)
+	given.Lock()
+	defer given.Unlock()
+	for {
+		port, err := freePort(uint16(11_000 + rand.IntN(20_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !given.ports[port] {
+			given.ports[port] = true
+			return port
+		}
 	}
-	return port
 }
 
 // folder returns a folder with one file of manifests.

@@ -232,7 +232,7 @@ func (b *Bed) LogLine(part string) string {
 }
 
 // patience bounds the wait for what must happen soon. Only a failing test waits that long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Eventually waits until ok returns true; what says what it waits for.
 func (b *Bed) Eventually(what string, ok func() bool) {

@@ -190,7 +190,7 @@ func TestClientThatNeverReads(t *testing.T) {
 	began := time.Now()
 	tb.Delete("chaos.yaml")
 	tb.Chaos.SetEnabled(false)
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("the change took %v", took)
 	}
 	other := connect(t, tb)

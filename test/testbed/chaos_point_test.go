@@ -90,7 +90,7 @@ func TestDelayAtBackendIsUnderTheRoutesTimeout(t *testing.T) {
 			shop := tb.Backend("shop", nil)
 			began := time.Now()
 			tb.Send(testbed.Request{Port: tb.GatewayPort("edge", 80), Host: "shop.example.com", Path: "/"}).Refused(http.StatusGatewayTimeout)
-			if took := time.Since(began); took < 150*time.Millisecond || took > 10*time.Second {
+			if took := time.Since(began); took < 150*time.Millisecond || took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if shop.Requests.Load() != 0 {
@@ -101,7 +101,7 @@ func TestDelayAtBackendIsUnderTheRoutesTimeout(t *testing.T) {
 }
 
 func TestDelayAtClientIsNotUnderTheRoutesTimeout(t *testing.T) {
-	const delay = 400 * time.Millisecond
+	const delay, timeout = 400 * time.Millisecond, 300 * time.Millisecond
 	tb := testbed.New(t, withTimeouts("request: 300ms, backendRequest: 300ms")+"---"+
 		onRoute("at: Client", "toxics: [{type: Delay, delay: {latency: 400ms}}]"))
 	slow := make(chan struct{})
@@ -119,11 +119,16 @@ func TestDelayAtClientIsNotUnderTheRoutesTimeout(t *testing.T) {
 		res := tb.Send(testbed.Request{Port: tb.GatewayPort("edge", 80), Host: "shop.example.com", Path: path})
 		return res, time.Since(began)
 	}
-	if res, took := ask("/"); res.Status != 200 || took < delay {
-		t.Errorf("got %d after %v", res.Status, took)
+	answer := func(path string) int {
+		res, took := ask(path)
+		if took < delay || res.Status == 504 && took < delay+timeout { // the timeout begins behind the delay
+			t.Fatalf("%s: got %d after %v", path, res.Status, took)
+		}
+		return res.Status
 	}
-	if res, took := ask("/slow"); res.Status != 504 || took < delay+300*time.Millisecond { // what is left is whole
-		t.Errorf("got %d after %v", res.Status, took)
+	tb.Eventually("the backend answers before the timeout", func() bool { return answer("/") == 200 }) // a slow machine may not
+	if got := answer("/slow"); got != 504 {
+		t.Errorf("got %d", got)
 	}
 }
 
@@ -131,10 +136,10 @@ func TestBytesAtBackendAreUnderTheRoutesTimeout(t *testing.T) {
 	tb := testbed.New(t, withTimeouts("request: 150ms")+"---"+
 		onRoute("at: Backend", "toxics: [{type: Latency, direction: Downstream, latency: {latency: 1h}}]"))
 	shop := tb.Backend("shop", nil)
-	tb.Send(testbed.Request{Port: tb.GatewayPort("edge", 80), Host: "shop.example.com", Path: "/"}).Refused(http.StatusGatewayTimeout)
-	if shop.Requests.Load() != 1 {
-		t.Error("the request has not reached the backend; only the answer is late")
-	}
+	tb.Eventually("a request has reached the backend: only the answer is late", func() bool { // a slow machine may need several
+		tb.Send(testbed.Request{Port: tb.GatewayPort("edge", 80), Host: "shop.example.com", Path: "/"}).Refused(http.StatusGatewayTimeout)
+		return shop.Requests.Load() > 0
+	})
 }
 
 // Every kind of object that carries HTTP can be the target.

@@ -183,7 +183,7 @@ func TestGuardOfLatencyLetsGoWhatIsHeld(t *testing.T) {
 	if got := get(tb, "/"); got != 200 {
 		t.Errorf("got %d", got)
 	}
-	if took := time.Since(began); took < 100*time.Millisecond || took > 10*time.Second {
+	if took := time.Since(began); took < 100*time.Millisecond || took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 	if s := state(t, tb, "x"); s.Phase != proxy.ExperimentHalted {
@@ -336,17 +336,19 @@ func letGo(t *testing.T, toxics, at string, end func(*testbed.Bed, string)) {
 
 func TestDeadline(t *testing.T) {
 	tb, _ := shopBed(t, "")
-	tb.Write("chaos.yaml", experiment("x", "duration: 600ms", "targetRefs: [{kind: Ingress, name: shop}]", abort(503)))
-	began := time.Now()
-	if got := get(tb, "/"); got != 503 {
-		t.Fatalf("got %d", got)
-	}
-	tb.Eventually("the fault is gone", func() bool { return get(tb, "/") == 200 })
-	if took := time.Since(began); took < 500*time.Millisecond || took > 10*time.Second {
-		t.Errorf("gone after %v", took)
-	}
-	s := state(t, tb, "x")
-	if s.Phase != proxy.ExperimentExpired {
+	name := ""
+	tb.Eventually("a request comes before the deadline", func() bool { // a slow machine may need several experiments
+		name += "x"
+		began := time.Now()
+		tb.Write("chaos.yaml", experiment(name, "duration: 600ms", "targetRefs: [{kind: Ingress, name: shop}]", abort(503)))
+		isHit := get(tb, "/") == 503
+		tb.Eventually("the fault is gone", func() bool { return get(tb, "/") == 200 })
+		if took := time.Since(began); took < 600*time.Millisecond {
+			t.Fatalf("gone after %v", took)
+		}
+		return isHit
+	})
+	if s := state(t, tb, name); s.Phase != proxy.ExperimentExpired {
 		t.Errorf("%+v", s)
 	}
 	tb.Write("other.yaml", oneIngress("other.example.com", "other")) // an edit of something else
