@@ -43,12 +43,16 @@ type breakwater struct {
 }
 
 // start starts a replica called "a" and waits until it serves.
-func start(t *testing.T) *breakwater { return startReplica(t, "a", "127.0.0.1") }
+func start(t *testing.T) *breakwater { return startReplica(t, "a", "127.0.0.1", lease) }
+
+// lease is how long a replica leads that cannot renew its Lease. A test in which another one must not lead in the place of one that is
+// held up gives it more.
+const lease = 3 * time.Second
 
 // startReplica starts one of several replicas, which must differ in name and address, and waits until it serves.
-func startReplica(t *testing.T, name, address string) *breakwater {
+func startReplica(t *testing.T, name, address string, lease time.Duration) *breakwater {
 	t.Helper()
-	b := launch(t, name, address)
+	b := launch(t, name, address, lease)
 	eventually(t, name+" serves", func() error {
 		if !b.Synced() {
 			return fmt.Errorf("not synced")
@@ -59,7 +63,7 @@ func startReplica(t *testing.T, name, address string) *breakwater {
 }
 
 // launch starts a replica.
-func launch(t *testing.T, name, address string) *breakwater {
+func launch(t *testing.T, name, address string, lease time.Duration) *breakwater {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("replica", name)
 	b := &breakwater{address: address, ingressPort: freePorts(t, 1), done: make(chan struct{})}
@@ -82,7 +86,7 @@ func launch(t *testing.T, name, address string) *breakwater {
 		Pods: controllers.Pods{Address: hostAddress(t)},
 		Leader: controllers.Leader{
 			Namespace: systemNamespace, Name: "breakwater", Identity: name,
-			Lease: 3 * time.Second, Renew: 2 * time.Second, Retry: 100 * time.Millisecond,
+			Lease: lease, Renew: lease * 2 / 3, Retry: 100 * time.Millisecond,
 		},
 		Recheck:   200 * time.Millisecond,
 		Chaos:     b.chaos,
@@ -113,7 +117,7 @@ func launch(t *testing.T, name, address string) *breakwater {
 func (b *breakwater) stop() {
 	b.cancel()
 	<-b.done
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_ = b.server.Shutdown(ctx)
 	b.chaos.Close()

@@ -96,10 +96,10 @@ func TestChaosActsUntilItsDeadlineAndSaysSo(t *testing.T) {
 	w := chaosWorld(t)
 	b := start(t)
 	b.expect(t, b.ingressPort, w.host(), healthy("app"))
-	w.create(w.abort("brief", "6s"))
+	w.create(w.abort("brief", "20s"))
 	o := w.expectCondition("brief", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
 	b.must(t, b.ingressPort, w.host(), broken())
-	if end := o.Status.EndTime; end == nil || !end.Time.Equal(o.CreationTimestamp.Add(6*time.Second)) || o.Status.Target != "Ingress/app" {
+	if end := o.Status.EndTime; end == nil || !end.Time.Equal(o.CreationTimestamp.Add(20*time.Second)) || o.Status.Target != "Ingress/app" {
 		t.Errorf("status: %+v", o.Status)
 	}
 	for kind, state := range map[string]metav1.ConditionStatus{
@@ -218,7 +218,7 @@ func TestChaosInAnotherNamespaceNeedsAGrant(t *testing.T) {
 // A guard halts where it measures; the status carries the halt to the other replica, and the latch to a new one.
 func TestChaosHaltReachesAllReplicas(t *testing.T) {
 	w := chaosWorld(t)
-	a, b := startReplica(t, "a", "127.0.0.1"), startReplica(t, "b", "127.0.0.2")
+	a, b := startReplica(t, "a", "127.0.0.1", lease), startReplica(t, "b", "127.0.0.2", lease)
 	o := w.abort("a", "1h")
 	percent, failing := 1.0, int32(http.StatusInternalServerError)
 	o.Spec.Toxics[0].Abort.Status = &failing
@@ -239,7 +239,7 @@ func TestChaosHaltReachesAllReplicas(t *testing.T) {
 		t.Errorf("halt: %+v", got.Status.Halt)
 	}
 	w.expectEvents("a", v1alpha1.ReasonHalted)
-	c := startReplica(t, "c", "127.0.0.3")
+	c := startReplica(t, "c", "127.0.0.3", lease)
 	c.must(t, c.ingressPort, w.host(), healthy("app"))
 	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Rearm, o.Spec.Guard = "1", nil })
 	for _, r := range []*breakwater{a, b, c} {

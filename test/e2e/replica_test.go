@@ -44,9 +44,9 @@ func TestAllReplicasServeAndOnlyTheLeaderWrites(t *testing.T) {
 	api.installGatewayAPI(t)
 	w := newWorld(t)
 	w.gatewayClass()
-	first := start(t)
+	first := startReplica(t, "a", "127.0.0.1", time.Minute)
 	eventually(t, "the first replica leads", func() error { return w.leader("a") })
-	second := startReplica(t, "b", "127.0.0.2")
+	second := startReplica(t, "b", "127.0.0.2", time.Minute)
 	w.service("web", w.backend("web"))
 	w.create(w.gateway("gw"))
 	w.create(w.route("web", "gw", "web"))
@@ -99,7 +99,7 @@ func TestTrafficGoesOnWithoutTheAPIServer(t *testing.T) {
 
 	api.tell(t, "stop")
 	// Past the end of the lease, so that the replica has lost its leadership too.
-	for began := time.Now(); time.Since(began) < 4*time.Second; {
+	for began := time.Now(); time.Since(began) < lease+time.Second; {
 		b.must(t, b.ingressPort, "away.test", reply{200, "web"})
 		b.must(t, port, "any.test", reply{200, "web"})
 		if err := b.server.Ready(); err != nil || !b.Synced() {

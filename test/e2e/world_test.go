@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for anything; it is never what a test is about.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually waits until f returns nil.
 func eventually(t *testing.T, what string, f func() error) {
