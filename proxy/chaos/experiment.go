@@ -36,7 +36,8 @@ type experiment struct {
 	told    *proxy.Experiment // the configuration that the log has last said acts; nil: none
 	act     *action           // what it does when it acts; nil if there is a problem
 	acting  bool
-	acted   bool // it has been acting, and not as a dry run
+	acted   bool      // it has been acting, and not as a dry run
+	rested  time.Time // since when it does not act, on the monotonic clock; zero if it does, or never has
 	deleted bool
 	window  window
 	halt    halt
@@ -182,7 +183,7 @@ func (x *experiment) stop(reason string) {
 // again; negative is never. Engine.mu is held.
 func (x *experiment) advance(now, wall time.Time) time.Duration {
 	if x.problem != "" || x.refused != "" {
-		x.acting = false
+		x.rest()
 		return -1
 	}
 	tick := x.window.tick
@@ -190,8 +191,8 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 	if !x.window.tick.Equal(tick) { // each run of a Schedule has the Sequence from its beginning
 		x.sequences.reset()
 	}
-	x.acting = x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off()
-	if x.acting {
+	if x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off() {
+		x.acting, x.rested = true, time.Time{}
 		x.acted = x.acted || !x.cfg.DryRun
 		x.act = x.act.begin(x.window.start)
 	} else {
@@ -201,7 +202,19 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 }
 
 // rest has the experiment not act. Engine.mu is held.
-func (x *experiment) rest() { x.acting, x.act = false, x.act.end() }
+func (x *experiment) rest() {
+	if x.acting {
+		x.rested = time.Now()
+	}
+	x.acting, x.act = false, x.act.end()
+}
+
+// end returns when the experiment ceased to act in its latest window, on the wall clock as it was when that was armed. It reports false if
+// it acts, or has not acted in that window. Engine.mu is held.
+func (x *experiment) end() (time.Time, bool) {
+	w := &x.window
+	return w.from.Add(x.rested.Sub(w.start)), !x.rested.Before(w.start)
+}
 
 // status says what has become of the experiment. Engine.mu is held.
 func (x *experiment) status() proxy.ExperimentStatus {

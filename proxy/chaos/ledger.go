@@ -35,10 +35,11 @@ type account struct {
 	clients           [2]clientStats // not touched, touched
 
 	// Guarded by ledger.mu.
-	rows       []*manualRow // in the order in which they came
-	others     *manualRow   // those that there is no room for; nil: none
-	start, end time.Time    // when the first came, and when the last went; end is zero while there are some
-	acted      bool         // there have been some while no kill switch was used
+	rows   []*manualRow // in the order in which they came
+	others *manualRow   // those that there is no room for; nil: none
+	start  time.Time    // when the first came
+	end    time.Time    // when the last went, or was switched off; zero while some may act, and if none ever might
+	acted  bool         // there have been some while no kill switch was used
 }
 
 // manualRow is what the Manuals of one name, type and direction have done.
@@ -68,8 +69,9 @@ func (l *ledger) begin(cfg *ManualConfig) (*account, *manualRow) {
 	if a.start.IsZero() {
 		a.start = time.Now()
 	}
-	a.end = time.Time{}
-	a.acted = a.acted || l.on
+	if l.on {
+		a.end, a.acted = time.Time{}, true
+	}
 	row := a.row(cfg.Entry)
 	row.inForce++
 	if row.name == "" {
@@ -86,11 +88,18 @@ func (l *ledger) begin(cfg *ManualConfig) (*account, *manualRow) {
 func (l *ledger) follow(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.on = on; !on {
+	if l.on == on {
 		return
 	}
+	l.on = on
 	for _, a := range l.all() {
-		a.acted = a.acted || a.inForce()
+		switch {
+		case !a.inForce():
+		case on:
+			a.end, a.acted = time.Time{}, true
+		default:
+			a.end = time.Now()
+		}
 	}
 }
 
@@ -107,7 +116,7 @@ func (l *ledger) end(a *account, row *manualRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	row.inForce--
-	if !a.inForce() {
+	if l.on && !a.inForce() {
 		a.end = time.Now()
 	}
 }
@@ -238,10 +247,12 @@ func (a *account) report(off bool) ExperimentReport {
 	}
 	start := a.start.UTC()
 	r.Start = &start
+	if end := a.end.UTC(); !end.IsZero() {
+		r.End = &end
+	}
 	switch {
 	case !a.inForce():
-		end := a.end.UTC()
-		r.Phase, r.End = "Removed", &end
+		r.Phase = "Removed"
 	case off:
 		r.Phase = proxy.ExperimentOff.String()
 	}

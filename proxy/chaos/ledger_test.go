@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -267,4 +268,82 @@ func TestManualsOfRoutesAreReported(t *testing.T) {
 	if x.Connections != 2 || x.Failed != 1 || x.UpstreamBytes != 10 || x.DownstreamBytes != 20 || x.Retries != 1 {
 		t.Errorf("got %+v", x)
 	}
+}
+
+// The report says when the toxics of a proxy have ceased to act: when the last went, or when they were switched off.
+func TestReportedEndOfManuals(t *testing.T) {
+	const none = time.Duration(-1)
+	type manuals func(name string) *Manual
+	for _, c := range []struct {
+		name string
+		use  func(e *Engine, begin manuals)
+		want time.Duration
+	}{
+		{"in force", func(_ *Engine, begin manuals) { begin("a") }, none},
+		{"removed", func(_ *Engine, begin manuals) { endIn(time.Minute, begin("a")) }, time.Minute},
+		{"one of two removed", func(_ *Engine, begin manuals) {
+			begin("b")
+			endIn(time.Minute, begin("a"))
+		}, none},
+		{"made again", func(_ *Engine, begin manuals) {
+			endIn(time.Minute, begin("a"))
+			begin("a")
+		}, none},
+		{"switched off", func(e *Engine, begin manuals) {
+			begin("a")
+			switchIn(time.Minute, e, false)
+			time.Sleep(time.Minute)
+		}, time.Minute},
+		{"switched off, then removed", func(e *Engine, begin manuals) {
+			a := begin("a")
+			switchIn(time.Minute, e, false)
+			endIn(time.Minute, a)
+		}, time.Minute},
+		{"removed, made again while switched off", func(e *Engine, begin manuals) {
+			endIn(time.Minute, begin("a"))
+			switchIn(time.Minute, e, false)
+			begin("a")
+		}, time.Minute},
+		{"switched off and on", func(e *Engine, begin manuals) {
+			begin("a")
+			switchIn(time.Minute, e, false)
+			switchIn(time.Minute, e, true)
+		}, none},
+		{"switched off before, removed", func(e *Engine, begin manuals) {
+			e.SetEnabled(false)
+			endIn(time.Minute, begin("a"))
+		}, none},
+		{"switched off before, on later", func(e *Engine, begin manuals) {
+			e.SetEnabled(false)
+			a := begin("a")
+			switchIn(time.Minute, e, true)
+			endIn(time.Minute, a)
+		}, 2 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)})
+				defer e.Close()
+				c.use(e, func(name string) *Manual { return manualOf(e, "redis", name, "", 1) })
+				time.Sleep(time.Minute)
+				x, got := e.Report().Experiments[0], none
+				if x.End != nil {
+					got = x.End.Sub(*x.Start)
+				}
+				if got != c.want {
+					t.Errorf("%s, ended after %v, want %v", x.Phase, got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func endIn(d time.Duration, m *Manual) {
+	time.Sleep(d)
+	m.End()
+}
+
+func switchIn(d time.Duration, e *Engine, on bool) {
+	time.Sleep(d)
+	e.SetEnabled(on)
 }

@@ -13,8 +13,8 @@ type Report struct {
 	Experiments []ExperimentReport `json:"experiments"`
 }
 
-// ExperimentReport is the part of one Experiment, or of one owner of Manuals: its Kind is ManualKind then, it has no Namespace, its
-// Phase is Active, Off, or Removed when it has no toxics now, and it has no End before that. Durations are in seconds.
+// ExperimentReport is the part of one Experiment, or of one owner of Manuals: its Kind is ManualKind then, it has no Namespace, and its
+// Phase is Active, Off, or Removed when it has no toxics now. Durations are in seconds.
 type ExperimentReport struct {
 	Kind       string `json:"kind"`
 	Namespace  string `json:"namespace"`
@@ -26,9 +26,12 @@ type ExperimentReport struct {
 	DryRunOnly bool   `json:"dryRunOnly,omitempty"` // it is a dry run now
 	// NeverActed: nothing could get a fault so far, because its time has not come, or it was suspended, switched off or a dry run all the
 	// time.
-	NeverActed   bool          `json:"neverActed,omitempty"`
-	At           string        `json:"at"`
-	Start        *time.Time    `json:"start,omitempty"`
+	NeverActed bool   `json:"neverActed,omitempty"`
+	At         string `json:"at"`
+	// Start and Deadline are those of the window now, or of the last one; both nil before the first. Manuals have no Deadline.
+	Start    *time.Time `json:"start,omitempty"`
+	Deadline *time.Time `json:"deadline,omitempty"`
+	// End is when it ceased to act, or to rehearse, for whatever reason; nil if it goes on, or has not begun since Start.
 	End          *time.Time    `json:"end,omitempty"`
 	Halts        uint64        `json:"halts"`
 	HaltedReason string        `json:"haltedReason,omitempty"`
@@ -125,7 +128,10 @@ func (x *experiment) report() ExperimentReport {
 		r.Phase = "Deleted"
 	}
 	if !s.Start.IsZero() {
-		r.Start, r.End = &s.Start, &s.End
+		r.Start, r.Deadline = &s.Start, &s.End
+		if end, ok := x.end(); ok {
+			r.End = &end
+		}
 	}
 	for _, t := range x.toxics.all() {
 		r.Toxics = append(r.Toxics, t.report())

@@ -83,10 +83,13 @@ func writeJUnit(w io.Writer, r *chaos.Report, failing Failing) error {
 
 func suiteOf(x *chaos.ExperimentReport, at time.Time, failing Failing) suite {
 	began, took := at, time.Duration(0)
-	if x.Start != nil && x.Start.Before(at) && (x.End != nil || isManual(x)) {
-		began, took = *x.Start, at.Sub(*x.Start)
-		if x.End != nil {
-			took = min(took, x.End.Sub(*x.Start))
+	if x.Start != nil && x.Start.Before(at) {
+		began = *x.Start
+		switch {
+		case x.End != nil:
+			took = x.End.Sub(began)
+		case x.Phase == "Active":
+			took = at.Sub(began)
 		}
 	}
 	elapsed := strconv.FormatFloat(took.Seconds(), 'f', 3, 64)
@@ -126,11 +129,13 @@ func properties(x *chaos.ExperimentReport) (all []property) {
 	if x.At != "" {
 		add("at", x.At)
 	}
-	if x.Start != nil && (x.End != nil || isManual(x)) {
-		add("start", x.Start.UTC().Format(time.RFC3339))
-	}
-	if x.Start != nil && x.End != nil {
-		add("end", x.End.UTC().Format(time.RFC3339))
+	for _, t := range []struct {
+		name string
+		at   *time.Time
+	}{{"start", x.Start}, {"end", x.End}, {"deadline", x.Deadline}} {
+		if t.at != nil {
+			add(t.name, t.at.UTC().Format(time.RFC3339))
+		}
 	}
 	add("matched", x.Matched)
 	add("injected", x.Injected)

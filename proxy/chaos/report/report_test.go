@@ -20,11 +20,11 @@ var update = flag.Bool("update", false, "write the golden files")
 
 var now = time.Date(2026, 11, 21, 23, 16, 5, 0, time.UTC)
 
-// experiment is one that began ten minutes ago.
+// experiment is one that began ten minutes ago and has five left.
 func experiment(name, phase string, change func(*chaos.ExperimentReport)) chaos.ExperimentReport {
-	start, end := now.Add(-10*time.Minute), now.Add(5*time.Minute)
+	start, deadline := now.Add(-10*time.Minute), now.Add(5*time.Minute)
 	x := chaos.ExperimentReport{
-		Kind: "NetworkChaos", Namespace: "shop", Name: name, Phase: phase, At: "Client", Start: &start, End: &end,
+		Kind: "NetworkChaos", Namespace: "shop", Name: name, Phase: phase, At: "Client", Start: &start, Deadline: &deadline,
 		Toxics:          []chaos.ToxicReport{},
 		InjectedTraffic: chaos.TrafficReport{Status: map[string]uint64{}}, UninjectedTraffic: chaos.TrafficReport{Status: map[string]uint64{}},
 	}
@@ -38,7 +38,7 @@ func experiment(name, phase string, change func(*chaos.ExperimentReport)) chaos.
 func manual(proxy, phase string, change func(*chaos.ExperimentReport)) chaos.ExperimentReport {
 	return experiment(proxy, phase, func(x *chaos.ExperimentReport) {
 		end := now.Add(-time.Minute)
-		x.Kind, x.Namespace, x.At, x.End = chaos.ManualKind, "", "", &end
+		x.Kind, x.Namespace, x.At, x.End, x.Deadline = chaos.ManualKind, "", "", &end, nil
 		if change != nil {
 			change(x)
 		}
@@ -64,6 +64,8 @@ func reports() map[string]chaos.Report {
 	})
 	halted := experiment("bad-db", "Halted", func(x *chaos.ExperimentReport) {
 		x.At, x.Matched, x.Injected, x.Halts, x.Deleted = "Backend", 40, 40, 2, true
+		end := now.Add(-8 * time.Minute)
+		x.End = &end
 		x.HaltedReason = "error rate 0.75 of the last 40 requests in 10s is above 0.5: " + strings.Repeat("and so on ", 8)
 		x.Toxics = []chaos.ToxicReport{{Name: "reset-by-peer-of-the-database-in-the-other-zone", Type: "reset_peer", Decided: 40, Applied: 40}}
 		x.InjectedTraffic.Connections, x.InjectedTraffic.Failed = 40, 30
@@ -104,9 +106,12 @@ func reports() map[string]chaos.Report {
 		"many": {Time: now, Dropped: 2, Experiments: []chaos.ExperimentReport{
 			busy, halted,
 			experiment("refused", "Invalid", func(x *chaos.ExperimentReport) {
-				x.Start, x.End, x.Problem = nil, nil, "toxic \"a|b\": <b>latency</b>:\n@everybody `must` not be negative\x1b[2J"
+				x.Start, x.Deadline, x.Problem = nil, nil, "toxic \"a|b\": <b>latency</b>:\n@everybody `must` not be negative\x1b[2J"
 			}),
-			experiment("nobody-calls", "Expired", nil),
+			experiment("nobody-calls", "Expired", func(x *chaos.ExperimentReport) {
+				deadline, end := now.Add(-5*time.Minute), now.Add(-5*time.Minute)
+				x.Deadline, x.End = &deadline, &end
+			}),
 			experiment("a-name-that-is-so-long-that-no-terminal-has-the-room-to-show-it-beside-nine-other-columns", "Off",
 				func(x *chaos.ExperimentReport) { x.NeverActed = true }),
 		}},
@@ -232,16 +237,55 @@ func TestFailing(t *testing.T) {
 	}
 }
 
-func TestWhatIsDeletedHasNoTimeLeft(t *testing.T) {
-	for text, change := range map[string]func(*chaos.ExperimentReport){
-		"5m left":             nil,
-		"it has been deleted": func(x *chaos.ExperimentReport) { x.Deleted = true },
-		"no such target":      func(x *chaos.ExperimentReport) { x.Problem = "no such target" },
+// What has ended has no time left, and took until then.
+func TestWhenAndHowLong(t *testing.T) {
+	in := func(d time.Duration) *time.Time { at := now.Add(d); return &at }
+	ended := func(x *chaos.ExperimentReport) { x.End = in(-10*time.Minute + 1520*time.Millisecond) }
+	and := func(change ...func(*chaos.ExperimentReport)) func(*chaos.ExperimentReport) {
+		return func(x *chaos.ExperimentReport) {
+			for _, c := range change {
+				c(x)
+			}
+		}
+	}
+	deleted := func(x *chaos.ExperimentReport) { x.Deleted = true }
+	problem := func(x *chaos.ExperimentReport) { x.Problem = "no such target" }
+	toxics := func(x *chaos.ExperimentReport) { x.Kind, x.Deadline = chaos.ManualKind, nil }
+	toCome := func(x *chaos.ExperimentReport) { x.Start = in(time.Minute) }
+	const brief, whole = "2026-11-21 23:06:05 to 23:06:06 UTC (2s)", "2026-11-21 23:06:05 to 23:21:05 UTC (15m)"
+	for _, c := range []struct {
+		name, phase string
+		change      func(*chaos.ExperimentReport)
+		when, took  string
+	}{
+		{"goes on", "Active", nil, whole + ", 5m left", "600.000"},
+		{"expired", "Expired", func(x *chaos.ExperimentReport) { x.End, x.Deadline = in(-time.Minute), in(-time.Minute) },
+			"2026-11-21 23:06:05 to 23:15:05 UTC (9m)", "540.000"},
+		{"deleted", "Deleted", and(ended, deleted), brief, "1.520"},
+		{"refused", "Refused", and(ended, problem), brief, "1.520"},
+		{"halted", "Halted", ended, brief + ", may go on until 23:21:05", "1.520"},
+		{"suspended", "Suspended", ended, brief + ", may go on until 23:21:05", "1.520"},
+		{"switched off", "Off", ended, brief + ", may go on until 23:21:05", "1.520"},
+		{"switched off until it was over", "Expired", and(ended, func(x *chaos.ExperimentReport) { x.Deadline = in(-time.Minute) }), brief, "1.520"},
+		{"suspended all the time", "Suspended", nil, "its window: " + whole + ", 5m left", "0.000"},
+		{"suspended until it was over", "Expired", func(x *chaos.ExperimentReport) { x.Deadline = in(-time.Minute) },
+			"its window: 2026-11-21 23:06:05 to 23:15:05 UTC (9m)", "0.000"},
+		{"refused before it acted", "Refused", problem, "its window: " + whole, "0.000"},
+		{"to come", "Pending", toCome, "its window: 2026-11-21 23:17:05 to 23:21:05 UTC (4m), to come", "0.000"},
+		{"deleted before its time", "Deleted", and(toCome, deleted), "its window: 2026-11-21 23:17:05 to 23:21:05 UTC (4m)", "0.000"},
+		{"never had a window", "Pending", func(x *chaos.ExperimentReport) { x.Start, x.Deadline = nil, nil }, "", "0.000"},
+		{"toxics in force", "Active", toxics, "since 2026-11-21 23:06:05 UTC", "600.000"},
+		{"toxics removed", "Removed", and(ended, toxics), brief, "1.520"},
+		{"toxics switched off", "Off", and(ended, toxics), brief, "1.520"},
+		{"toxics switched off all the time", "Off", toxics, "since 2026-11-21 23:06:05 UTC", "0.000"},
+		{"toxics switched off until they were removed", "Removed", toxics, "", "0.000"},
 	} {
-		x := experiment("x", "Active", change)
-		got := strings.Join(facts(&x, now), "\n")
-		if !strings.Contains(got, text) || strings.Contains(got, "left") != (change == nil) {
-			t.Errorf("%s: %s", text, got)
+		x := experiment("x", c.phase, c.change)
+		if got := when(&x, now); got != c.when {
+			t.Errorf("%s: %q, want %q", c.name, got, c.when)
+		}
+		if s := suiteOf(&x, now, nil); s.Time != c.took || s.Case.Time != c.took {
+			t.Errorf("%s: took %s and %s, want %s", c.name, s.Time, s.Case.Time, c.took)
 		}
 	}
 }

@@ -129,28 +129,38 @@ func notes(r *chaos.Report) (all []string) {
 	return all
 }
 
-// when says when the experiment acts or has acted; "" if nothing is known.
+// when says when the experiment acts or has acted, or when it may; "" if nothing is known.
 func when(x *chaos.ExperimentReport, at time.Time) string {
+	end := cmp.Or(x.End, x.Deadline)
 	switch {
-	case x.Start == nil || x.End == nil && !isManual(x):
+	case x.Start == nil, end == nil && x.Phase == "Removed":
 		return ""
-	case x.End == nil:
+	case end == nil:
 		return fmt.Sprintf("since %s UTC", x.Start.UTC().Format(time.DateTime))
 	}
-	from, to := x.Start.UTC(), x.End.UTC()
-	layout := time.DateTime
-	if from.Format(time.DateOnly) == to.Format(time.DateOnly) {
-		layout = time.TimeOnly
+	from, to := x.Start.UTC(), end.UTC()
+	s := fmt.Sprintf("%s to %s UTC (%s)", from.Format(time.DateTime), clock(to, from), span(to.Sub(from).Round(time.Second)))
+	if x.End == nil && x.Phase != "Active" {
+		s = "its window: " + s
 	}
-	s := fmt.Sprintf("%s to %s UTC (%s)", from.Format(time.DateTime), to.Format(layout), span(to.Sub(from).Round(time.Second)))
 	switch {
-	case x.Deleted || x.Problem != "": // whatever was to come does not
+	case x.Deleted || x.Problem != "" || x.Deadline == nil || !x.Deadline.After(at): // nothing is to come
+	case x.End != nil:
+		s += ", may go on until " + clock(x.Deadline.UTC(), to)
 	case from.After(at):
 		s += ", to come"
-	case to.After(at):
+	default:
 		s += ", " + span(to.Sub(at).Round(time.Second)) + " left"
 	}
 	return s
+}
+
+// clock is a time for people, after another one: its day is left out if it is the same.
+func clock(t, after time.Time) string {
+	if t.Format(time.DateOnly) == after.Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }
 
 // facts are what is to be said of one experiment beside its numbers.

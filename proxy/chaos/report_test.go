@@ -1,0 +1,123 @@
+package chaos
+
+import (
+	"cmp"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy"
+)
+
+// The report says when an experiment has ceased to act, whatever its deadline was and however long ago that is.
+func TestReportedEnd(t *testing.T) {
+	const after, never = 10 * time.Minute, time.Duration(-1)
+	suspended := func(x *proxy.Experiment) { x.Suspend = true }
+	refused := func(exp *proxy.Experiment) *proxy.Snapshot {
+		s := snapshot()
+		s.Refused = []proxy.RefusedExperiment{{ID: exp.ID, UID: exp.UID, Reason: "TargetNotFound", Message: "gone"}}
+		return s
+	}
+	off := func(e *Engine, _ *proxy.Experiment) { e.SetEnabled(false) }
+	for _, c := range []struct {
+		name   string
+		at     func(*proxy.Experiment)              // its configuration at first; nil: one hour from now on
+		then   func(e *Engine, x *proxy.Experiment) // after ten minutes
+		want   time.Duration                        // from its start to its end; never: it has not ended
+		phase  string
+		window time.Duration // from its start to its deadline; 0 is an hour
+	}{
+		{name: "goes on", then: func(*Engine, *proxy.Experiment) {}, want: never, phase: "Active"},
+		{name: "expires", then: func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, want: time.Hour, phase: "Expired"},
+		{name: "deleted", then: func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) }, want: after, phase: "Deleted"},
+		{name: "deleted by a snapshot that cannot be served", then: func(e *Engine, _ *proxy.Experiment) { e.Withdraw(snapshot()) },
+			want: after, phase: "Deleted"},
+		{name: "deleted after its time", then: func(e *Engine, _ *proxy.Experiment) {
+			time.Sleep(2 * time.Hour)
+			e.Apply(snapshot())
+		}, want: time.Hour, phase: "Deleted"},
+		{name: "deleted and back", then: func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot())
+			time.Sleep(time.Minute)
+			e.Apply(snapshot(x))
+		}, want: never, phase: "Active"},
+		{name: "halted", then: func(e *Engine, x *proxy.Experiment) { e.live[identity{x.ID, x.UID}].stop("test") }, want: after, phase: "Halted"},
+		{name: "halted elsewhere", then: func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Halted = true })))
+		}, want: after, phase: "Halted"},
+		{name: "halted, then armed again", then: func(e *Engine, x *proxy.Experiment) {
+			e.live[identity{x.ID, x.UID}].stop("test")
+			time.Sleep(time.Minute)
+			e.Rearm(x.ID)
+		}, want: never, phase: "Active"},
+		{name: "suspended", then: func(e *Engine, x *proxy.Experiment) { e.Apply(snapshot(with(x, suspended))) }, want: after, phase: "Suspended"},
+		{name: "suspended, its window shorter then", then: func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, suspended)))
+			time.Sleep(time.Minute)
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Window.Duration = after / 2 })))
+		}, want: after, phase: "Expired", window: after / 2},
+		{name: "switched off", then: off, want: after, phase: "Off"},
+		{name: "switched off by a snapshot", then: func(e *Engine, x *proxy.Experiment) {
+			s := snapshot(x)
+			s.ChaosOff = true
+			e.Apply(s)
+		}, want: after, phase: "Off"},
+		{name: "switched off and on", then: func(e *Engine, _ *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(time.Minute)
+			e.SetEnabled(true)
+		}, want: never, phase: "Active"},
+		{name: "switched off for good", then: func(e *Engine, _ *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(2 * time.Hour)
+		}, want: after, phase: "Expired"},
+		{name: "refused", then: func(e *Engine, x *proxy.Experiment) { e.Apply(refused(x)) }, want: after, phase: "Refused"},
+		{name: "invalid", then: func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Toxics = append(x.Toxics, x.Toxics[0]) })))
+		}, want: after, phase: "Invalid"},
+		{name: "a dry run that ends", at: func(x *proxy.Experiment) { x.DryRun = true },
+			then: func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) }, want: after, phase: "Deleted"},
+		{name: "never acts", at: suspended, then: func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, want: never, phase: "Expired"},
+		{name: "deleted before its time", at: func(x *proxy.Experiment) { x.Window.Start = time.Now().Add(time.Hour) },
+			then: func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) }, want: never, phase: "Deleted"},
+		{name: "switched off at its second window", at: func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 30 * time.Minute} // the first begins at once
+		}, then: func(e *Engine, _ *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(time.Hour)
+		}, want: never, phase: "Off", window: 30 * time.Minute},
+		{name: "between windows", at: func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 15 * time.Minute}
+		}, then: func(*Engine, *proxy.Experiment) { time.Sleep(10 * time.Minute) }, want: 15 * time.Minute, phase: "Pending", window: 15 * time.Minute},
+	} {
+		for jump, clock := range map[time.Duration]string{0: "", -24 * time.Hour: ", the clock set back", 24 * time.Hour: ", the clock set forward"} {
+			if jump != 0 && c.name != "deleted" && c.name != "suspended" && c.name != "expires" {
+				continue
+			}
+			t.Run(c.name+clock, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { // begins at midnight
+					clock := &wall{}
+					exp := anExperiment("x", abort(503))
+					if c.at != nil {
+						c.at(exp)
+					}
+					e := newEngine(t, Config{Now: clock.now, Log: slog.New(slog.DiscardHandler)}, exp)
+					defer e.Close()
+					time.Sleep(after)
+					clock.set(jump)
+					c.then(e, exp)
+					time.Sleep(5 * time.Minute)
+					r := e.Report().Experiments[0]
+					got, window := never, r.Deadline.Sub(*r.Start)
+					if r.End != nil {
+						got = r.End.Sub(*r.Start)
+					}
+					if got != c.want || r.Phase != c.phase || window != cmp.Or(c.window, time.Hour) {
+						t.Errorf("%s, ended after %v of %v, want %s, after %v", r.Phase, got, window, c.phase, c.want)
+					}
+				})
+			})
+		}
+	}
+}
