@@ -20,7 +20,7 @@ import (
 func stopAtOnce(p *process) (string, error) {
 	var log output
 	p.log = slog.New(slog.NewTextHandler(&log, nil))
-	p.sleep = func(time.Duration) {}
+	p.sleep = func(time.Duration, <-chan struct{}) {}
 	p.stop.gracePeriod = time.Nanosecond
 	ended, end := context.WithCancel(context.Background())
 	end()

@@ -25,8 +25,12 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // traffic goes on when nobody reads the access log any more
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx := untilSignal(context.Background(), signals, func() { os.Exit(exitKilled) })
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	ctx, haste := untilSignal(context.Background(), signals, func() { os.Exit(exitKilled) })
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if haste.isAsked() {
+		code = exitKilled
+	}
+	os.Exit(code)
 }
 
 // run runs the program with these arguments until it has finished or ctx ends, and returns the exit code.
@@ -45,26 +49,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailure
-}
-
-// untilSignal returns a context that ends with the first signal. A second one calls cut.
-func untilSignal(parent context.Context, signals <-chan os.Signal, cut func()) context.Context {
-	ctx, cancel := context.WithCancel(parent)
-	go func() {
-		defer cancel()
-		select {
-		case <-signals:
-			cancel()
-		case <-parent.Done():
-			return
-		}
-		select {
-		case <-signals:
-			cut()
-		case <-parent.Done():
-		}
-	}()
-	return ctx
 }
 
 // usageError is a mistake in the command line.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -94,7 +95,7 @@ type process struct {
 	toxiproxy *toxiproxyAPI        // nil: off
 	// serving is called once, when the first configuration serves; nil is nothing. The source's goroutine uses it.
 	serving func()
-	sleep   func(time.Duration)
+	sleep   func(d time.Duration, hasty <-chan struct{}) // until hasty is closed at most
 	final   finalReport
 	// appliedLevel is how loudly changes of the configuration are logged: in a cluster they are many.
 	appliedLevel slog.Level
@@ -117,7 +118,7 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		}
 	}
 	limitMemory(log)
-	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: time.Sleep, final: o.chaos.final}
+	p := &process{log: log, stop: o.stop, metrics: telemetry.New(), appliedLevel: slog.LevelDebug, sleep: sleepUnlessHasty, final: o.chaos.final}
 	config, err := o.data.config(p.metrics, nil, log)
 	if err != nil {
 		return nil, err
@@ -207,8 +208,10 @@ func (p *process) applied(a controllers.Applied) {
 }
 
 // run serves until ctx ends or something fails, and stops in order: it becomes unready, serves on for the drain delay,
-// closes its ports, lets requests in flight end, and only then stops following the configuration.
+// closes its ports, lets requests in flight end, and only then stops following the configuration. If haste is asked for (heed), it waits
+// for no request and no delay any more, and leaves nothing else out.
 func (p *process) run(ctx context.Context) error {
+	hasty := heed(ctx)
 	feeding, stopFeeding := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFeeding()
 	fed := make(chan error, 1)
@@ -223,7 +226,7 @@ func (p *process) run(ctx context.Context) error {
 	var failure error
 	select {
 	case <-ctx.Done():
-		p.drain()
+		p.drain(hasty)
 	case err := <-fed:
 		failure = errors.Join(errors.New("the configuration is no longer followed"), err)
 		fed <- nil
@@ -231,7 +234,7 @@ func (p *process) run(ctx context.Context) error {
 	case failure = <-p.operator.failed():
 	case failure = <-p.toxiproxy.failed():
 	}
-	stopped := p.shutdown()
+	stopped := p.shutdown(hasty)
 	stopFeeding()
 	<-reclaimed
 	reported := p.final.write(p.chaos.Report())
@@ -260,21 +263,57 @@ func (p *process) obeyHangups() (stop func()) {
 }
 
 // drain serves on while whoever sends traffic notices that this process is not ready any more.
-func (p *process) drain() {
+func (p *process) drain(hasty <-chan struct{}) {
 	p.log.Info("stopping", "drainDelay", p.stop.drainDelay, "gracePeriod", p.stop.gracePeriod)
 	p.server.Drain()
-	p.sleep(p.stop.drainDelay)
+	p.sleep(p.stop.drainDelay, hasty)
+}
+
+func sleepUnlessHasty(d time.Duration, hasty <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hasty:
+	}
 }
 
 // shutdown closes the ports and lets requests in flight end.
-func (p *process) shutdown() error {
+func (p *process) shutdown(hasty <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.stop.gracePeriod)
 	defer cancel()
+	go func() {
+		select {
+		case <-hasty:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	err := p.server.Shutdown(ctx)
-	if cut := (*server.CutError)(nil); errors.As(err, &cut) {
+	cut := (*server.CutError)(nil)
+	switch {
+	case !errors.As(err, &cut):
+		return err
+	case errors.Is(cut, context.Canceled):
+		return cutInHaste(cut)
+	default:
 		return cutOff(cut, p.stop.gracePeriod, p.log)
 	}
-	return err
+}
+
+// cutInHaste says what another signal has cut off, nil if that is nothing.
+func cutInHaste(e *server.CutError) error {
+	var what []string
+	if e.Requests > 0 {
+		what = append(what, counted(e.Requests, "request", "requests"))
+	}
+	if streams := cutStreams(e); streams != "" {
+		what = append(what, streams)
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	return fmt.Errorf("stop: another signal has cut off %s", strings.Join(what, ", "))
 }
 
 // close ends everything, at once.

@@ -18,8 +18,10 @@ begin with a dot. The folder is watched: what is saved is live at once. While an
 all stays in service; only experiments end, and the kill switch acts. A file is read while it is being written: replace it
 by renaming another one. "breakwater check DIR" says what is wrong without serving.
 
-A first SIGTERM or Ctrl-C stops gracefully; a second one ends the process at once. Exit code: 0, also if TCP connections
-and UDP sessions were cut off at the end of the grace period; 1 if requests were; 2 for a wrong command line.`
+A first SIGTERM or Ctrl-C stops gracefully. A second one cuts off what is in flight; reports and logs are still written. The
+same signal again within a second is the first one sent twice (timeout does that) and counts for nothing. Exit code: 0, also
+if TCP connections and UDP sessions were cut off at the end of the grace period; 1 if requests were; 2 for a wrong command
+line; 130 after a second signal.`
 
 const serveExample = `  breakwater serve --manifests ./manifests --access-log json
   breakwater serve --kubeconfig ~/.kube/config`

@@ -231,14 +231,7 @@ func waiting(t *testing.T, arrived, finish chan struct{}) (*process, *idleSource
 		<-finish
 	}))
 	t.Cleanup(backend.Close)
-	p, s, url := fixed(t, ingress("shop.example.com")+fmt.Sprintf(`---
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: shop, labels: {kubernetes.io/service-name: shop}}
-addressType: IPv4
-ports: [{port: %d}]
-endpoints: [{addresses: [127.0.0.1]}]
-`, backend.Listener.Addr().(*net.TCPAddr).Port))
+	p, s, url := fixed(t, ingress("shop.example.com")+sliceOf(backend))
 	s.synced.Store(true)
 	return p, s, url
 }
@@ -257,7 +250,7 @@ func TestStopIsInOrder(t *testing.T) {
 
 	drained := make(chan time.Duration, 1)
 	p.stop.drainDelay = time.Hour
-	p.sleep = func(d time.Duration) {
+	p.sleep = func(d time.Duration, _ <-chan struct{}) {
 		if p.ready() == nil {
 			t.Error("still ready while load balancers are to notice")
 		}
@@ -294,22 +287,4 @@ func TestStopIsInOrder(t *testing.T) {
 	if !s.ended.Load() {
 		t.Error("the source goes on")
 	}
-}
-
-func TestUntilSignal(t *testing.T) {
-	signals := make(chan os.Signal)
-	cut := make(chan struct{})
-	ctx := untilSignal(context.Background(), signals, func() { close(cut) })
-	if ctx.Err() != nil {
-		t.Error("it ends before any signal")
-	}
-	signals <- os.Interrupt
-	<-ctx.Done()
-	select {
-	case <-cut:
-		t.Error("the first signal cuts the stop short")
-	default:
-	}
-	signals <- os.Interrupt
-	<-cut
 }
