@@ -334,9 +334,12 @@ func (c *Connection) decision(i *interest) *decision {
 	a := i.action
 	for n := range c.decisions {
 		if d := &c.decisions[n]; d.experiment == a.experiment {
-			if d.cfg.DryRun != a.cfg.DryRun && !c.fixed {
+			switch {
+			case d.cfg.DryRun != a.cfg.DryRun && !c.fixed:
 				d.ordinal = a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))
 				d.settled, d.chosen = len(a.sequence) > 0, false
+			case d.cfg.Revision != a.cfg.Revision && len(a.sequence) > 0 && (d.settled || c.isKnown):
+				d.keep()
 			}
 			d.interest = i
 			return d

@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"slices"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chance"
 )
 
@@ -28,6 +30,8 @@ type decision struct {
 	client    string // what SequenceKey has found
 	kind      kind
 	age       time.Duration // of the action when it was settled; 0 if no threshold changes over time
+	// dealt takes the place of what a Sequence names at place if the Sequence has begun later; nil otherwise.
+	dealt []proxy.ExperimentToxic
 }
 
 // number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in
@@ -69,7 +73,7 @@ func attemptOrdinal(ordinal uint64, attempt int) uint64 {
 // choose decides by Percent or Sequence, as of now.
 func (d *decision) choose() {
 	a := d.action
-	d.settled = true
+	d.settled, d.dealt = true, nil
 	if a.changes {
 		d.age = time.Since(a.began)
 	}
@@ -83,6 +87,14 @@ func (d *decision) choose() {
 		return
 	}
 	d.chosen = a.percent.Float(d.ordinal)*100 < a.cfg.Percent.At(d.age)
+}
+
+// keep is called before a configuration is followed with which a Sequence begins: its places are for what comes later. What has been
+// dealt so far goes on, unless the configuration has it no more as it was.
+func (d *decision) keep() {
+	dealt := []proxy.ExperimentToxic{}
+	d.each(func(t *armed) { dealt = append(dealt, t.cfg) })
+	d.settled, d.dealt = true, dealt
 }
 
 // each calls f with those of the toxics that act, in order.
@@ -110,11 +122,16 @@ func (d *decision) any() bool {
 	return false
 }
 
-// candidates are the toxics that the Sequence names at this place; all, without one.
+// candidates are the toxics that the Sequence names at this place, or that were dealt before it began; all, without one.
 func (d *decision) candidates() []*armed {
 	a := d.action
 	if len(a.sequence) == 0 || a.engine.cfg.Replay.knows(a.name) {
 		return a.toxics
+	}
+	if d.dealt != nil {
+		return slices.DeleteFunc(slices.Clone(a.toxics), func(t *armed) bool {
+			return !slices.ContainsFunc(d.dealt, func(was proxy.ExperimentToxic) bool { return same(was, t.cfg) })
+		})
 	}
 	for i := range a.sequence {
 		if d.place < a.sequence[i].upTo {

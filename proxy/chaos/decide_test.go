@@ -547,3 +547,118 @@ func TestMatchLeavesStreamsAlone(t *testing.T) {
 		}
 	}
 }
+
+// actsOn says which toxics act on each connection, by name.
+func actsOn(all liveStreams) string {
+	acts := make([]string, len(all))
+	for i, c := range all {
+		for _, a := range c.actives {
+			acts[i] += a.Entry.Name[len(a.Entry.Name)-1:]
+		}
+	}
+	return strings.Join(acts, ",")
+}
+
+// Connections that are open when a Sequence begins keep what they have been dealt, if it is still there as it was, and never get
+// more of it.
+func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
+	steps := func(count int, names ...string) []proxy.SequenceStep { return []proxy.SequenceStep{{Count: count, Toxics: names}} }
+	for name, test := range map[string]struct {
+		at           proxy.Point
+		first        func(*proxy.Experiment)
+		next         []func(*proxy.Experiment) // one edit after the other
+		before, kept string
+		later        string
+	}{
+		"added": {
+			next: []func(*proxy.Experiment){func(x *proxy.Experiment) {
+				x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: "c", Toxicity: shape.Const(1), Toxic: toxic.Down{Reset: true}})
+				x.Sequence = steps(1, "c")
+			}},
+			before: "ab,ab,ab", kept: "ab,ab,ab", later: "c,,",
+		},
+		"added at backend": {
+			at: proxy.AtBackend, next: []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Sequence = steps(1, "b") }},
+			before: "ab,ab,ab", kept: "ab,ab,ab", later: "b,,",
+		},
+		"added for endpoints that had nothing": {
+			at:     proxy.AtBackend,
+			first:  func(x *proxy.Experiment) { x.Endpoints.Zone = "elsewhere" },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Endpoints.Zone, x.Sequence = "", steps(1, "b") }},
+			before: ",,", kept: ",,", later: "b,,",
+		},
+		"added while suspended, with another toxic": {
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Suspend = true },
+				func(x *proxy.Experiment) { x.Toxics[1].Toxic, x.Sequence = toxic.Down{}, steps(1, "b") },
+				func(x *proxy.Experiment) { x.Suspend = false },
+			},
+			before: "ab,ab,ab", kept: "a,a,a", later: "b,,",
+		},
+		"added with a greater toxicity": {
+			first:  func(x *proxy.Experiment) { x.Toxics[1].Toxicity = shape.Const(0) },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Toxics[1].Toxicity, x.Sequence = shape.Const(1), steps(1, "b") }},
+			before: "a,a,a", kept: "a,a,a", later: "b,,",
+		},
+		"changed": {
+			first:  func(x *proxy.Experiment) { x.Sequence = steps(2, "a") },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Sequence = steps(2, "b") }},
+			before: "a,a,", kept: "a,a,", later: "b,b,",
+		},
+		"longer": {
+			first:  func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Sequence = steps(9, "b") }, func(x *proxy.Experiment) { x.Sequence = steps(1, "a", "b") }},
+			before: "a,,", kept: "a,,", later: "ab,,",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(x *proxy.Experiment) {
+				x.At = test.at
+				if test.first != nil {
+					test.first(x)
+				}
+			})
+			e := newEngine(t, Config{}, exp)
+			var live liveStreams
+			live.open(t, e, 3)
+			if got := actsOn(live); got != test.before {
+				t.Fatalf("before the edit: %q, want %q", got, test.before)
+			}
+			injected := status(t, e, "x").Injected
+			for _, change := range test.next {
+				exp = with(exp, func(x *proxy.Experiment) { x.Revision++; change(x) })
+				e.Apply(snapshot(exp))
+			}
+			if got := actsOn(live); got != test.kept {
+				t.Errorf("connections from before: %q, want %q", got, test.kept)
+			}
+			if s := status(t, e, "x"); s.Injected != injected {
+				t.Errorf("%d are injected, %d before the edit", s.Injected, injected)
+			}
+			live.open(t, e, 6)
+			if got := actsOn(live[3:]); got != test.later {
+				t.Errorf("new connections: %q, want %q", got, test.later)
+			}
+		})
+	}
+}
+
+// At Backend each attempt is one of the first that come, and none has been open before.
+func TestALaterAttemptTakesAPlaceInASequenceThatHasBegunMeanwhile(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(x *proxy.Experiment) { x.At = proxy.AtBackend })
+	e := newEngine(t, Config{}, exp)
+	p := Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Attempt: 1}
+	e.Open(p).Close(Outcome{Retried: true})
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) {
+		x.Revision++
+		x.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{"b"}}}
+	})))
+	p.Attempt = 2
+	c := e.Open(p)
+	defer c.Close(Outcome{})
+	var live liveStreams
+	live.open(t, e, 1)
+	if got := actsOn(append(liveStreams{c}, live...)); got != "b," {
+		t.Errorf("%q", got)
+	}
+}
