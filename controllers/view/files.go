@@ -71,7 +71,9 @@ func (p Problem) String() string {
 // As there is no one to fill EndpointSlices, they stand in the files too, and may name loopback addresses.
 func FromFiles(dir string) (*View, []Problem) {
 	f := NewFolder(dir)
-	objects, problems := f.read(time.Now())
+	now := time.Now()
+	objects, problems := f.read(now)
+	f.stamp(objects, now)
 	for _, o := range objects {
 		f.View.Set(o)
 	}

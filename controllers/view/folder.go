@@ -33,10 +33,8 @@ type Folder struct {
 	served map[identity]Object // what View holds
 	// withheld are those of the NetworkChaos in View that are withheld, and why.
 	withheld map[identity]string
-	// known are the NetworkChaos as they were read last, and those read since all was well, with their times of creation.
-	known  map[identity]*v1alpha1.NetworkChaos
-	places map[identity]Place // of the objects of the last Load
-	due    time.Time
+	places   map[identity]Place // of the objects of the last Load
+	due      time.Time
 }
 
 // identity is what tells objects apart.
@@ -79,7 +77,9 @@ func (f *Folder) Load(now time.Time) (changes Changes, problems []Problem, ok bo
 	objects, problems := f.read(now)
 	ok = !slices.ContainsFunc(problems, Problem.Holds)
 	withheld := map[identity]string{}
-	if !ok {
+	if ok {
+		f.stamp(objects, now)
+	} else {
 		objects, withheld = f.hold(objects)
 	}
 	changes.Services = map[types.NamespacedName]struct{}{}
@@ -164,7 +164,7 @@ func (f *Folder) change(c *Changes, o Object, do func(Object)) {
 func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
 	r := reading{
 		objects: make(map[identity]Object, len(f.served)), places: make(map[identity]Place, len(f.served)),
-		known: f.known, mark: f.Switch, now: now,
+		mark: f.Switch, now: now,
 	}
 	files := make(map[string]*file, len(f.files))
 	root := f.dir
@@ -189,29 +189,14 @@ func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
 	if len(files) == 0 && len(r.problems) == 0 {
 		r.problems = append(r.problems, Problem{File: f.dir, Level: Warning, Reason: "holds no manifests (*.yaml, *.yml or *.json)"})
 	}
-	good := !slices.ContainsFunc(r.problems, Problem.Holds)
+	holdsBack := slices.ContainsFunc(r.problems, Problem.Holds)
 	for path, before := range f.files {
-		if files[path] == nil && !good {
+		if files[path] == nil && holdsBack {
 			files[path] = before // it may be back before all is well, and empty
 		}
 	}
 	f.files, f.places, f.due = files, r.places, r.due
-	f.remember(r.objects, good)
 	return r.objects, r.problems
-}
-
-// remember notes the NetworkChaos that have been read. Those that cannot be read for now are kept in mind until all is well.
-func (f *Folder) remember(objects map[identity]Object, good bool) {
-	known := map[identity]*v1alpha1.NetworkChaos{}
-	if !good {
-		maps.Copy(known, f.known)
-	}
-	for id, o := range objects {
-		if c, ok := o.(*v1alpha1.NetworkChaos); ok {
-			known[id] = c
-		}
-	}
-	f.known = known
 }
 
 // reasonOf returns what an error of the file system says, without the path, which a Problem has besides.
@@ -263,7 +248,6 @@ func readFile(path string, before *file, now time.Time) *file {
 type reading struct {
 	objects  map[identity]Object
 	places   map[identity]Place
-	known    map[identity]*v1alpha1.NetworkChaos
 	mark     string // Folder.Switch
 	now      time.Time
 	due      time.Time // Folder.due
@@ -303,7 +287,6 @@ func (r *reading) add(path string, f *file) {
 			r.put(id, d.Object)
 			continue
 		}
-		r.stamp(id, d.Object)
 		r.places[id] = Place{path, d.Line}
 		r.put(id, d.Object)
 	}
@@ -322,28 +305,30 @@ func (r *reading) put(id identity, o Object) {
 	}
 }
 
-// stamp gives a NetworkChaos a generation, and a time of creation if it has none: its duration counts from when it was loaded, or its
-// spec changed last. Other kinds go without, so that their precedence does not depend on the order of edits.
-func (r *reading) stamp(id identity, o Object) {
-	c, ok := o.(*v1alpha1.NetworkChaos)
-	before := r.known[id]
-	if !ok || c == before {
-		return
-	}
-	isSame := before != nil && sameExperiment(before, c)
-	switch {
-	case before == nil:
-		c.Generation = 1
-	case isSame:
-		c.Generation = before.Generation
-	default:
-		c.Generation = before.Generation + 1
-	}
-	switch {
-	case !c.CreationTimestamp.IsZero():
-	case isSame:
-		c.CreationTimestamp = before.CreationTimestamp
-	default:
-		c.CreationTimestamp = metav1.NewTime(r.now)
+// stamp gives each NetworkChaos that is let in a generation, and a time of creation if it has none: its duration counts from when it was
+// let in, or its spec changed last. Other kinds go without, so that their precedence does not depend on the order of edits.
+func (f *Folder) stamp(objects map[identity]Object, now time.Time) {
+	for id, o := range objects {
+		c, ok := o.(*v1alpha1.NetworkChaos)
+		if !ok || o == f.served[id] {
+			continue
+		}
+		before, _ := f.served[id].(*v1alpha1.NetworkChaos)
+		isSame := before != nil && sameExperiment(before, c)
+		switch {
+		case before == nil:
+			c.Generation = 1
+		case isSame:
+			c.Generation = before.Generation
+		default:
+			c.Generation = before.Generation + 1
+		}
+		switch {
+		case !c.CreationTimestamp.IsZero():
+		case isSame:
+			c.CreationTimestamp = before.CreationTimestamp
+		default:
+			c.CreationTimestamp = metav1.NewTime(now)
+		}
 	}
 }

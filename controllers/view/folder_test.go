@@ -393,6 +393,43 @@ func TestAFileThatTurnedEmptyIsBeingWrittenForAWhile(t *testing.T) {
 	}
 }
 
+// An experiment, or what is new of one, has its whole duration from when it is let in, however long the folder was broken before.
+func TestAnExperimentBeginsWhenItIsLetIn(t *testing.T) {
+	const wait = 3 * time.Hour
+	changed := strings.Replace(abortText, "503", "502", 1)
+	for what, test := range map[string]struct {
+		before, broken, then string // chaos.yaml when all is well, while another file is broken, and when all is well again
+		created              time.Duration
+		generation           int64
+	}{
+		"new":               {"# nothing\n", abortText, abortText, wait, 1},
+		"new, then changed": {"# nothing\n", abortText, changed, wait, 1},
+		"changed":           {abortText, changed, changed, wait, 2},
+		"changed and back":  {abortText, changed, abortText, 0, 1},
+		"the same":          {abortText, abortText, abortText, 0, 1},
+		"gone and back":     {abortText, "# nothing\n", abortText, 0, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir, start := t.TempDir(), time.Now()
+			f := NewFolder(dir)
+			for _, step := range []struct {
+				after        time.Duration
+				chaos, other string
+			}{
+				{0, test.before, "# nothing\n"}, {time.Minute, test.broken, "---\n{"}, {wait, test.then, "# nothing\n"},
+			} {
+				writeFile(t, dir, "chaos.yaml", step.chaos)
+				writeFile(t, dir, "other.yaml", step.other)
+				f.Load(start.Add(step.after))
+			}
+			c := f.View.NetworkChaos[name("abort")]
+			if got := c.CreationTimestamp.Sub(start); got != test.created || c.Generation != test.generation {
+				t.Errorf("created after %v as generation %d, want %v and %d", got, c.Generation, test.created, test.generation)
+			}
+		})
+	}
+}
+
 // A folder may go and come back while one of its files is being written.
 func TestAFileThatTurnedEmptyIsRememberedWhileTheFolderIsGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "manifests")
@@ -451,6 +488,7 @@ func TestAnExperimentBeginsAnewOnlyWithAnotherSpec(t *testing.T) {
 }
 
 // What has ended because it could not be read is the same object when it is mended, whatever it says then.
+// What was never let in has never been: an edit that is taken back before is none.
 func TestAnExperimentThatIsMendedIsTheSame(t *testing.T) {
 	edited := strings.Replace(abortText, "duration: 1h", "duration: 1h, percent: 1", 1)
 	for what, test := range map[string]struct {
@@ -462,7 +500,7 @@ func TestAnExperimentThatIsMendedIsTheSame(t *testing.T) {
 		"as it was":      {"kind: [\n", abortText, 1, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
 		"edited":         {"kind: [\n", edited, 2, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
 		"edited first":   {edited + "---\nkind: [\n", edited, 2, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
-		"there and back": {edited + "---\nkind: [\n", abortText, 3, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
+		"there and back": {edited + "---\nkind: [\n", abortText, 1, true, Changes{Other: true, Changed: []string{"NetworkChaos default/abort"}}},
 		"deleted":        {"kind: [\n", "# nothing\n", 0, false, Changes{Other: true, Removed: []string{"NetworkChaos default/abort"}}},
 	} {
 		t.Run(what, func(t *testing.T) {
