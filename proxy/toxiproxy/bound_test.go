@@ -1,8 +1,10 @@
 package toxiproxy
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/breakwater-gateway/breakwater/proxy/accept"
@@ -66,18 +68,64 @@ func TestConnectionsWithoutUpstreamGiveBackTheirRoom(t *testing.T) {
 
 // A proxy that led to itself would open connections until nothing is left for others.
 func TestProxyDoesNotConnectToItself(t *testing.T) {
-	bound := accept.NewBound(100)
-	s := serve(t, Config{Connections: bound})
-	port := create(t, s, "db", "127.0.0.1:0")
-	listen := s.proxies["db"].json().Listen
-	if status, body := ask(s, "PATCH", "/proxies/db", `{"upstream":"`+listen+`"}`); status != 200 {
-		t.Fatalf("%d %s", status, body)
+	for _, c := range []struct{ listen, upstream string }{
+		{"127.0.0.1:0", "127.0.0.1"},
+		{"127.0.0.1:0", "localhost"},
+		{"127.0.0.1:0", "0.0.0.0"},
+		{"127.0.0.1:0", ""}, // stands for this host
+		{"127.0.0.1:0", "[::ffff:127.0.0.1]"},
+		{":0", "127.0.0.1"},
+		{":0", "127.9.9.9"},
+		{":0", ""},
+		{"0.0.0.0:0", "127.0.0.1"},
+		{"[::]:0", "127.0.0.1"},
+	} {
+		t.Run(c.listen+" to "+c.upstream, func(t *testing.T) {
+			s := serve(t, Config{Connections: accept.NewBound(100)})
+			port := create(t, s, "db", c.listen)
+			if status, body := ask(s, "PATCH", "/proxies/db", fmt.Sprintf(`{"upstream":"%s:%d"}`, c.upstream, port)); status != 200 {
+				t.Fatalf("%d %s", status, body)
+			}
+			if !ended(connect(t, port)) {
+				t.Error("something came")
+			}
+			if n := s.proxies["db"].count(); n > 1 {
+				t.Errorf("one connection has become %d", n)
+			}
+		})
 	}
-	if !ended(connect(t, port)) {
-		t.Error("something came")
-	}
-	if n := s.proxies["db"].count(); n > 1 {
-		t.Errorf("one connection has become %d", n)
+}
+
+func TestIsTaken(t *testing.T) {
+	own := ownAddress(t)
+	for _, c := range []struct {
+		listen, at string
+		want       bool
+	}{
+		{"[::]:80", "127.0.0.1:80", true},
+		{"[::]:80", "[::1]:80", true},
+		{"[::]:80", "[::1%lo]:80", true},
+		{"[::]:80", "0.0.0.0:80", true},
+		{"0.0.0.0:80", "[::ffff:127.0.0.1]:80", true},
+		{"[::]:80", "127.0.0.1:81", false},
+		{"[::]:80", "198.51.100.7:80", false}, // another host
+		{"127.0.0.1:80", "127.0.0.1:80", true},
+		{"127.0.0.1:80", "127.0.0.2:80", false}, // may be another listener's
+		{"127.0.0.1:80", "0.0.0.0:80", true},
+		{"[::1]:80", "[::]:80", true},
+		{"[::1]:80", "0.0.0.0:80", false},
+		{own + ":80", "127.0.0.1:80", false},
+		{own + ":80", own + ":80", own != ""},
+		{"[::]:80", own + ":80", own != ""},
+	} {
+		listen, _ := netip.ParseAddrPort(c.listen)
+		at, err := netip.ParseAddrPort(c.at)
+		if err != nil || !listen.IsValid() {
+			continue // there is no address of its own
+		}
+		if got, err := isTaken(at, listen); err != nil || got != c.want {
+			t.Errorf("%s takes what is for %s: %v, %v", c.listen, c.at, got, err)
+		}
 	}
 }
 

@@ -21,17 +21,48 @@ func RefuseLocal(hosts ...netip.Addr) func(netip.AddrPort) error {
 		if slices.ContainsFunc(hosts, func(h netip.Addr) bool { return bare(h) == a }) {
 			return fmt.Errorf("upstream %s: is the host that this runs on", at)
 		}
-		own, err := net.InterfaceAddrs()
-		if err != nil {
-			return fmt.Errorf("upstream %s: cannot tell whether it is this host: %w", at, err)
-		}
-		for _, o := range own {
-			if p, err := netip.ParsePrefix(o.String()); err == nil && bare(p.Addr()) == a {
-				return fmt.Errorf("upstream %s: is this host itself", at)
-			}
+		switch is, err := isOwn(a); {
+		case err != nil:
+			return fmt.Errorf("upstream %s: %w", at, err)
+		case is:
+			return fmt.Errorf("upstream %s: is this host itself", at)
 		}
 		return nil
 	}
+}
+
+// isTaken reports whether a listener takes the connections to an address that is dialled from this host. One of a wildcard address takes
+// those to all of this host's, of both families: that is how package net listens.
+func isTaken(at, listener netip.AddrPort) (bool, error) {
+	if at.Port() != listener.Port() {
+		return false, nil
+	}
+	to, own := bare(at.Addr()), bare(listener.Addr())
+	switch to { // the system connects to loopback
+	case netip.IPv4Unspecified():
+		to = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case netip.IPv6Unspecified():
+		to = netip.IPv6Loopback()
+	}
+	if to == own || !own.IsUnspecified() {
+		return to == own, nil
+	}
+	return isOwn(to)
+}
+
+// isOwn reports whether an address, bare, is one of this host.
+func isOwn(a netip.Addr) (bool, error) {
+	if a.IsLoopback() {
+		return true, nil
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false, fmt.Errorf("cannot tell whether it is this host: %w", err)
+	}
+	return slices.ContainsFunc(own, func(o net.Addr) bool {
+		p, err := netip.ParsePrefix(o.String())
+		return err == nil && bare(p.Addr()) == a
+	}), nil
 }
 
 // bare returns an address without what makes two forms of one address differ. A zone means nothing where an address is global: the

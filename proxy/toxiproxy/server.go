@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -321,15 +322,24 @@ func (s *Server) delete(p *proxyServer) {
 func (s *Server) dial(ctx context.Context, upstream, listen string) (net.Conn, error) {
 	d := net.Dialer{Timeout: s.cfg.DialTimeout}
 	d.Control = func(_, address string, _ syscall.RawConn) error {
-		if address == listen {
-			return errItself
-		}
-		if s.cfg.Refuse == nil {
-			return nil
+		if strings.HasPrefix(address, ":") { // without a host it is this one
+			address = "0.0.0.0" + address
 		}
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return err
+		}
+		own, err := netip.ParseAddrPort(listen)
+		if err != nil {
+			return err
+		}
+		switch itself, err := isTaken(at, own); {
+		case err != nil:
+			return err
+		case itself:
+			return errItself
+		case s.cfg.Refuse == nil:
+			return nil
 		}
 		return s.cfg.Refuse(at)
 	}

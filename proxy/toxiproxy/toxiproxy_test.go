@@ -97,8 +97,9 @@ func TestPortsAreBounded(t *testing.T) {
 	}
 }
 
-func TestRefuseLocal(t *testing.T) {
-	own := ""
+// ownAddress returns an IPv4 address by which others reach this host, "" if it has none.
+func ownAddress(t *testing.T) (own string) {
+	t.Helper()
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +109,11 @@ func TestRefuseLocal(t *testing.T) {
 			own = ip.String()
 		}
 	}
+	return own
+}
+
+func TestRefuseLocal(t *testing.T) {
+	own := ownAddress(t)
 	refused := []string{"127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "[::]:80",
 		"169.254.169.254:80", "[fe80::1]:80", "224.0.0.1:80", "[ff02::1]:80",
 		"[::1%lo]:80", "[::%lo]:80", "[fe80::1%eth0]:80"} // a zone is part of an address only where it is link-local
