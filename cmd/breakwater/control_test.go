@@ -131,8 +131,8 @@ func TestChaosFlag(t *testing.T) {
 	if code, _, stderr := s.command("chaos on"); code != exitFailure || !strings.Contains(stderr, "chaos stays off: switched off by --chaos=false") {
 		t.Errorf("chaos on: %d %q", code, stderr)
 	}
-	if code, stdout, stderr := s.command("report --fail-on skipped"); code != exitFailure || !strings.Contains(stdout, "The kill switch is on") ||
-		!strings.Contains(stderr, "--fail-on: default/teapot: skipped: the kill switch is on") {
+	if code, stdout, stderr := s.command("report --fail-on skipped"); code != exitFailure || !strings.Contains(stdout, "Chaos is off: nothing is injected") ||
+		!strings.Contains(stderr, "--fail-on: default/teapot: skipped: chaos is off") {
 		t.Errorf("report: %d\n%s%s", code, stdout, stderr)
 	}
 	s.end()

@@ -73,7 +73,7 @@ func (n *NetworkChaos) phase(live *proxy.ExperimentStatus) (is bool, reason, mes
 	case proxy.ExperimentSuspended:
 		return false, v1alpha1.ReasonSuspended, "spec.suspend is true"
 	case proxy.ExperimentOff:
-		return false, v1alpha1.ReasonSwitchedOff, "the kill switch is used"
+		return false, v1alpha1.ReasonSwitchedOff, "chaos is off: the kill switch is used"
 	case proxy.ExperimentHalted:
 		return false, v1alpha1.ReasonHalted, "the guard has halted it; change spec.rearm to go on"
 	case proxy.ExperimentExpired:

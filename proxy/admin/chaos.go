@@ -147,7 +147,7 @@ func (all Experiments) String() string {
 	b.WriteString("chaos is on\n")
 	if !all.Enabled {
 		b.Reset()
-		b.WriteString("chaos is OFF: " + used(all.Switches) + "\n")
+		b.WriteString("chaos is off: " + used(all.Switches) + "\n")
 	}
 	if len(all.Experiments) == 0 {
 		b.WriteString("no experiments\n")

@@ -84,7 +84,7 @@ func TestChaosIsShown(t *testing.T) {
 		{"index", "/", c, 200, "/chaos/rearm?namespace=", "text/plain; charset=utf-8"},
 		{"index without", "/", config(), 200, "why the others do not\n", "text/plain; charset=utf-8"},
 		{"without", "/chaos", config(), 404, "", ""},
-		{"no experiments", "/chaos", none, 200, "chaos is OFF: switched off by --chaos=false (since 20", ""},
+		{"no experiments", "/chaos", none, 200, "chaos is off: switched off by --chaos=false (since 20", ""},
 		{"at a glance", "/chaos", c, 200, "shop/slow     Active   1        1         0       0        20", ""},
 		{"why halted", "/chaos", c, 200, "\nshop/stopped: 1 of 1 requests failed", ""},
 		{"rearm hint", "/chaos", c, 200, "\n  arm it again: breakwater chaos rearm shop/stopped\n", ""},
@@ -134,7 +134,7 @@ func TestToxicsAreShown(t *testing.T) {
 		"\ntoxiproxy p/ nnn", "nnn... does not act: the proxy is disabled\n")
 	shown("/chaos?format=json", `"toxics":[{"proxy":"shop.db","name":"l2","type":"latency","attributes":{"jitter":0,"latency":100},"stream":"downstream","toxicity":1},`)
 	e.SetEnabled(false)
-	shown("/chaos", "chaos is OFF", "\nthese toxics do not act while chaos is off\n")
+	shown("/chaos", "chaos is off: switched off by ", "\nthese toxics do not act while chaos is off\n")
 }
 
 func TestFaultLogIsLinesOfJSON(t *testing.T) {

@@ -195,9 +195,9 @@ func TestJudge(t *testing.T) {
 		{"suspended", "Suspended", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended"},
 		{"suspended, then over", "Expired", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended, switched off"},
 		{"active, then suspended", "Suspended", nil, NoneInjected, "no request"},
-		{"switched off", "Off", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "kill switch"},
+		{"switched off", "Off", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "chaos is off"},
 		{"active, then switched off", "Off", nil, NoneInjected, "no request"},
-		{"toxics that are switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind, x.NeverActed = chaos.ManualKind, true }, Skipped, "kill switch"},
+		{"toxics that are switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind, x.NeverActed = chaos.ManualKind, true }, Skipped, "chaos is off"},
 		{"toxics that have acted, then switched off", "Off", func(x *chaos.ExperimentReport) { x.Kind = chaos.ManualKind }, NoneInjected, "no connection"},
 		{"has injected, then a dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Injected, x.DryRun = true, 1, 2 }, Injected, ""},
 	} {

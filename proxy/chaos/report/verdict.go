@@ -55,7 +55,7 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 	case x.Start == nil, x.Start.After(at):
 		return Verdict{Skipped, "its time has not come"}
 	case x.NeverActed && x.Phase == "Off":
-		return Verdict{Skipped, "the kill switch is on"}
+		return Verdict{Skipped, "chaos is off"}
 	case x.NeverActed && x.Phase == "Suspended":
 		return Verdict{Skipped, "suspended"}
 	case x.NeverActed:
@@ -121,7 +121,7 @@ func withToxics(n int) string {
 // notes are what concerns the whole report.
 func notes(r *chaos.Report) (all []string) {
 	if !r.Enabled {
-		all = append(all, "The kill switch is on: nothing is injected.")
+		all = append(all, "Chaos is off: nothing is injected.")
 	}
 	if r.Dropped > 0 {
 		all = append(all, fmt.Sprintf("The fault log has lost %s lines: its file could not keep up.", count(r.Dropped)))
