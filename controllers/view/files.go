@@ -32,7 +32,7 @@ const (
 	Invalid Level = iota
 	// Unfinished: a file seems to be being written, which holds back everything.
 	Unfinished
-	// Warning: what is there is taken, but perhaps not as it was meant.
+	// Warning: what is there is taken, but perhaps not as it was meant, or is left out because we do not serve its kind yet.
 	Warning
 	// Skipped: nothing is wrong; the document is of a kind that has no part in routing and was left out.
 	Skipped

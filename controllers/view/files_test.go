@@ -34,8 +34,11 @@ func problems(dir string, list []Problem) []string {
 	var result []string
 	for _, p := range list {
 		s := strings.TrimPrefix(p.String(), dir+"/")
-		if p.Level == Skipped {
+		switch p.Level {
+		case Skipped:
 			s = "skipped " + s
+		case Warning:
+			s = "warning " + s
 		}
 		result = append(result, s)
 	}
@@ -113,6 +116,22 @@ func TestFromFiles(t *testing.T) {
 				"skipped a.yaml:5: document 2: Deployment a: kind: apps/v1 Deployment has no part in routing and is left out",
 				"skipped a.yaml:9: document 3: ServiceAccount a: kind: v1 ServiceAccount has no part in routing and is left out",
 				`a.yaml:14: document 4: Ingress a: kind: there is no kind "Ingress" in networking.k8s.io/v1beta1`,
+			},
+		},
+		"kinds that route and are not served yet": {
+			files: map[string]string{
+				"a.yaml": "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {name: a}\n---\n" +
+					"apiVersion: gateway.networking.k8s.io/v1alpha3\nkind: BackendTLSPolicy\nmetadata: {name: a}\n---\n" +
+					"apiVersion: gateway.networking.x-k8s.io/v1alpha1\nkind: XListenerSet\nmetadata: {name: a}\n---\n" +
+					"apiVersion: example.com/v1\nkind: GRPCRoute\nmetadata: {name: a}\n---\n" +
+					"apiVersion: networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {name: a}\n",
+			},
+			problems: []string{
+				"warning a.yaml:2: document 1: GRPCRoute a: kind: gateway.networking.k8s.io/v1 GRPCRoute is not served yet and is left out",
+				"warning a.yaml:6: document 2: BackendTLSPolicy a: kind: gateway.networking.k8s.io/v1alpha3 BackendTLSPolicy is not served yet and is left out",
+				"warning a.yaml:10: document 3: XListenerSet a: kind: gateway.networking.x-k8s.io/v1alpha1 XListenerSet is not served yet and is left out",
+				"skipped a.yaml:13: document 4: GRPCRoute a: kind: example.com/v1 GRPCRoute has no part in routing and is left out",
+				`a.yaml:18: document 5: GRPCRoute a: kind: there is no kind "GRPCRoute" in networking.k8s.io/v1`,
 			},
 		},
 		"the same object twice": {

@@ -84,8 +84,18 @@ func knownElsewhere(name string) bool {
 	switch name {
 	case "ServiceAccount", "Endpoints", "PersistentVolume", "PersistentVolumeClaim", "Node",
 		"ReplicationController", "ResourceQuota", "LimitRange", "PodTemplate", "Event", // v1
-		"NetworkPolicy", "IPAddress", "ServiceCIDR", // networking.k8s.io
-		"GRPCRoute", "TLSRoute", "BackendTLSPolicy", "ListenerSet": // gateway.networking.k8s.io
+		"NetworkPolicy", "IPAddress", "ServiceCIDR": // networking.k8s.io
+		return true
+	}
+	return false
+}
+
+// notServedYet reports whether an API group has a kind that says how to route, which we do not read yet.
+func notServedYet(group, name string) bool {
+	switch group + "/" + name {
+	case gatewayv1.GroupName + "/GRPCRoute", gatewayv1.GroupName + "/TLSRoute",
+		gatewayv1.GroupName + "/BackendTLSPolicy", gatewayv1.GroupName + "/ListenerSet",
+		"gateway.networking.x-k8s.io/XListenerSet", "gateway.networking.x-k8s.io/XBackendTrafficPolicy":
 		return true
 	}
 	return false

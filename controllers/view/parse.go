@@ -272,12 +272,18 @@ func (p *parsing) asText(data []byte) ([]byte, []Problem) {
 	return text, doubts
 }
 
-// unknown reports a kind that has no place in a View: an error in the groups that we read, otherwise a notice.
+// unknown reports a kind that has no place in a View: an error in the groups that we read, a warning if it routes, otherwise a notice.
 func (p *parsing) unknown(h header) {
-	problem := p.problem("kind", fmt.Sprintf("%s %s has no part in routing and is left out", h.APIVersion, h.Kind))
-	if group, _, _ := strings.Cut(h.APIVersion, "/"); ourGroup(group) && !knownElsewhere(h.Kind) {
+	group, _, _ := strings.Cut(h.APIVersion, "/")
+	var problem Problem
+	switch {
+	case notServedYet(group, h.Kind):
+		problem = p.problem("kind", fmt.Sprintf("%s %s is not served yet and is left out", h.APIVersion, h.Kind))
+		problem.Level = Warning
+	case ourGroup(group) && !knownElsewhere(h.Kind):
 		problem = p.problem("kind", fmt.Sprintf("there is no kind %q in %s", h.Kind, h.APIVersion))
-	} else {
+	default:
+		problem = p.problem("kind", fmt.Sprintf("%s %s has no part in routing and is left out", h.APIVersion, h.Kind))
 		problem.Level = Skipped
 	}
 	p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: []Problem{problem}})
