@@ -29,10 +29,9 @@ type ledger struct {
 
 // account is what the Manuals of one owner have done, and what its clients saw.
 type account struct {
-	ledger            *ledger
-	owner             string         // "" for others
-	matched, injected atomic.Uint64  // connections
-	clients           [2]clientStats // not touched, touched
+	ledger *ledger
+	owner  string                 // "" for others
+	totals atomic.Pointer[totals] // since start; never nil
 
 	// Guarded by ledger.mu.
 	rows   []*manualRow // in the order in which they came
@@ -40,6 +39,18 @@ type account struct {
 	start  time.Time    // when the first came
 	end    time.Time    // when the last went, or was switched off; zero while some may act, and if none ever might
 	acted  bool         // there have been some while no kill switch was used
+}
+
+// totals are the connections that have met what an account is about.
+type totals struct {
+	matched, injected atomic.Uint64
+	clients           [2]clientStats // not touched, touched
+}
+
+func newAccount(l *ledger, owner string) *account {
+	a := &account{ledger: l, owner: owner}
+	a.totals.Store(&totals{})
+	return a
 }
 
 // manualRow is what the Manuals of one name, type and direction have done.
@@ -128,7 +139,7 @@ func (l *ledger) account(owner string) *account {
 	}
 	if len(l.owners) >= maxOwners {
 		if l.others == nil {
-			l.others = &account{ledger: l}
+			l.others = newAccount(l, "")
 		}
 		i := slices.IndexFunc(l.owners, func(a *account) bool { return !a.inForce() })
 		if i < 0 {
@@ -137,7 +148,7 @@ func (l *ledger) account(owner string) *account {
 		l.others.add(l.owners[i])
 		l.owners = slices.Delete(l.owners, i, i+1)
 	}
-	a := &account{ledger: l, owner: owner}
+	a := newAccount(l, owner)
 	l.owners = append(l.owners, a)
 	return a
 }
@@ -185,10 +196,11 @@ func (a *account) rest() *manualRow {
 
 // add takes over the counts of an account that is going to be forgotten. What is counted there later is lost. ledger.mu is held.
 func (a *account) add(b *account) {
-	a.matched.Add(b.matched.Load())
-	a.injected.Add(b.injected.Load())
-	for i := range a.clients {
-		a.clients[i].add(&b.clients[i])
+	sum, from := a.totals.Load(), b.totals.Load()
+	sum.matched.Add(from.matched.Load())
+	sum.injected.Add(from.injected.Load())
+	for i := range sum.clients {
+		sum.clients[i].add(&from.clients[i])
 	}
 	for _, r := range b.all() {
 		a.rest().add(r)
@@ -212,20 +224,36 @@ func (r *manualRow) add(b *manualRow) {
 	r.delay.add(&b.delay)
 }
 
-// forget forgets what is not in force.
+// forget forgets what is not in force. An account that loses something by that begins anew with what is left.
 func (l *ledger) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	isOver := func(a *account) bool {
+		before := len(a.all())
 		a.rows = slices.DeleteFunc(a.rows, func(r *manualRow) bool { return r.inForce == 0 })
 		if a.others != nil && a.others.inForce == 0 {
 			a.others = nil
+		}
+		if len(a.all()) < before {
+			a.restart()
 		}
 		return !a.inForce()
 	}
 	l.owners = slices.DeleteFunc(l.owners, isOver)
 	if l.others != nil && isOver(l.others) {
 		l.others = nil
+	}
+}
+
+// restart forgets what has been counted. Connections that are open now count no more until toxics are put on them again; what those that
+// are on them do is still in the rows. ledger.mu is held.
+func (a *account) restart() {
+	a.totals.Store(&totals{})
+	a.start, a.end, a.acted = time.Now(), time.Time{}, a.ledger.on
+	for _, r := range a.all() {
+		r.matched.Store(0)
+		r.reset()
+		r.changes = 0
 	}
 }
 
@@ -241,9 +269,10 @@ func (l *ledger) report(off bool) (all []ExperimentReport) {
 
 // report makes the part of one owner. ledger.mu is held.
 func (a *account) report(off bool) ExperimentReport {
+	sum := a.totals.Load()
 	r := ExperimentReport{
-		Kind: ManualKind, Name: a.owner, Phase: proxy.ExperimentActive.String(), Matched: a.matched.Load(), Injected: a.injected.Load(),
-		NeverActed: !a.acted, Toxics: []ToxicReport{}, UninjectedTraffic: a.clients[0].report(), InjectedTraffic: a.clients[1].report(),
+		Kind: ManualKind, Name: a.owner, Phase: proxy.ExperimentActive.String(), Matched: sum.matched.Load(), Injected: sum.injected.Load(),
+		NeverActed: !a.acted, Toxics: []ToxicReport{}, UninjectedTraffic: sum.clients[0].report(), InjectedTraffic: sum.clients[1].report(),
 	}
 	start := a.start.UTC()
 	r.Start = &start

@@ -78,7 +78,10 @@ func TestManualsAreReported(t *testing.T) {
 	other := manualOf(e, "db", "slow", "latency=2", 1)
 	other.End()
 	e.ForgetDeleted()
-	want("forgotten", "redis Active 2/3: slow(latency=2)1 2/2 2\n")
+	want("forgotten, what is left begins anew", "redis Active 0/0: slow(latency=2)0 0/0 0\n")
+	meet(again, 3)
+	e.ForgetDeleted()
+	want("forgotten, with nothing to forget", "redis Active 1/1: slow(latency=2)0 1/1 1\n")
 	again.End()
 	e.ForgetDeleted()
 	want("all forgotten", "")
@@ -87,7 +90,7 @@ func TestManualsAreReported(t *testing.T) {
 	e.NewManual(ManualConfig{Owner: "redis", Entry: &toxic.Entry{Name: "slow", Toxic: toxic.Latency{}}}).End() // downstream
 	meet(fresh, 0)
 	want("anew", "redis Active 1/1: slow(latency=2)0 1/1 1 slow()0 0/0 0 removed\n")
-	if got := fmt.Sprint(e.ManualCounts()); got != "map[latency:3]" {
+	if got := fmt.Sprint(e.ManualCounts()); got != "map[latency:4]" {
 		t.Errorf("a counter has gone down or lost something: %s", got)
 	}
 	x := e.Report().Experiments[0]
@@ -185,7 +188,7 @@ func TestManualsAreBounded(t *testing.T) {
 		t.Errorf("what is in force has gone, or others are not the last: %s", rows(e))
 	}
 	e.ForgetDeleted()
-	if got, want := rows(e), fmt.Sprintf("first Active %d/%d: stays(latency=1)0 1/1 1\n", toxics+1, toxics+1); got != want {
+	if got, want := rows(e), "first Active 0/0: stays(latency=1)0 0/0 0\n"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	first.End()
@@ -260,13 +263,72 @@ func TestManualsOfRoutesAreReported(t *testing.T) {
 	again.Close(Outcome{Failed: true, Retries: 1})
 	e.SetManual(nil)
 	open(t, e, 3).Close(Outcome{Upstream: 1000})
-	// Toxics count each time that they are put on a connection, anew or on another endpoint's, as those of Experiments do.
-	if got, want := rows(e), "shop.db Active 2/2: a(latency=1)0 1/1 0 b(latency=1)0 4/4 0\n"; got != want {
+	if got, want := rows(e), "shop.db Active 2/2: a(latency=1)0 1/1 0 b(latency=1)0 2/2 0\n"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	x := e.Report().Experiments[0].InjectedTraffic
 	if x.Connections != 2 || x.Failed != 1 || x.UpstreamBytes != 10 || x.DownstreamBytes != 20 || x.Retries != 1 {
 		t.Errorf("got %+v", x)
+	}
+}
+
+// Before a run everything of an earlier one is forgotten, be some toxic left: nothing of it is reported, nor is what becomes of its
+// connections.
+func TestForgottenManualsBeginAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, Config{})
+		defer e.Close()
+		keep, gone := manualOf(e, "redis", "never", "", 0), manualOf(e, "redis", "slow", "", 1)
+		for i := range uint64(5) {
+			meet(gone, i)
+		}
+		var open Meeting
+		open.Actives([]*Manual{keep, gone}, 5, "")
+		gone.End()
+		time.Sleep(time.Hour)
+		e.ForgetDeleted()
+		open.Close(Outcome{Failed: true, Upstream: 1}, time.Second)
+		x := e.Report().Experiments[0]
+		if got := rows(e); got != "redis Active 0/0: never()0 0/0 0\n" || !x.Start.Equal(time.Now()) || x.End != nil || x.NeverActed ||
+			x.InjectedTraffic.Connections+x.UninjectedTraffic.Connections != 0 {
+			t.Errorf("%s%+v", got, x)
+		}
+		meet(keep, 6)
+		x = e.Report().Experiments[0]
+		if got := rows(e); got != "redis Active 0/1: never()0 0/1 0\n" || x.UninjectedTraffic.Connections != 1 {
+			t.Errorf("%s%+v", got, x)
+		}
+		e.SetEnabled(false)
+		manualOf(e, "redis", "slow", "", 1).End()
+		e.ForgetDeleted()
+		if x := e.Report().Experiments[0]; !x.NeverActed || x.End != nil {
+			t.Errorf("switched off: %+v", x)
+		}
+		keep.End()
+	})
+}
+
+// A connection counts once for each toxic, however often that is switched off and on; another form of the toxic counts anew.
+func TestSwitchesCountNothingAnew(t *testing.T) {
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)})
+	target := ManualTarget{tcpRoute, listenerID}
+	use := func(all ...*Manual) { e.SetManual(map[ManualTarget][]*Manual{target: all}) }
+	a, never := newManual(e, "a", 1), newManual(e, "never", 0)
+	use(a, never)
+	open(t, e, 1)
+	for range 3 {
+		e.SetEnabled(false)
+		e.SetEnabled(true)
+	}
+	const once = "shop.db Active 1/1: a(latency=1)0 1/1 0 never(latency=1)0 0/1 0\n"
+	if got, n := rows(e), e.ManualCounts()["latency"]; got != once || n != 1 {
+		t.Errorf("%d, %s", n, got)
+	}
+	use(never)
+	use(never, newManual(e, "a", 1))
+	const anew = "shop.db Active 1/1: a(latency=1)0 2/2 0 never(latency=1)0 0/1 0\n"
+	if got, n := rows(e), e.ManualCounts()["latency"]; got != anew || n != 2 {
+		t.Errorf("%d, %s", n, got)
 	}
 }
 

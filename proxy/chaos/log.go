@@ -212,16 +212,25 @@ type witness struct {
 }
 
 func (w *witness) observe(o toxic.Observation) {
-	if !o.Applied {
-		return
-	}
-	target := w.where.get(o.Ordinal)
-	if !o.Final {
+	switch {
+	case !o.Applied:
+	case o.Final:
+		w.over(o)
+	default:
 		w.stats.decided.Add(1)
 		w.stats.applied.Add(1)
-		w.logged(target, o.Ordinal, decidedInject, 0, 0)
-		return
+		w.begun(o)
 	}
+}
+
+// begun logs that the toxic is put on a connection.
+func (w *witness) begun(o toxic.Observation) {
+	w.logged(w.where.get(o.Ordinal), o.Ordinal, decidedInject, 0, 0)
+}
+
+// over counts and logs what the toxic has done to a connection.
+func (w *witness) over(o toxic.Observation) {
+	target := w.where.get(o.Ordinal)
 	w.where.drop(o.Ordinal)
 	w.stats.bytes.Add(o.Bytes)
 	w.stats.delay.observe(o.Delay)

@@ -44,14 +44,25 @@ func (e *Engine) NewManual(cfg ManualConfig) *Manual {
 // End says that the toxic is not in force any more.
 func (m *Manual) End() { m.account.ledger.end(m.account, m.row) }
 
+// observe leaves it to Meetings to count what is put on connections: a kill switch takes it off, and puts it on again.
 func (m *Manual) observe(o toxic.Observation) {
-	if !o.Final {
-		m.row.matched.Add(1)
-		if o.Applied {
-			m.count.Add(1)
-		}
+	switch {
+	case !o.Applied:
+	case o.Final:
+		m.witness.over(o)
+	default:
+		m.witness.begun(o)
 	}
-	m.witness.observe(o)
+}
+
+// met counts a connection on which the toxic has not been before.
+func (m *Manual) met(acts bool) {
+	m.row.matched.Add(1)
+	if acts {
+		m.row.decided.Add(1)
+		m.row.applied.Add(1)
+		m.count.Add(1)
+	}
 }
 
 // acts tells whether the toxic acts on a connection. Its draw is the one of package toxic.
@@ -59,37 +70,43 @@ func (m *Manual) acts(ordinal uint64) bool { return m.Key.Float(ordinal) < m.Tox
 
 // Meeting is what one connection has had to do with Manuals. The zero value has met none. It is not for concurrent use.
 type Meeting struct {
-	account *account // nil: none
+	totals  *totals   // that it is counted in; nil: none
+	latest  []*Manual // that it has met
 	touched bool
 }
 
-// Actives returns what makes all Manuals that are in force for a connection act on it, and counts the connection. target is what the
-// fault log says of it.
+// Actives returns what makes all Manuals that are in force for a connection act on it, and counts the connection: once, and once for each
+// Manual that was not among the latest. target is what the fault log says of it. all must not be changed afterwards.
 func (v *Meeting) Actives(all []*Manual, ordinal uint64, target string) []toxic.Active {
 	if len(all) == 0 {
 		return nil
 	}
-	if a := all[0].account; v.account != a {
-		v.account, v.touched = a, false
-		a.matched.Add(1)
+	if t := all[0].account.totals.Load(); v.totals != t {
+		*v = Meeting{totals: t}
+		t.matched.Add(1)
 	}
 	actives := make([]toxic.Active, len(all))
 	for i, m := range all {
 		actives[i] = toxic.Active{Entry: m.Entry, Ordinal: ordinal}
-		if !m.acts(ordinal) {
+		acts := m.acts(ordinal)
+		if !slices.Contains(v.latest, m) {
+			m.met(acts)
+		}
+		if !acts {
 			continue
 		}
 		m.witness.where.set(ordinal, target)
 		if !v.touched {
 			v.touched = true
-			v.account.injected.Add(1)
+			v.totals.injected.Add(1)
 		}
 	}
+	v.latest = all
 	return actives
 }
 
 // HasMet reports whether the connection has been counted.
-func (v *Meeting) HasMet() bool { return v.account != nil }
+func (v *Meeting) HasMet() bool { return v.totals != nil }
 
 // Close says what has become of the connection. latency is the time until its client got the first of an answer, 0 if that is not known.
 func (v *Meeting) Close(o Outcome, latency time.Duration) {
@@ -99,8 +116,8 @@ func (v *Meeting) Close(o Outcome, latency time.Duration) {
 }
 
 func (v *Meeting) close(o *outcome) {
-	if v.account != nil {
-		v.account.clients[index(v.touched)].done(o)
+	if v.totals != nil {
+		v.totals.clients[index(v.touched)].done(o)
 	}
 }
 

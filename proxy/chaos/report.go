@@ -90,7 +90,8 @@ type Quantiles struct {
 	Max   float64 `json:"max"`
 }
 
-// ForgetDeleted leaves the Experiments that have left the Snapshot, and the Manuals that have been ended, out of the Reports to come.
+// ForgetDeleted leaves the Experiments that have left the Snapshot, and the Manuals that have been ended, out of the Reports to come. An
+// owner of Manuals that has had such, and others, begins anew with these.
 func (e *Engine) ForgetDeleted() {
 	e.ledger.forget()
 	e.mu.Lock()

@@ -73,6 +73,18 @@ type toxicStats struct {
 	delay                   histogram
 }
 
+// reset begins all counts anew. What is counted meanwhile may be lost.
+func (s *toxicStats) reset() {
+	s.decided.Store(0)
+	s.applied.Store(0)
+	s.ended.Store(0)
+	s.bytes.Store(0)
+	for i := range s.delay.counts {
+		s.delay.counts[i].Store(0)
+	}
+	s.delay.longest.Store(0)
+}
+
 // toxicTable holds the stats of all toxics that an experiment has had, by name and type. The zero value is ready.
 type toxicTable struct {
 	mu   sync.Mutex

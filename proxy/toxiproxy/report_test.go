@@ -243,3 +243,26 @@ func TestReportsUnderLoad(t *testing.T) {
 		t.Errorf("left are %+v", left)
 	}
 }
+
+// What was open when the toxics were switched off and on again is one connection still.
+func TestSwitchesCountNothingAnew(t *testing.T) {
+	e := chaos.New(chaos.Config{})
+	t.Cleanup(e.Close)
+	s := serve(t, Config{Chaos: e, Seed: 1})
+	e.FollowSwitches(s.SetEnabled)
+	port := create(t, s, "db", "127.0.0.1:0")
+	ask(s, "POST", "/proxies/db/toxics", `{"type":"noop"}`)
+	nc := connect(t, port)
+	ping(t, nc)
+	for range 3 {
+		e.SetEnabled(false)
+		e.SetEnabled(true)
+		ping(t, nc)
+	}
+	_ = nc.Close()
+	x := reported(t, e, "db", saw(1))
+	one := x.Toxics[0]
+	if n := e.ManualCounts()["noop"]; x.Matched != 1 || one.Manual.Matched != 1 || one.Decided != 1 || one.Applied != 1 || n != 1 {
+		t.Errorf("%d on connections, %+v", n, x)
+	}
+}
