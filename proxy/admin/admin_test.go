@@ -85,11 +85,11 @@ func snapshot() *proxy.Snapshot {
 const wholeText = `listener Gateway/infra/edge:http  port 8080  http/1.1  hostname *
   host shop.example.com
     GET, exact /cart, header "x-canary=1\nlistener forged", query a=~b+  HTTPRoute/shop/cart/0  match 1
-      filter admin_test.setHeader{Name:A Value:b}
+      filter setHeader name=A value=b
       filter basicAuth
       timeouts request 1s, backend 1m0s
       -> shop/cart:80  weight 9
-        filter admin_test.setHeader{Name:C Value:d}
+        filter setHeader name=C value=d
       -> shop/gone:1  weight 1
         invalid: no such Service
   host *.example.org

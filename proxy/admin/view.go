@@ -172,23 +172,6 @@ func viewOfBackend(b *proxy.Backend) backendView {
 	return v
 }
 
-func describeAll(filters []proxy.Filter) []string {
-	var all []string
-	for _, f := range filters {
-		all = append(all, describe(f))
-	}
-	return all
-}
-
-// describe prints a Filter or a Balancer: by its own String method, else as its type and fields. A Filter that holds
-// anything secret has a String method that leaves it out.
-func describe(v any) string {
-	if s, ok := v.(fmt.Stringer); ok {
-		return clean(s.String())
-	}
-	return clean(fmt.Sprintf("%T%+v", v, v))
-}
-
 // clean quotes s if it holds anything that could forge a line or steer a terminal: objects are written by tenants, and
 // operators read this.
 func clean(s string) string {

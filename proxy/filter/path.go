@@ -22,6 +22,8 @@ const (
 	ReplacePrefix
 )
 
+func (m PathMode) String() string { return [...]string{"KeepPath", "ReplaceFullPath", "ReplacePrefix"}[m] }
+
 // Path is a change of a request's path (Gateway API, HTTPPathModifier). Query and fragment are not part of it.
 type Path struct {
 	Mode  PathMode
