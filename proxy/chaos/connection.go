@@ -15,8 +15,8 @@ import (
 type Place struct {
 	Route    proxy.ObjectID
 	Listener proxy.ListenerID
-	Backend  proxy.BackendID // zero: none has been picked
-	Endpoint proxy.Endpoint  // likewise
+	Backend  proxy.BackendID
+	Endpoint proxy.Endpoint
 	Client   netip.AddrPort
 	Datagram bool // a UDP session
 	// Attempt counts the Endpoints tried for one connection of a client, from 1.
@@ -67,7 +67,7 @@ type Outcome struct {
 	Retried bool
 }
 
-// Open registers a connection on its way to an Endpoint that is about to be dialled, or one for which there is none. It must be closed.
+// Open registers a connection on its way to an Endpoint that is about to be dialled. It must be closed.
 // A second attempt for the same client's connection goes on with what was decided at the first, and a session that moves to another
 // Endpoint with what is known of it. It must not be called on a nil Engine.
 func (e *Engine) Open(p Place) *Connection {
@@ -90,8 +90,26 @@ func (e *Engine) Open(p Place) *Connection {
 	return c
 }
 
-// IsIdle reports whether nothing acts on anything now: then a connection that ends at once need not be opened. It costs two loads.
-func (e *Engine) IsIdle() bool { return e.plan.Load() == nil && e.manual.Load() == nil }
+// Missed tells of a connection, or session, that has failed for want of an Endpoint to try. Guards and reports see it, but it has no
+// ordinal and takes no place in a Sequence: nothing can act on it. It must not be called on a nil Engine, and costs one load while no
+// Experiment acts.
+func (e *Engine) Missed(p Place) {
+	all := e.plan.Load()
+	if all == nil {
+		return
+	}
+	concern := all.find(p.Route, p.Listener, p.Backend, nil)
+	if concern == nil {
+		return
+	}
+	for i := range concern.interests {
+		if a := concern.interests[i].action; a.concernsStreams() && !a.halted.Load() {
+			a.matched.Add(1)
+		}
+	}
+	c := &Connection{engine: e, place: p, Slot: toxic.NewSlot(), concern: concern}
+	c.Close(Outcome{Failed: true})
+}
 
 // again makes a decision that of another attempt.
 func (d *decision) again(attempt int) {
@@ -309,7 +327,7 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 	if d == nil {
 		return actives
 	}
-	if a.cfg.At == proxy.AtBackend && (c.place.Endpoint == (proxy.Endpoint{}) || !a.endpoints.has(c.place.Backend, c.place.Endpoint.ID())) {
+	if a.cfg.At == proxy.AtBackend && !a.endpoints.has(c.place.Backend, c.place.Endpoint.ID()) {
 		d.settled = d.settled || len(a.sequence) > 0 // if its Endpoint is chosen later, it is open already
 		return actives
 	}
@@ -345,7 +363,7 @@ func (c *Connection) decision(i *interest) *decision {
 			return d
 		}
 	}
-	if c.fixed || a.cfg.Token != nil || len(a.matchers) > 0 { // what is not HTTP bears no token and meets no match
+	if c.fixed || !a.concernsStreams() {
 		return nil
 	}
 	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
@@ -358,6 +376,9 @@ func (c *Connection) decision(i *interest) *decision {
 	c.decisions = append(c.decisions, d)
 	return &c.decisions[len(c.decisions)-1]
 }
+
+// concernsStreams reports whether what is not HTTP can be concerned: it bears no token and meets no match.
+func (a *action) concernsStreams() bool { return a.cfg.Token == nil && len(a.matchers) == 0 }
 
 func (p *Place) target() string {
 	if p.Endpoint == (proxy.Endpoint{}) {

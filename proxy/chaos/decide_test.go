@@ -562,7 +562,9 @@ func actsOn(all liveStreams) string {
 // Connections that are open when a Sequence begins keep what they have been dealt, if it is still there as it was, and never get
 // more of it.
 func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
-	steps := func(count int, names ...string) []proxy.SequenceStep { return []proxy.SequenceStep{{Count: count, Toxics: names}} }
+	steps := func(count int, names ...string) []proxy.SequenceStep {
+		return []proxy.SequenceStep{{Count: count, Toxics: names}}
+	}
 	for name, test := range map[string]struct {
 		at           proxy.Point
 		first        func(*proxy.Experiment)
@@ -661,4 +663,43 @@ func TestALaterAttemptTakesAPlaceInASequenceThatHasBegunMeanwhile(t *testing.T) 
 	if got := actsOn(append(liveStreams{c}, live...)); got != "b," {
 		t.Errorf("%q", got)
 	}
+}
+
+// What finds no Endpoint is counted and judged as what gets nothing. Nothing is decided for it, and nothing of it is kept.
+func TestWhatFindsNoEndpointIsNotDecided(t *testing.T) {
+	selective := with(anExperiment("matches", toxic.Noop{}), func(x *proxy.Experiment) { x.Matches = []proxy.Match{{Method: "GET"}} })
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
+		x.Sequence, x.MaxPercent = []proxy.SequenceStep{{Count: 2, Toxics: []string{"a"}}}, 50
+	})
+	e := newEngine(t, Config{}, exp, selective)
+	m := manualOf(e, "redis", "slow", "", 1)
+	e.SetManual(map[ManualTarget][]*Manual{{routeID, listenerID}: {m}})
+	for _, datagram := range []bool{false, true} {
+		for range 5 {
+			e.Missed(Place{Route: routeID, Listener: listenerID, Backend: backendID, Attempt: 1, Datagram: datagram})
+		}
+	}
+	a := e.order[0].act
+	if n, kept := a.ordinals.Load(), len(a.toxics[0].targets.of)+len(m.witness.where.of); n != 0 || kept != 0 || e.conns.list.Len() != 0 {
+		t.Errorf("%d ordinals, %d targets, %d connections", n, kept, e.conns.list.Len())
+	}
+	if all := e.Faults(); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
+	for i, matched := range []uint64{10, 0} {
+		r := e.Report().Experiments[i]
+		if r.Matched != matched || r.Injected+r.SkippedByCap != 0 || r.UninjectedTraffic.Failed != 10 || r.InjectedTraffic.Connections != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	m.End()
+	e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.MaxPercent = 0 })))
+	e.SetManual(nil)
+	var live liveStreams
+	live.open(t, e, 3)
+	if got := actsOn(live); got != "a,a," {
+		t.Errorf("those that find one: %q", got)
+	}
+	e.Apply(snapshot())
+	e.Missed(live[0].place) // nobody cares
 }

@@ -219,6 +219,9 @@ func TestTCPResetsWhatNobodyServes(t *testing.T) {
 			wantRefusal(t, w.addr(testPort))
 			w.settled(t)
 			p.wantFailures(t, 1)
+			if isTried := name == "endpoint is down"; isTried == (len(p.missed) == 1) {
+				t.Errorf("missed: %+v", p.missed)
+			}
 		})
 	}
 	if n := e.connections(); n != 0 {
@@ -359,6 +362,7 @@ type place struct {
 	mu      sync.Mutex
 	refuse  func(stream.Place) bool // guarded by mu
 	opened  []stream.Place          // guarded by mu
+	missed  []stream.Place          // guarded by mu
 	closed  int                     // guarded by mu
 	endings []stream.Ending         // guarded by mu; of those that were not tried again
 	gone    chan struct{}           // if not nil, closed when nothing is held up any more
@@ -370,6 +374,12 @@ func (p *place) Open(at stream.Place) stream.Connection {
 	defer p.mu.Unlock()
 	p.opened = append(p.opened, at)
 	return placed{p, at}
+}
+
+func (p *place) Missed(at stream.Place) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.missed = append(p.missed, at)
 }
 
 type placed struct {
@@ -399,13 +409,13 @@ func (c placed) Close(e stream.Ending) {
 	}
 }
 
-// wantFailures checks that so many connections have been opened and closed, and that all have failed.
+// wantFailures checks that so many connections have been opened and closed, or missed, and that all have failed.
 func (p *place) wantFailures(t *testing.T, want int) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed != len(p.opened) || len(p.endings) != want {
-		t.Errorf("%d opened, %d closed, %d ends, want %d", len(p.opened), p.closed, len(p.endings), want)
+	if p.closed != len(p.opened) || len(p.endings)+len(p.missed) != want {
+		t.Errorf("%d opened, %d closed, %d ends, %d missed, want %d", len(p.opened), p.closed, len(p.endings), len(p.missed), want)
 	}
 	for _, e := range p.endings {
 		if !e.Failed {

@@ -223,13 +223,13 @@ func TestUDPDropsWhatNobodyServes(t *testing.T) {
 	if _, n := w.streams.Count(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
-	until(t, "the session is over", func() bool {
+	until(t, "chaos is told", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return len(p.endings) == 1
+		return len(p.missed) == 1
 	})
 	p.wantFailures(t, 1)
-	if got := p.opened[0]; got.Endpoint != (proxy.Endpoint{}) || got.Attempt != 1 || got.Route.Name == "" {
+	if got := p.missed[0]; got.Endpoint != (proxy.Endpoint{}) || got.Attempt != 1 || got.Route.Name == "" {
 		t.Errorf("%+v", got)
 	}
 	e := echoUDP(t, "127.0.0.1:0")

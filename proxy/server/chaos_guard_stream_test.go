@@ -108,32 +108,56 @@ func TestGuardBoundsTheLatencyOfStreams(t *testing.T) {
 	}
 }
 
-// What finds no Endpoint has failed, though there is nothing to act on.
+// What finds no Endpoint has failed, though there is nothing to act on: nothing is decided for it, and it uses up no sequence.
 func TestGuardSeesThatNoEndpointIsReady(t *testing.T) {
 	for _, p := range []proxy.Protocol{proxy.TCP, proxy.UDP} {
-		t.Run(string(p), func(t *testing.T) {
-			engine := chaos.New(chaos.Config{})
-			t.Cleanup(engine.Close)
-			w := newWorld(t, Config{Chaos: engine})
-			snap := streamed(p, nil, backendOf("a"))
-			exp := bounded(proxy.AtBackend, toxic.Noop{})
-			exp.Targets[0].Object = snap.Listeners[0].Stream.ID
-			snap.Experiments = []*proxy.Experiment{exp}
-			w.apply(t, snap)
-			n := uint64(0)
-			(&faulty{t: t, engine: engine}).halts(func() {
-				if p == proxy.TCP {
-					wantRefusal(t, w.addr(testPort))
-				} else if _, err := w.dialUDP(t, testPort).Write([]byte("a")); err != nil {
-					t.Error(err)
+		for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+			t.Run(string(p)+" "+at.String(), func(t *testing.T) {
+				engine := chaos.New(chaos.Config{})
+				t.Cleanup(engine.Close)
+				w := newWorld(t, Config{Chaos: engine})
+				snap := streamed(p, nil, backendOf("a"))
+				exp := bounded(at, toxic.Noop{})
+				exp.Targets[0].Object = snap.Listeners[0].Stream.ID
+				exp.Sequence = []proxy.SequenceStep{{Count: 1, Toxics: []string{exp.Toxics[0].Name}}}
+				snap.Experiments = []*proxy.Experiment{exp}
+				w.apply(t, snap)
+				n := uint64(0)
+				(&faulty{t: t, engine: engine}).halts(func() {
+					if p == proxy.TCP {
+						wantRefusal(t, w.addr(testPort))
+					} else if _, err := w.dialUDP(t, testPort).Write([]byte("a")); err != nil {
+						t.Error(err)
+					}
+					n++
+					until(t, "it is counted", func() bool { return engine.Report().Experiments[0].UninjectedTraffic.Failed == n })
+				})
+				if r := engine.Report().Experiments[0]; r.Matched != 5 || r.Injected != 0 || r.UninjectedTraffic.Connections != 5 {
+					t.Errorf("%+v", r)
 				}
-				n++
-				until(t, "it is counted", func() bool { return engine.Report().Experiments[0].UninjectedTraffic.Failed == n })
+				if all := engine.Faults(); len(all) != 0 {
+					t.Errorf("%+v", all)
+				}
+				engine.Rearm(exp.ID)
+				addr := greets(t, "hello").addr
+				if p == proxy.UDP {
+					addr = echoUDP(t, "127.0.0.1:0").addr()
+				}
+				next := streamed(p, nil, backendOf("a", addr))
+				next.Experiments = snap.Experiments
+				w.apply(t, next)
+				if p == proxy.UDP {
+					w.dialUDP(t, testPort).wantEcho("a")
+				} else {
+					c := dialWire(t, w.addr(testPort))
+					t.Cleanup(func() { _ = c.Close() })
+					c.take(5)
+				}
+				if all := engine.Faults(); len(all) != 1 || all[0].Ordinal != 0 {
+					t.Errorf("the first that finds an endpoint: %+v", all)
+				}
 			})
-			if r := engine.Report().Experiments[0]; r.Matched != 5 || r.Injected != 0 || r.UninjectedTraffic.Connections != 5 {
-				t.Errorf("%+v", r)
-			}
-		})
+		}
 	}
 }
 

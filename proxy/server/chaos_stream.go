@@ -14,13 +14,17 @@ var _ stream.Chaos = streamChaos{}
 
 // Open implements stream.Chaos.
 func (s streamChaos) Open(p stream.Place) stream.Connection {
-	if p.Endpoint == (proxy.Endpoint{}) && s.engine.IsIdle() {
-		return nil
-	}
-	return faultyStream{s.engine.Open(chaos.Place{
+	return faultyStream{s.engine.Open(placeOf(p))}
+}
+
+// Missed implements stream.Chaos.
+func (s streamChaos) Missed(p stream.Place) { s.engine.Missed(placeOf(p)) }
+
+func placeOf(p stream.Place) chaos.Place {
+	return chaos.Place{
 		Route: p.Route, Listener: p.Listener, Backend: p.Backend, Endpoint: p.Endpoint, Client: p.Client, Attempt: p.Attempt,
 		Datagram: p.Protocol == proxy.UDP,
-	})}
+	}
 }
 
 type faultyStream struct{ c *chaos.Connection }

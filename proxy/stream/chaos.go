@@ -11,8 +11,8 @@ import (
 type Place struct {
 	Listener proxy.ListenerID
 	Route    proxy.ObjectID
-	Backend  proxy.BackendID
-	Endpoint proxy.Endpoint // zero if there is none
+	Backend  proxy.BackendID // zero if none has been picked
+	Endpoint proxy.Endpoint  // zero if there is none
 	Client   netip.AddrPort
 	Protocol proxy.Protocol // TCP or UDP
 	// Attempt counts the Endpoints tried for one connection, from 1.
@@ -21,9 +21,10 @@ type Place struct {
 
 // Chaos says what acts on connections and sessions.
 type Chaos interface {
-	// Open is called before an Endpoint is dialled, and for a connection or session for which there is none, which is closed at once.
-	// It returns nil if nothing can ever act on the connection.
+	// Open is called before an Endpoint is dialled. It returns nil if nothing can ever act on the connection.
 	Open(p Place) Connection
+	// Missed is called for a connection or session that has failed because there is no Endpoint to try.
+	Missed(p Place)
 }
 
 // Connection is what acts on one connection or session, from before its Endpoint is dialled. It may change at any time.

@@ -351,10 +351,11 @@ func (d *dial) settle() {
 	d.backend.Metrics().End(d.end)
 }
 
-// fail ends what acts on a connection for which no Endpoint has been reached, be it that none could be tried.
+// fail ends what acts on a connection for which no Endpoint has been reached.
 func (d *dial) fail(end telemetry.StreamEnd) {
-	if d.chaos == nil {
-		d.act(proxy.Endpoint{})
+	if c := d.c.srv.cfg.Chaos; c != nil && d.c.entry.Attempts == 0 {
+		c.Missed(d.place(proxy.Endpoint{}))
+		return
 	}
 	isFailed := end == telemetry.StreamUnreachable || end == telemetry.StreamRefused // otherwise the client has left, or has been cut off
 	d.leave(Ending{Failed: isFailed, Attempts: d.c.entry.Attempts})
@@ -363,11 +364,15 @@ func (d *dial) fail(end telemetry.StreamEnd) {
 // act lets what is to act on the next attempt do so.
 func (d *dial) act(at proxy.Endpoint) {
 	if c := d.c.srv.cfg.Chaos; c != nil {
-		e := &d.c.entry
-		d.chaos = c.Open(Place{
-			Listener: e.Listener, Route: d.c.route.cfg.ID, Backend: e.Backend, Endpoint: at, Client: d.c.source, Protocol: proxy.TCP,
-			Attempt: max(e.Attempts, 1),
-		})
+		d.chaos = c.Open(d.place(at))
+	}
+}
+
+func (d *dial) place(at proxy.Endpoint) Place {
+	e := &d.c.entry
+	return Place{
+		Listener: e.Listener, Route: d.c.route.cfg.ID, Backend: e.Backend, Endpoint: at, Client: d.c.source, Protocol: proxy.TCP,
+		Attempt: max(e.Attempts, 1),
 	}
 }
 

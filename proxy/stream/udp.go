@@ -107,8 +107,8 @@ func (p *Packets) arrived(client netip.AddrPort, oob, datagram []byte) {
 			s, missed = p.open(key, oob) // keeps the lock short: it does not dial
 		}
 		p.mu.Unlock()
-		if missed != nil {
-			p.srv.missed(*missed)
+		if c := p.srv.cfg.Chaos; c != nil && missed != nil {
+			c.Missed(*missed)
 		}
 		if s == nil || s.fromClient(datagram) {
 			return
@@ -159,16 +159,6 @@ func (p *Packets) open(key sessionKey, oob []byte) (_ *session, missed *Place) {
 	route.metrics.Open()
 	go s.run()
 	return s, nil
-}
-
-// missed tells Chaos of a session for which there is no Endpoint.
-func (s *Server) missed(at Place) {
-	if s.cfg.Chaos == nil {
-		return
-	}
-	if c := s.cfg.Chaos.Open(at); c != nil {
-		c.Close(Ending{Failed: true})
-	}
 }
 
 // forget takes a session out of the map, if it is still there.
