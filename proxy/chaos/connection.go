@@ -46,6 +46,7 @@ type Connection struct {
 	opened    time.Time      // for its first attempt
 	latency   time.Duration  // until the client got the first of an answer; 0 is not yet
 	failed    bool           // as far as is known
+	hadFailed bool           // before it ended
 	isCut     bool           // by a toxic: what comes into force now does not concern it
 	isKnown   bool           // update has been called before
 	verdicts  []*verdict     // of the Guards
@@ -165,9 +166,7 @@ func (c *Connection) Close(o Outcome) {
 		x.clients[index(touched)].done(&done)
 	}
 	meeting.close(&done)
-	if !known { // otherwise the Guards have been told, before the experiment was armed again perhaps
-		c.judge(func() time.Duration { c.failed = done.failed; return 0 })
-	}
+	c.judge(func() time.Duration { c.failed, c.hadFailed = done.failed, known; return 0 })
 }
 
 // concernMore adds to concerned. c.mu is held.
@@ -240,6 +239,7 @@ func (c *Connection) verdict(g *guard) *verdict {
 		i = len(c.verdicts)
 		c.verdicts = append(c.verdicts, &verdict{of: g})
 	}
+	c.verdicts[i].hadFailed = c.hadFailed
 	return c.verdicts[i]
 }
 

@@ -49,7 +49,8 @@ type flight struct {
 
 // verdict is what a guard has last counted of a connection or session, of which more may be learnt.
 type verdict struct {
-	of *guard
+	of        *guard
+	hadFailed bool // before it ended: only a guard that has not forgotten counts the end
 
 	// Guarded by of.mu.
 	counted   guardCount // total and failed only
@@ -226,9 +227,12 @@ func (g *guard) judge(v *verdict, failed bool, latency time.Duration, touched bo
 		return ""
 	}
 	g.slide(time.Now())
-	if forgotten := g.forgotten.Load(); v.forgotten == forgotten && v.bucket > g.latest-guardBuckets {
+	switch forgotten := g.forgotten.Load(); {
+	case v.forgotten == forgotten && v.bucket > g.latest-guardBuckets:
 		g.add(v.bucket, v.counted, -1)
-	} else {
+	case v.forgotten != forgotten && v.hadFailed: // before the experiment was armed again perhaps
+		return ""
+	default:
 		v.forgotten = forgotten
 	}
 	v.counted, v.bucket = guardCount{total: 1}, g.latest

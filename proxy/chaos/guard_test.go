@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -152,6 +153,39 @@ func TestGuardCountsTheLatest(t *testing.T) {
 		wantHalt(t, e, "")
 		wantSum(t, &e.order[0].guard, guardCount{})
 	})
+}
+
+// A connection that has failed long ago counts with its end, too, unless that was before the guard began, or was armed again.
+func TestGuardCountsTheEndOfWhatHasFailed(t *testing.T) {
+	bound := proxy.Guard{MinRequests: 20, MaxErrorRate: 0.5}
+	for name, c := range map[string]struct {
+		guard *proxy.Guard // at first
+		then  func(*Engine, *proxy.Experiment)
+		after time.Duration
+		want  guardCount
+	}{
+		"in the same window":      {guardedFor(bound).Guard, func(*Engine, *proxy.Experiment) {}, time.Second, guardCount{total: 3, failed: 3}},
+		"in another":              {guardedFor(bound).Guard, func(*Engine, *proxy.Experiment) {}, time.Minute, guardCount{total: 3, failed: 3}},
+		"armed again":             {guardedFor(bound).Guard, func(e *Engine, x *proxy.Experiment) { e.Rearm(x.ID) }, time.Minute, guardCount{}},
+		"there was no guard then": {nil, func(e *Engine, x *proxy.Experiment) { e.Apply(snapshot(x)) }, time.Minute, guardCount{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exp := guardedFor(bound)
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, with(exp, func(x *proxy.Experiment) { x.Guard = c.guard }))
+				all := sessions(t, e, 3)
+				for _, s := range all {
+					s.lost(true)
+				}
+				c.then(e, exp)
+				time.Sleep(c.after)
+				for _, s := range all {
+					s.Close(Outcome{})
+				}
+				wantSum(t, &e.order[0].guard, c.want)
+			})
+		})
+	}
 }
 
 // What is taken back is what stands in the window.
