@@ -22,6 +22,14 @@ var failures = map[int]proxy.Answer{
 	504: {Status: 504, Body: "Gateway Timeout: the endpoint did not respond in time\n"},
 }
 
+// unreached are failures for the case that there is no connection to any Endpoint. 503 is that this host can open none, whatever it is
+// short of.
+var unreached = map[int]proxy.Answer{
+	502: {Status: 502, Body: "Bad Gateway: no endpoint could be reached\n"},
+	503: {Status: 503, Body: "Service Unavailable: the proxy has no room for another connection\n"},
+	504: {Status: 504, Body: "Gateway Timeout: no endpoint could be reached in time\n"},
+}
+
 // fail answers an Exchange that could not be served.
 func (s *Server) fail(x *proxy.Exchange, w proxy.Responder, r *route, err *proxy.Error) {
 	x.Failure = err
@@ -34,11 +42,20 @@ func (s *Server) fail(x *proxy.Exchange, w proxy.Responder, r *route, err *proxy
 		w.Abort()
 		return
 	}
-	a, ok := failures[err.Status]
+	s.answerFrom(x, w, r, nil, answerTo(err))
+}
+
+// answerTo returns what the client is told of an error whose Status is not 0.
+func answerTo(err *proxy.Error) proxy.Answer {
+	told := failures
+	if err.Side == proxy.Upstream && err.Op == opConnect {
+		told = unreached
+	}
+	a, ok := told[err.Status]
 	if !ok {
 		a = proxy.Answer{Status: err.Status}
 	}
-	s.answerFrom(x, w, r, nil, a)
+	return a
 }
 
 // answerFrom delivers an Answer through the steps of the Route.

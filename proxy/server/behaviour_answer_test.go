@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -54,5 +55,30 @@ func TestAnswersOfTheProxy(t *testing.T) {
 			}
 			c.wantEnd()
 		})
+	}
+}
+
+// Why there is no connection to an endpoint is not told as if the endpoint had answered, and nothing of the cause is told.
+func TestAnswersForFailures(t *testing.T) {
+	for _, c := range []struct {
+		side   proxy.Side
+		op     string
+		status int
+		body   string
+	}{
+		{proxy.Upstream, opConnect, 502, "Bad Gateway: no endpoint could be reached\n"},
+		{proxy.Upstream, opConnect, 503, "Service Unavailable: the proxy has no room for another connection\n"},
+		{proxy.Upstream, opConnect, 504, "Gateway Timeout: no endpoint could be reached in time\n"},
+		{proxy.Upstream, "read response", 502, "Bad Gateway: the endpoint did not give a valid response\n"},
+		{proxy.Upstream, "pick endpoint", 503, "Service Unavailable: no endpoint is ready\n"},
+		{proxy.Upstream, "wait", 504, "Gateway Timeout: the endpoint did not respond in time\n"},
+		{proxy.Internal, "route", 500, "Internal Server Error: this route is not configured correctly\n"},
+		{proxy.Downstream, "read request body", 408, "Request Timeout: the request body did not arrive in time\n"},
+		{proxy.Downstream, "read request body", 413, ""}, // the status's reason phrase
+	} {
+		err := &proxy.Error{Side: c.side, Op: c.op, Status: c.status, Err: errors.New("dial tcp 10.0.0.1:80: secret")}
+		if got := answerTo(err); got.Status != c.status || got.Body != c.body {
+			t.Errorf("%s, %d: got %+v, want %q", c.op, c.status, got, c.body)
+		}
 	}
 }

@@ -212,7 +212,7 @@ func TestAllEndpointsRefuse(t *testing.T) {
 	c := dialWire(t, proxyTo(t, Config{}, unusedAddr(t), unusedAddr(t)))
 	for range 3 {
 		c.send(get("/"))
-		if body := c.want("GET", 502); body != "Bad Gateway: the endpoint did not give a valid response\n" {
+		if body := c.want("GET", 502); body != "Bad Gateway: no endpoint could be reached\n" {
 			t.Errorf("body %q", body)
 		}
 	}
