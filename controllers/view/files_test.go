@@ -100,11 +100,11 @@ func TestFromFiles(t *testing.T) {
 		},
 		"wrong types": {
 			files:    map[string]string{"a.yaml": strings.Replace(service, "80", "eighty", 1)},
-			problems: []string{"a.yaml:1: document 1: Service default/web: json: cannot unmarshal string into Go struct field ServicePort.spec.ports.port of type int32"},
+			problems: []string{`a.yaml:4: document 1: Service default/web: spec.ports[0].port: "eighty" is text, want a whole number`},
 		},
 		"not an object": {
 			files:    map[string]string{"a.yaml": "just text\n"},
-			problems: []string{"a.yaml:1: document 1: is not an object: json: cannot unmarshal string into Go value of type view.header"},
+			problems: []string{`a.yaml:1: document 1: "just text" is text, want an object`},
 		},
 		"kinds that do not exist and kinds without a part": {
 			files: map[string]string{

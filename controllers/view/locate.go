@@ -52,24 +52,37 @@ func child(n *yaml.Node, name string) *pair {
 
 // lineOf returns the line, from 1, on which the last part of a path stands that is there.
 func lineOf(n *yaml.Node, path string) int {
-	line := n.Line
+	_, line, _ := nodeAt(n, path)
+	return line
+}
+
+// nodeAt returns what the last part of a path that is there leads to, and the line, from 1, on which that part stands. ok is true if
+// that is the whole path.
+func nodeAt(n *yaml.Node, path string) (at *yaml.Node, line int, ok bool) {
+	line = n.Line
 	for _, s := range steps(path) {
-		if n.Kind == yaml.AliasNode {
-			n = n.Alias
-		}
-		if i, ok := indexOf(s); ok {
-			if n.Kind != yaml.SequenceNode || i >= len(n.Content) {
-				return line
+		n = followed(n)
+		if i, isIndex := indexOf(s); isIndex && n.Kind == yaml.SequenceNode {
+			if i >= len(n.Content) {
+				return n, line, false
 			}
 			n = n.Content[i]
 			line = n.Line
 			continue
 		}
-		entry := child(n, s)
+		entry := child(n, stepName(s))
 		if entry == nil {
-			return line
+			return n, line, false
 		}
 		n, line = entry.value, entry.key.Line
 	}
-	return line
+	return followed(n), line, true
+}
+
+// followed returns what an alias stands for.
+func followed(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }

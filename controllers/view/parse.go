@@ -82,26 +82,63 @@ func (p *parsing) again(known []Document) {
 type parsing struct {
 	file      string
 	at        Problem // the place, for Problems
+	text      []byte  // of the YAML document, if it is one object
 	documents []Document
 }
 
 // header is what tells what a document is.
 type header struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Metadata   struct {
-		Name      string `json:"name"`
-		Namespace string `json:"namespace"`
-	} `json:"metadata"`
+	APIVersion, Kind, Name, Namespace string
 }
 
 // describe returns kind, namespace and name as far as they are known.
 func (h *header) describe() string {
-	name := h.Metadata.Name
-	if h.Metadata.Namespace != "" {
-		name = h.Metadata.Namespace + "/" + name
+	name := h.Name
+	if h.Namespace != "" {
+		name = h.Namespace + "/" + name
 	}
 	return strings.TrimSpace(h.Kind + " " + name)
+}
+
+// header returns the header of an object in JSON. A part of it that is not text is taken for absent, and reported if nobody else does:
+// names are decoded again with the rest.
+func (p *parsing) header(data []byte) (h header, ok bool) {
+	var read struct {
+		APIVersion any `json:"apiVersion"`
+		Kind       any `json:"kind"`
+		Metadata   struct {
+			Name      any `json:"name"`
+			Namespace any `json:"namespace"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(data, &read); err != nil {
+		var value any
+		if err := json.Unmarshal(data, &value); err != nil {
+			p.refuse("", "is not an object: "+err.Error())
+			return h, false
+		}
+		if _, ok := value.(map[string]any); !ok {
+			p.refuse("", p.mistype("", value, "an object"))
+			return h, false
+		}
+	}
+	h.APIVersion, _ = read.APIVersion.(string)
+	h.Kind, _ = read.Kind.(string)
+	h.Name, _ = read.Metadata.Name.(string)
+	h.Namespace, _ = read.Metadata.Namespace.(string)
+	for _, part := range []struct {
+		field, text string
+		value       any
+	}{{"kind", h.Kind, read.Kind}, {"apiVersion", h.APIVersion, read.APIVersion}} {
+		if _, isText := part.value.(string); part.value != nil && !isText {
+			if h.Kind != "" {
+				p.at.Object = h.describe()
+			}
+			p.refuse(part.field, p.mistype(part.field, part.value, wantText))
+			return h, false
+		}
+	}
+	return h, true
 }
 
 func (p *parsing) document(c chunk) {
@@ -120,14 +157,15 @@ func (p *parsing) document(c chunk) {
 	if bytes.Equal(data, []byte("null")) {
 		return // nothing but comments
 	}
+	p.text = c.data
 	p.object(data, "")
 }
 
 // object decodes one object. kind is what it is if it does not say, as in a typed list.
 func (p *parsing) object(data []byte, kind string) {
-	var h header
-	if err := json.Unmarshal(data, &h); err != nil {
-		p.refuse("", "is not an object: "+err.Error())
+	p.at.Object = "" // of the item before
+	h, ok := p.header(data)
+	if !ok {
 		return
 	}
 	if h.Kind == "" {
@@ -151,8 +189,8 @@ func (p *parsing) object(data []byte, kind string) {
 		p.unknown(h)
 		return
 	}
-	if k.namespaced && h.Metadata.Namespace == "" {
-		h.Metadata.Namespace = metav1.NamespaceDefault
+	if k.namespaced && h.Namespace == "" {
+		h.Namespace = metav1.NamespaceDefault
 		p.at.Object = h.describe()
 	}
 	p.decode(data, k)
@@ -176,9 +214,12 @@ func (p *parsing) list(data []byte, kind string) {
 		Items []json.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(data, &list); err != nil {
-		p.refuse("items", err.Error())
+		var object map[string]any
+		_ = json.Unmarshal(data, &object) // the header has been read
+		p.refuse("items", p.mistype("items", object["items"], "a list"))
 		return
 	}
+	p.text = nil // fields are those of the items
 	for _, item := range list.Items {
 		p.object(item, kind)
 	}
@@ -201,7 +242,11 @@ func (p *parsing) decode(data []byte, k kind) {
 	object := k.new()
 	strict, err := kjson.UnmarshalStrict(data, object)
 	if err != nil {
-		p.refuse("", err.Error())
+		problems := p.mistypes(data, object)
+		if len(problems) == 0 {
+			problems = []Problem{p.problem("", strings.TrimPrefix(err.Error(), "json: "))}
+		}
+		p.documents = append(p.documents, Document{Number: p.at.Document, Line: p.at.Line, Problems: problems})
 		return
 	}
 	d := Document{Number: p.at.Document, Line: p.at.Line, Object: object, Problems: doubts}

@@ -87,8 +87,8 @@ func textOf(value any) string {
 	return text
 }
 
-// step is one part of a path such as "spec.toxics[0].type": a name or an index.
-var step = regexp.MustCompile(`[^.\[\]]+|\[[0-9]+\]`)
+// step is one part of a path such as "spec.toxics[0].type" or "metadata.labels[example.com/a]": a name or an index.
+var step = regexp.MustCompile(`[^.\[\]]+|\[[^\]]*\]`)
 
 // steps splits a path.
 func steps(path string) []string { return step.FindAllString(path, -1) }
@@ -103,11 +103,14 @@ func indexOf(step string) (i int, ok bool) {
 	return i, err == nil
 }
 
+// stepName returns the name that a step is.
+func stepName(step string) string { return strings.TrimSuffix(strings.TrimPrefix(step, "["), "]") }
+
 // valueAt returns what a path leads to.
 func valueAt(value any, path string) (any, bool) {
 	for _, s := range steps(path) {
-		if i, ok := indexOf(s); ok {
-			list, ok := value.([]any)
+		if list, ok := value.([]any); ok {
+			i, ok := indexOf(s)
 			if !ok || i >= len(list) {
 				return nil, false
 			}
@@ -118,7 +121,7 @@ func valueAt(value any, path string) (any, bool) {
 		if !ok {
 			return nil, false
 		}
-		if value, ok = object[s]; !ok {
+		if value, ok = object[stepName(s)]; !ok {
 			return nil, false
 		}
 	}
