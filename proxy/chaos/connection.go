@@ -80,7 +80,7 @@ func (e *Engine) Open(p Place) *Connection {
 			c.opened = before.opened
 			c.decisions, c.credited, c.admission, c.touched = before.decisions, before.credited, before.admission, before.touched
 			c.manual, c.meeting = before.manual, before.meeting
-			c.latency, c.failed, c.verdicts = before.latency, before.failed, before.verdicts
+			c.latency, c.failed, c.verdicts, c.concerned = before.latency, before.failed, before.verdicts, before.concerned
 			before.mu.Unlock()
 			for i := range c.decisions {
 				c.decisions[i].again(p.Attempt)

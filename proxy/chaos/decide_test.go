@@ -703,3 +703,24 @@ func TestWhatFindsNoEndpointIsNotDecided(t *testing.T) {
 	e.Apply(snapshot())
 	e.Missed(live[0].place) // nobody cares
 }
+
+// A session that moves to another Endpoint, or a connection that is tried again, stays in the report of what acted on it before.
+func TestWhatMovesIsReportedByWhatHasActed(t *testing.T) {
+	exp := anExperiment("x", toxic.Noop{})
+	for _, datagram := range []bool{false, true} {
+		e := newEngine(t, Config{}, exp)
+		p := Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Attempt: 1, Datagram: datagram}
+		c := e.Open(p)
+		c.answered(0)
+		e.Apply(snapshot())
+		for p.Attempt < 3 {
+			c.Close(Outcome{Retried: true})
+			p.Attempt++
+			c = e.Open(p)
+		}
+		c.Close(Outcome{Upstream: 7})
+		if r := e.Report().Experiments[0]; r.InjectedTraffic.Connections != 1 || r.InjectedTraffic.UpstreamBytes != 7 || r.UninjectedTraffic.Connections != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
