@@ -354,7 +354,7 @@ func (c *Connection) decision(i *interest) *decision {
 		if d := &c.decisions[n]; d.experiment == a.experiment {
 			switch {
 			case d.cfg.DryRun != a.cfg.DryRun && !c.fixed:
-				d.ordinal = a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))
+				d.ordinal = attemptOrdinal(a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr())), d.attempt)
 				d.settled, d.chosen = len(a.sequence) > 0, false
 			case d.cfg.Revision != a.cfg.Revision && len(a.sequence) > 0 && (d.settled || c.isKnown):
 				d.keep()

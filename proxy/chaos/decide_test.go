@@ -724,3 +724,21 @@ func TestWhatMovesIsReportedByWhatHasActed(t *testing.T) {
 		}
 	}
 }
+
+// A dry run that becomes real decides each attempt as what it is, and logs it as that: a replay finds it by its ordinal and attempt.
+func TestALaterAttemptStaysOneWhenADryRunBecomesReal(t *testing.T) {
+	for at, want := range map[proxy.Point]int{proxy.Client: 0, proxy.AtBackend: 2} {
+		exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.At, x.DryRun = at, true })
+		e := newEngine(t, Config{}, exp)
+		p := Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Attempt: 1}
+		e.Open(p).Close(Outcome{Retried: true})
+		p.Attempt = 2
+		c := e.Open(p)
+		defer c.Close(Outcome{})
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.DryRun = false; x.Revision++ })))
+		all := e.Faults()
+		if last := all[len(all)-1]; last.Decision != "inject" || last.Ordinal != 0 || last.Attempt != want {
+			t.Errorf("%v: %+v", at, last)
+		}
+	}
+}
