@@ -166,7 +166,7 @@ func (c *Connection) Close(o Outcome) {
 		x.clients[index(touched)].done(&done)
 	}
 	meeting.close(&done)
-	c.judge(func() time.Duration { c.failed, c.hadFailed = done.failed, known; return 0 })
+	c.judge(true, func() time.Duration { c.failed, c.hadFailed = done.failed, known; return 0 })
 }
 
 // concernMore adds to concerned. c.mu is held.
@@ -183,7 +183,7 @@ func (c *Connection) concernMore() {
 
 // cut is told that a toxic has ended the connection.
 func (c *Connection) cut() {
-	c.judge(func() time.Duration { c.failed, c.isCut = true, true; return 0 })
+	c.judge(false, func() time.Duration { c.failed, c.isCut = true, true; return 0 })
 }
 
 // lost is told whether toxics let nothing through.
@@ -192,13 +192,13 @@ func (c *Connection) lost(isLost bool) {
 	isNews := isLost || c.failed || c.latency > 0 // that nothing is lost says little of a session without an answer
 	c.mu.Unlock()
 	if isNews {
-		c.judge(func() time.Duration { c.failed = isLost; return 0 })
+		c.judge(false, func() time.Duration { c.failed = isLost; return 0 })
 	}
 }
 
 // answered is told that the client has got the first of an answer, of whom nothing had come for some time.
 func (c *Connection) answered(quiet time.Duration) {
-	c.judge(func() time.Duration {
+	c.judge(false, func() time.Duration {
 		if c.latency > 0 { // by another Endpoint
 			return 0
 		}
@@ -208,14 +208,19 @@ func (c *Connection) answered(quiet time.Duration) {
 }
 
 // judge notes what learn learns of the connection and shows it to the Guards. learn returns the latency if it is that. It is called
-// under c.mu, and so are the Guards, so that what they see last is what is.
-func (c *Connection) judge(learn func() time.Duration) {
+// under c.mu, and so are the Guards, so that what they see last is what is. Once the connection has ended nothing is learnt but how:
+// another attempt may have followed it, with its verdicts.
+func (c *Connection) judge(isEnd bool, learn func() time.Duration) {
 	type halt struct {
 		of     *experiment
 		reason string
 	}
 	var halts []halt
 	c.mu.Lock()
+	if c.ended && !isEnd {
+		c.mu.Unlock()
+		return
+	}
 	latency := learn()
 	c.concernMore()
 	if c.concern != nil && c.concern.guarded {

@@ -742,3 +742,25 @@ func TestALaterAttemptStaysOneWhenADryRunBecomesReal(t *testing.T) {
 		}
 	}
 }
+
+// What is learnt of an attempt once another has followed it says nothing of that.
+func TestNewsThatComesTooLateIsNotJudged(t *testing.T) {
+	for name, late := range map[string]func(*Connection){
+		"lost":     func(c *Connection) { c.lost(true) },
+		"cut":      func(c *Connection) { c.cut() },
+		"answered": func(c *Connection) { c.answered(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t, Config{}, guarded())
+			p := Place{Route: routeID, Listener: listenerID, Backend: backendID, Endpoint: endpointAt(1), Attempt: 1, Datagram: true}
+			old := e.Open(p)
+			old.judge(false, func() time.Duration { return 0 })
+			old.Close(Outcome{Retried: true})
+			p.Attempt = 2
+			c := e.Open(p)
+			defer c.Close(Outcome{})
+			late(old)
+			wantSum(t, &e.order[0].guard, guardCount{total: 1})
+		})
+	}
+}
