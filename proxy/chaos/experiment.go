@@ -40,6 +40,7 @@ type experiment struct {
 	rested  time.Time // since when it does not act, on the monotonic clock; zero if it does, or never has
 	deleted bool
 	window  window
+	opened  bool // the window has been open
 	halt    halt
 	budgets map[proxy.ExperimentTarget]*budget
 }
@@ -188,6 +189,7 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 	}
 	tick := x.window.tick
 	wake := x.window.advance(x.cfg, now, wall)
+	x.opened = x.opened || x.window.open
 	if !x.window.tick.Equal(tick) { // each run of a Schedule has the Sequence from its beginning
 		x.sequences.reset()
 	}

@@ -24,9 +24,10 @@ type ExperimentReport struct {
 	Problem    string `json:"problem,omitempty"`
 	Deleted    bool   `json:"deleted,omitempty"`
 	DryRunOnly bool   `json:"dryRunOnly,omitempty"` // it is a dry run now
-	// NeverActed: nothing could get a fault so far, because its time has not come, or it was suspended, switched off or a dry run all the
-	// time.
+	// NeverActed: nothing could get a fault so far, because its time has not come, or it was Missed, suspended, switched off or a dry run
+	// all the time.
 	NeverActed bool   `json:"neverActed,omitempty"`
+	Missed     bool   `json:"missed,omitempty"` // its time was over when this process got it, and it is not suspended
 	At         string `json:"at"`
 	// Start and Deadline are those of the window now, or of the last one; both nil before the first. Manuals have no Deadline.
 	Start    *time.Time `json:"start,omitempty"`
@@ -121,7 +122,8 @@ func (x *experiment) report() ExperimentReport {
 	s := x.status()
 	r := ExperimentReport{
 		Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name, UID: s.UID, Phase: s.Phase.String(), Problem: s.Problem,
-		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, NeverActed: !x.acted, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
+		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, NeverActed: !x.acted,
+		Missed: x.window.over && !x.opened && !x.cfg.Suspend, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
 		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun, Toxics: []ToxicReport{},
 		UninjectedTraffic: x.clients[0].report(), InjectedTraffic: x.clients[1].report(),
 	}

@@ -121,3 +121,46 @@ func TestReportedEnd(t *testing.T) {
 		}
 	}
 }
+
+// What this process never had a chance to let act says so, whatever becomes of it later.
+func TestReportedAsMissed(t *testing.T) {
+	long := func(x *proxy.Experiment) { x.Window.Start = x.Window.Start.Add(-2 * time.Hour) }
+	for _, c := range []struct {
+		name string
+		at   func(*proxy.Experiment)
+		then func(e *Engine, x *proxy.Experiment)
+		want bool
+	}{
+		{"over when it was loaded", long, func(*Engine, *proxy.Experiment) {}, true},
+		{"then deleted", long, func(e *Engine, _ *proxy.Experiment) { e.Apply(snapshot()) }, true},
+		{"then given more time", long, func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Window.Duration = 24 * time.Hour })))
+		}, false},
+		{"in its time", func(*proxy.Experiment) {}, func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, false},
+		{"in its time, switched off", func(*proxy.Experiment) {}, func(e *Engine, _ *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(2 * time.Hour)
+		}, false},
+		{"suspended, its time came", func(x *proxy.Experiment) { x.Suspend = true }, func(*Engine, *proxy.Experiment) { time.Sleep(2 * time.Hour) }, false},
+		{"suspended when it was loaded", func(x *proxy.Experiment) {
+			long(x)
+			x.Suspend = true
+		}, func(*Engine, *proxy.Experiment) {}, false},
+		{"to come", func(x *proxy.Experiment) { x.Window.Start = time.Now().Add(time.Hour) }, func(*Engine, *proxy.Experiment) {}, false},
+		{"to come by a schedule", func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Schedule: "30 12 * * *", Duration: time.Minute}
+		}, func(*Engine, *proxy.Experiment) {}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exp := with(anExperiment("x", abort(503)), c.at)
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, exp)
+				defer e.Close()
+				c.then(e, exp)
+				if x := e.Report().Experiments[0]; x.Missed != c.want {
+					t.Errorf("%+v", x)
+				}
+			})
+		})
+	}
+}

@@ -100,7 +100,7 @@ func reports() map[string]chaos.Report {
 		"one":    {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy}},
 		"halted": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{halted}},
 		"dry-run": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{experiment("rehearsal", "Active", func(x *chaos.ExperimentReport) {
-			x.DryRunOnly, x.Matched, x.DryRun = true, 1, 1
+			x.DryRunOnly, x.NeverActed, x.Matched, x.DryRun = true, true, 1, 1
 			x.UninjectedTraffic.Requests, x.UninjectedTraffic.Status = 1, map[string]uint64{"3xx": 1}
 		})}},
 		"many": {Time: now, Dropped: 2, Experiments: []chaos.ExperimentReport{
@@ -188,9 +188,14 @@ func TestJudge(t *testing.T) {
 		{"nothing matched", "Active", nil, NoneInjected, "no request or connection matched"},
 		{"chance", "Expired", func(x *chaos.ExperimentReport) { x.Matched = 1 }, NoneInjected, "none of 1 that matched was chosen"},
 		{"capped", "Active", func(x *chaos.ExperimentReport) { x.Matched, x.SkippedByCap = 2000, 10 }, NoneInjected, "the cap left out 10 of 2,000"},
-		{"dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Matched, x.DryRun = true, 4, 2 }, Skipped, "2 of 4 that matched would"},
-		{"never began", "Pending", func(x *chaos.ExperimentReport) { x.Start = nil }, Skipped, "its time has not come"},
-		{"begins soon", "Pending", func(x *chaos.ExperimentReport) { x.Start = &future }, Skipped, "its time has not come"},
+		{"dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.NeverActed, x.Matched, x.DryRun = true, true, 4, 2 }, Skipped, "2 of 4 that matched would"},
+		{"active, then a dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Matched, x.DryRun = true, 4, 2 }, NoneInjected, "before it became a dry run"},
+		{"never began", "Pending", func(x *chaos.ExperimentReport) { x.Start, x.NeverActed = nil, true }, Skipped, "its time has not come"},
+		{"begins soon", "Pending", func(x *chaos.ExperimentReport) { x.Start, x.NeverActed = &future, true }, Skipped, "its time has not come"},
+		{"active, then its start moved", "Pending", func(x *chaos.ExperimentReport) { x.Start = &future }, NoneInjected, "no request"},
+		{"over before it was loaded", "Expired", func(x *chaos.ExperimentReport) { x.NeverActed, x.Missed = true, true }, NoneInjected, "its time was over when it was loaded"},
+		{"a dry run, over before it was loaded", "Expired", func(x *chaos.ExperimentReport) { x.NeverActed, x.Missed, x.DryRunOnly = true, true, true },
+			Skipped, "dry run"},
 		{"between windows", "Pending", nil, NoneInjected, "no request"},
 		{"suspended", "Suspended", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended"},
 		{"suspended, then over", "Expired", func(x *chaos.ExperimentReport) { x.NeverActed = true }, Skipped, "suspended, switched off"},

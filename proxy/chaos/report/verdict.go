@@ -18,7 +18,7 @@ const (
 	Injected     Outcome = "ok"            // it has injected faults, within its bounds
 	Halted       Outcome = "halted"        // by its guard, at least once
 	Refused      Outcome = "refused"       // it cannot act as it is written
-	NoneInjected Outcome = "none-injected" // it was active, and no request or connection got a fault: it proves nothing
+	NoneInjected Outcome = "none-injected" // its time came, and no request or connection got a fault: it proves nothing
 	Skipped      Outcome = "skipped"       // it was not to inject: a dry run, suspended or off all the time, or its time has not come
 )
 
@@ -50,24 +50,35 @@ func Judge(x *chaos.ExperimentReport, at time.Time) Verdict {
 		return Verdict{Halted, "by its guard; it has been re-armed since"}
 	case x.Injected > 0:
 		return Verdict{Outcome: Injected}
+	case !x.NeverActed:
+		return Verdict{NoneInjected, inVain(x)}
 	case x.DryRunOnly:
 		return Verdict{Skipped, fmt.Sprintf("dry run: %s of %s would have got a fault", count(x.DryRun), matched(x.Matched))}
+	case x.Missed:
+		return Verdict{NoneInjected, "its time was over when it was loaded"}
 	case x.Start == nil, x.Start.After(at):
 		return Verdict{Skipped, "its time has not come"}
-	case x.NeverActed && x.Phase == "Off":
+	case x.Phase == "Off":
 		return Verdict{Skipped, "chaos is off"}
-	case x.NeverActed && x.Phase == "Suspended":
+	case x.Phase == "Suspended":
 		return Verdict{Skipped, "suspended"}
-	case x.NeverActed:
-		return Verdict{Skipped, "it was suspended, switched off or a dry run all the time"}
-	case x.Matched == 0 && isManual(x):
-		return Verdict{NoneInjected, "no connection has met them"}
-	case x.Matched == 0:
-		return Verdict{NoneInjected, "no request or connection matched"}
-	case x.SkippedByCap > 0:
-		return Verdict{NoneInjected, fmt.Sprintf("the cap left out %s of %s", count(x.SkippedByCap), matched(x.Matched))}
 	}
-	return Verdict{NoneInjected, fmt.Sprintf("none of %s was chosen", matched(x.Matched))}
+	return Verdict{Skipped, "it was suspended, switched off or a dry run all the time"}
+}
+
+// inVain says why an experiment that has acted has injected nothing.
+func inVain(x *chaos.ExperimentReport) string {
+	switch {
+	case x.DryRunOnly:
+		return "nothing got a fault before it became a dry run"
+	case x.Matched == 0 && isManual(x):
+		return "no connection has met them"
+	case x.Matched == 0:
+		return "no request or connection matched"
+	case x.SkippedByCap > 0:
+		return fmt.Sprintf("the cap left out %s of %s", count(x.SkippedByCap), matched(x.Matched))
+	}
+	return fmt.Sprintf("none of %s was chosen", matched(x.Matched))
 }
 
 // matched is a count of requests and connections.
