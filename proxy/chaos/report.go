@@ -142,10 +142,10 @@ func (x *experiment) report() ExperimentReport {
 	return r
 }
 
-func (t *toxicStats) report() ToxicReport {
+func (s *toxicStats) report() ToxicReport {
 	return ToxicReport{
-		Name: t.name, Type: t.typ, Decided: t.decided.Load(), Applied: t.applied.Load(), Ended: t.ended.Load(), Bytes: t.bytes.Load(),
-		Delay: t.delay.report(),
+		Name: s.name, Type: s.typ, Decided: s.decided.Load(), Applied: s.applied.Load(), Ended: s.ended.Load(), Bytes: s.bytes.Load(),
+		Delay: s.delay.report(),
 	}
 }
 

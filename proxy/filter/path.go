@@ -22,7 +22,10 @@ const (
 	ReplacePrefix
 )
 
-func (m PathMode) String() string { return [...]string{"KeepPath", "ReplaceFullPath", "ReplacePrefix"}[m] }
+// String returns the mode's name.
+func (m PathMode) String() string {
+	return [...]string{"KeepPath", "ReplaceFullPath", "ReplacePrefix"}[m]
+}
 
 // Path is a change of a request's path (Gateway API, HTTPPathModifier). Query and fragment are not part of it.
 type Path struct {
