@@ -361,6 +361,8 @@ func (c *Connection) decision(i *interest) *decision {
 			case d.cfg.DryRun != a.cfg.DryRun && !c.fixed:
 				d.ordinal = attemptOrdinal(a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr())), d.attempt)
 				d.settled, d.chosen = len(a.sequence) > 0, false
+				isOver := func(b *budget) bool { return slices.Contains(d.budgets, b) } // the next run has others
+				c.credited = slices.DeleteFunc(c.credited, isOver)
 			case d.cfg.Revision != a.cfg.Revision && len(a.sequence) > 0 && (d.settled || c.isKnown):
 				d.keep()
 			}

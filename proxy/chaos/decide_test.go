@@ -764,3 +764,20 @@ func TestNewsThatComesTooLateIsNotJudged(t *testing.T) {
 		})
 	}
 }
+
+// A live connection does not keep the budgets of dry runs and real runs that are over.
+func TestBudgetsOfEarlierRunsAreNotKept(t *testing.T) {
+	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent = 50 })
+	other := with(anExperiment("y", toxic.Noop{}), func(x *proxy.Experiment) { x.MaxPercent = 50 })
+	e := newEngine(t, Config{}, exp, other)
+	var live liveStreams
+	live.open(t, e, 1)
+	for range 10 {
+		exp = with(exp, func(x *proxy.Experiment) { x.Revision++; x.DryRun = !x.DryRun })
+		e.Apply(snapshot(exp, other))
+	}
+	want := slices.Concat(e.order[1].act.budgets, e.order[0].act.budgets)
+	if got := live[0].credited; !slices.Equal(got, want) {
+		t.Errorf("%d budgets, want 2: of the other, and of the latest run", len(got))
+	}
+}
