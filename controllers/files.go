@@ -262,8 +262,8 @@ func (f *Files) tellProblems(problems []view.Problem, good bool) {
 	case !good && f.builder.last == nil:
 		f.config.Log.Log(context.Background(), level, "nothing is served until all manifests are valid", "folder", f.config.Dir)
 	case !good:
-		f.config.Log.Log(context.Background(), level, "the last good state stays in service until all manifests are valid; "+
-			"meanwhile an experiment whose NetworkChaos is gone, has changed or cannot be read ends, and none begins", "folder", f.config.Dir)
+		f.config.Log.Log(context.Background(), level, "the last good state stays in service until all manifests are valid; experiments only end",
+			"folder", f.config.Dir)
 	}
 	f.problems, f.held = problems, !good
 }

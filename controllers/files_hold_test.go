@@ -85,13 +85,13 @@ func TestAFaultEndsWithItsFileWhateverElseIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "0 off=false", p.faults)
-			if got, want := p.refused(), "NetworkChaos/default/abort: Withheld: its manifest is gone or cannot be read"; got != want {
+			if got, want := p.refused(), "NetworkChaos/default/abort: Withheld: the manifest of NetworkChaos default/abort is gone or cannot be read"; got != want {
 				t.Errorf("refused is %q, want %q", got, want)
 			}
 			if got := p.hosts(); got != "a.test" {
 				t.Errorf("serves %q", got)
 			}
-			logged(t, log, "an experiment whose NetworkChaos is gone")
+			logged(t, log, "until all manifests are valid; experiments only end")
 		})
 	}
 }

@@ -94,7 +94,7 @@ func TestMistakeInTheDemo(t *testing.T) {
 	}
 	save("1000")
 	p.eventually("the fault ends", func() bool {
-		return strings.Contains(p.stderr.String(), `"reason":"refused: Withheld: its manifest is gone or cannot be read"`)
+		return strings.Contains(p.stderr.String(), `"reason":"refused: Withheld: the manifest of NetworkChaos demo/bad-day is gone or cannot be read"`)
 	})
 	shop := regexp.MustCompile(`shop\.localhost:(\d+)`).FindStringSubmatch(p.stdout.String())
 	for range 20 {

@@ -29,9 +29,9 @@ func (f *Folder) hold(read map[identity]Object) (held map[identity]Object, withh
 		switch o := o.(type) {
 		case *v1alpha1.NetworkChaos:
 			if is, ok := is.(*v1alpha1.NetworkChaos); !ok {
-				withheld[id] = "its manifest is gone or cannot be read"
+				withheld[id] = "the manifest of " + describe(o) + " is gone or cannot be read"
 			} else if f.withheld[id] != "" || !sameExperiment(o, is) {
-				withheld[id] = "its manifest has changed, and waits until all are valid"
+				withheld[id] = "the manifest of " + describe(o) + " has changed, and waits until all are valid"
 			}
 		case *corev1.ConfigMap:
 			if is, ok := is.(*corev1.ConfigMap); !ok || !maps.Equal(o.Data, is.Data) {

@@ -1,8 +1,10 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +34,8 @@ func reword(object map[string]any, f fieldFault) string {
 			return fmt.Sprintf("%s has no unit: write %ss or %sm", text, text, text)
 		}
 		return fmt.Sprintf("%s has no unit: write %sms or %ss", text, text, text)
+	case strings.HasPrefix(f.reason, "should be one of ["):
+		return text + " " + oneOf(value, f.reason)
 	case strings.HasPrefix(f.reason, "should "):
 		return text + " " + f.reason
 	case strings.HasPrefix(f.reason, "must be of type"):
@@ -39,6 +43,43 @@ func reword(object map[string]any, f fieldFault) string {
 		return text + " " + reason
 	}
 	return f.reason
+}
+
+// oneOf shortens "should be one of [A B]" to the value that is likely to be meant if there are many.
+func oneOf(value any, reason string) string {
+	const many = 8
+	_, names, _ := strings.Cut(strings.TrimSuffix(reason, "]"), "[")
+	values := strings.Fields(names)
+	text, ok := value.(string)
+	if !ok || len(values) < many {
+		return reason
+	}
+	meant := slices.MinFunc(values, func(a, b string) int { return cmp.Compare(typos(text, a), typos(text, b)) })
+	if typos(text, meant) > max(1, len(text)/3) {
+		return reason
+	}
+	return fmt.Sprintf("is none of the %d values: is %s meant?", len(values), meant)
+}
+
+// typos returns how many letters must be inserted, left out or replaced to make one text of another, whatever their case.
+func typos(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	row := make([]int, len(b)+1) // of the prefix of a, for each prefix of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal, row[j+1] = row[j+1], min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // Parts of the patterns of the API's durations and bytes (api/v1alpha1), and of what Kubernetes takes for a quantity.

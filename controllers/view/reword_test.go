@@ -46,6 +46,9 @@ spec:
 		{toxic, "type: Abort\n    attributes: {status: 503}",
 			[]string{`10: unknown field "spec.toxics[0].attributes"`, `8: spec.toxics[0]: type Abort needs its settings under "abort"`}},
 		{toxic, "type: Abort\n    delay: {latency: 1s}", []string{`8: spec.toxics[0]: type is Abort, but "delay" is set`}},
+		{"type: Abort", "type: Abrt", []string{`9: spec.toxics[0].type: "Abrt" is none of the 26 values: is Abort meant?`}},
+		{"type: Abort", "type: latncy", []string{`9: spec.toxics[0].type: "latncy" is none of the 26 values: is Latency meant?`}},
+		{"1h", "1h\n  at: Clint", []string{`7: spec.at: "Clint" should be one of [Client Backend]`}},
 		{"targetRefs", "targetRef", []string{`4: spec.targetRefs: is required`, `5: unknown field "spec.targetRef"`}},
 		{"name: x", "name: {{ .Release.Name }}", []string{"3: looks like a template: render it first"}},
 	} {
