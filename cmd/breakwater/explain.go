@@ -58,6 +58,7 @@ func newExplain() *cobra.Command {
 		newGroup(instanceTitle, o.instance.add),
 		newGroup("Looking at files", func(f *pflag.FlagSet) {
 			o.standalone.add(f)
+			f.Lookup("manifests").Usage = "folder or file of Kubernetes YAML to look at instead of asking a running instance"
 			o.objects.add(f)
 		}),
 	)

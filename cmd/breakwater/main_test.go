@@ -240,9 +240,25 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	var stdout, stderr output
-	if code := run(context.Background(), []string{"version"}, &stdout, &stderr); code != 0 || !strings.HasPrefix(stdout.String(), "breakwater ") {
-		t.Errorf("exit code %d, %q", code, stdout.String())
+	for _, arg := range []string{"version", "--version"} {
+		var stdout, stderr output
+		code := run(context.Background(), []string{arg}, &stdout, &stderr)
+		if code != 0 || stdout.String() != readVersion().String() {
+			t.Errorf("%s: exit code %d, %q%q", arg, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestHelpSaysWhatFlagsMeanHere(t *testing.T) {
+	for args, want := range map[string]string{
+		"--help":         "Breakwater routes the traffic that Ingress and Gateway API objects describe, and breaks it on purpose",
+		"explain --help": "Kubernetes YAML to look at instead of asking",
+		"serve --help":   "to serve instead of a cluster",
+	} {
+		var stdout, stderr output
+		if code := run(context.Background(), strings.Fields(args), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), want) {
+			t.Errorf("%s: exit code %d, no %q in\n%s%s", args, code, want, stdout.String(), stderr.String())
+		}
 	}
 }
 

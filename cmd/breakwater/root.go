@@ -6,7 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const rootLong = `Breakwater routes the traffic that Ingress and Gateway API objects describe.
+const rootLong = `Breakwater routes the traffic that Ingress and Gateway API objects describe, and breaks it on purpose where NetworkChaos
+objects say so: latency, loss, resets, error responses and other faults, for as long as they say and no longer.
 
   breakwater demo                     everything embedded: backends, sample manifests, proxy; prints what to try
   breakwater serve --manifests DIR    standalone: Kubernetes YAML from files, reloaded on change, no API server
@@ -24,10 +25,12 @@ func newRoot() *cobra.Command {
 			return nil
 		},
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       readVersion().module,
 		SilenceUsage:  true, // run prints errors, once
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate(readVersion().String()) // what the command version prints
 	root.AddCommand(
 		newDemo(),
 		newServe(),

@@ -82,7 +82,9 @@ func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	p.serving = func() { log.Info("serving", "ports", portsOf(p.server.Snapshot())) }
+	p.serving = func() {
+		log.Info("serving", "ports", append([]uint16{}, portsOf(p.server.Snapshot())...)) // [] in JSON, not null, if there is none
+	}
 	log.Info("breakwater starts", "version", readVersion().module, "admin", o.process.admin.address)
 	return p.run(ctx)
 }

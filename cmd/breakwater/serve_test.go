@@ -104,6 +104,15 @@ func TestServeFolder(t *testing.T) {
 	}
 }
 
+func TestPortsThatAreServedAreAListAlsoWithoutAny(t *testing.T) {
+	s := serveFolder(t, "# nothing\n", "--ingress-http-port", "0")
+	s.eventually("it serves", func() bool { return strings.Contains(s.stderr.String(), `"msg":"serving"`) })
+	if !strings.Contains(s.stderr.String(), `"ports":[]`) {
+		t.Error(s.stderr.String())
+	}
+	s.end()
+}
+
 func TestNothingValidYetIsNotReady(t *testing.T) {
 	s := serveFolder(t, "kind: [")
 	s.eventually("the admin endpoint answers", func() bool { status, _ := s.adminGet("/healthz"); return status == 200 })
