@@ -55,7 +55,7 @@ func oneOf(value any, reason string) string {
 		return reason
 	}
 	meant := slices.MinFunc(values, func(a, b string) int { return cmp.Compare(typos(text, a), typos(text, b)) })
-	if typos(text, meant) > max(1, len(text)/3) {
+	if typos(text, meant) > len(text)/3 {
 		return reason
 	}
 	return fmt.Sprintf("is none of the %d values: is %s meant?", len(values), meant)

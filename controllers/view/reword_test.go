@@ -48,6 +48,7 @@ spec:
 		{toxic, "type: Abort\n    delay: {latency: 1s}", []string{`8: spec.toxics[0]: type is Abort, but "delay" is set`}},
 		{"type: Abort", "type: Abrt", []string{`9: spec.toxics[0].type: "Abrt" is none of the 26 values: is Abort meant?`}},
 		{"type: Abort", "type: latncy", []string{`9: spec.toxics[0].type: "latncy" is none of the 26 values: is Latency meant?`}},
+		{"toxics:\n  - name", "preset: 5G\n  toxics:\n  - name", []string{`7: spec.preset: "5G" should be one of [GPRS EDGE 3G Slow4G DSL WiFi FlakyWiFi LEOSatellite GEOSatellite CrossRegion]`}},
 		{"1h", "1h\n  at: Clint", []string{`7: spec.at: "Clint" should be one of [Client Backend]`}},
 		{"targetRefs", "targetRef", []string{`4: spec.targetRefs: is required`, `5: unknown field "spec.targetRef"`}},
 		{"name: x", "name: {{ .Release.Name }}", []string{"3: looks like a template: render it first"}},
