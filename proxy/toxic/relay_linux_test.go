@@ -212,7 +212,14 @@ func TestParkingMeetsWhatHasJustHappened(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := stopped(t, c.o)
 			c.before(t, r)
-			if r.link.park() || r.lot.Count() != 0 {
+			isParked := r.link.park()
+			if isParked && c.o.Idle > 0 { // and its time was over before park had looked
+				if got := r.wait(t); got.Cause != ByIdle || r.woken.Load() != 1 {
+					t.Errorf("%+v", got)
+				}
+				return
+			}
+			if isParked || r.lot.Count() != 0 {
 				t.Error("it is parked")
 			}
 			if r.link.state.Load() != carrying {
