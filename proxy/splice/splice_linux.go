@@ -13,7 +13,7 @@ import (
 const (
 	// wanted is what a pipe is asked to hold, in bytes. The kernel grants a user without privileges 64 MiB for all pipes
 	// (pipe(7), pipe-user-pages-soft), then a page or two each.
-	wanted = 512 << 10
+	wanted = 1 << 20
 	// least is what a pipe must hold to be worth it.
 	least = 64 << 10
 )
