@@ -74,3 +74,15 @@ spec:
 		}
 	}
 }
+
+// A document is read once for all its mistakes: one with thousands must not hold the folder up for minutes.
+func TestADocumentIsReadOnceForAllItsMistakes(t *testing.T) {
+	p := &parsing{text: []byte("a: yes\nb: no\n")}
+	if text, ok := p.written("a"); text != "yes" || !ok {
+		t.Fatalf("%q, %v", text, ok)
+	}
+	p.text = nil
+	if text, ok := p.written("b"); text != "no" || !ok {
+		t.Errorf("%q, %v: it is read again", text, ok)
+	}
+}

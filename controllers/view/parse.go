@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	yamlnode "go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
@@ -81,8 +82,9 @@ func (p *parsing) again(known []Document) {
 // parsing is a file being parsed.
 type parsing struct {
 	file      string
-	at        Problem // the place, for Problems
-	text      []byte  // of the YAML document, if it is one object
+	at        Problem        // the place, for Problems
+	text      []byte         // of the YAML document, if it is one object
+	tree      *yamlnode.Node // of text; nil before it is asked for
 	documents []Document
 }
 
@@ -157,7 +159,7 @@ func (p *parsing) document(c chunk) {
 	if bytes.Equal(data, []byte("null")) {
 		return // nothing but comments
 	}
-	p.text = c.data
+	p.text, p.tree = c.data, nil
 	p.object(data, "")
 }
 
@@ -219,7 +221,7 @@ func (p *parsing) list(data []byte, kind string) {
 		p.refuse("items", p.mistype("items", object["items"], "a list"))
 		return
 	}
-	p.text = nil // fields are those of the items
+	p.text, p.tree = nil, nil // fields are those of the items
 	for _, item := range list.Items {
 		p.object(item, kind)
 	}
