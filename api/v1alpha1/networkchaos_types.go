@@ -151,8 +151,8 @@ type NetworkChaosSpec struct {
 	Preset *Preset `json:"preset,omitempty"`
 
 	// sequence says one by one what happens to the first requests or connections: fail the first 2, delay the 3rd, then pass. It begins
-	// anew with each run of a schedule and with each change of the spec. Connections and sessions that are open when it begins take no
-	// place in it: they keep what they have been dealt.
+	// anew with each run of a schedule and with each change of the spec. Connections and sessions that are open when it begins, is
+	// changed or is removed keep the toxics that they have been dealt, as those are now, and get no others.
 	// +optional
 	Sequence *Sequence `json:"sequence,omitempty"`
 

@@ -363,8 +363,8 @@ func (c *Connection) decision(i *interest) *decision {
 				d.settled, d.chosen = len(a.sequence) > 0, false
 				isOver := func(b *budget) bool { return slices.Contains(d.budgets, b) } // the next run has others
 				c.credited = slices.DeleteFunc(c.credited, isOver)
-			case d.cfg.Revision != a.cfg.Revision && len(a.sequence) > 0 && (d.settled || c.isKnown):
-				d.keep()
+			case d.cfg.Revision != a.cfg.Revision && (d.settled || c.isKnown):
+				d.keep(a)
 			}
 			d.interest = i
 			return d

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/chance"
 )
 
@@ -30,8 +29,9 @@ type decision struct {
 	client    string // what SequenceKey has found
 	kind      kind
 	age       time.Duration // of the action when it was settled; 0 if no threshold changes over time
-	// dealt takes the place of what a Sequence names at place if the Sequence has begun later; nil otherwise.
-	dealt []proxy.ExperimentToxic
+	// dealt are the names of the toxics that were dealt before an edit of an Experiment that had a Sequence, or has one since: no others
+	// come to act. nil otherwise.
+	dealt []string
 }
 
 // number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in
@@ -89,11 +89,15 @@ func (d *decision) choose() {
 	d.chosen = a.percent.Float(d.ordinal)*100 < a.cfg.Percent.At(d.age)
 }
 
-// keep is called before a configuration is followed with which a Sequence begins: its places are for what comes later. What has been
-// dealt so far goes on, unless the configuration has it no more as it was.
-func (d *decision) keep() {
-	dealt := []proxy.ExperimentToxic{}
-	d.each(func(t *armed) { dealt = append(dealt, t.cfg) })
+// keep is called before an edited configuration is followed. Where there is a Sequence before or after the edit, what comes later is dealt
+// anew, and what is there keeps what it has been dealt, as that is now: it takes no place in the Sequence that begins, and does not get
+// everything because the Sequence is gone.
+func (d *decision) keep(next *action) {
+	if d.dealt == nil && len(d.sequence) == 0 && len(next.sequence) == 0 {
+		return
+	}
+	dealt := []string{}
+	d.each(func(t *armed) { dealt = append(dealt, t.cfg.Name) })
 	d.settled, d.dealt = true, dealt
 }
 
@@ -122,16 +126,16 @@ func (d *decision) any() bool {
 	return false
 }
 
-// candidates are the toxics that the Sequence names at this place, or that were dealt before it began; all, without one.
+// candidates are the toxics that were dealt before an edit, or that the Sequence names at this place; all, without one.
 func (d *decision) candidates() []*armed {
 	a := d.action
-	if len(a.sequence) == 0 || a.engine.cfg.Replay.knows(a.name) {
+	switch {
+	case a.engine.cfg.Replay.knows(a.name):
 		return a.toxics
-	}
-	if d.dealt != nil {
-		return slices.DeleteFunc(slices.Clone(a.toxics), func(t *armed) bool {
-			return !slices.ContainsFunc(d.dealt, func(was proxy.ExperimentToxic) bool { return same(was, t.cfg) })
-		})
+	case d.dealt != nil:
+		return slices.DeleteFunc(slices.Clone(a.toxics), func(t *armed) bool { return !slices.Contains(d.dealt, t.cfg.Name) })
+	case len(a.sequence) == 0:
+		return a.toxics
 	}
 	for i := range a.sequence {
 		if d.place < a.sequence[i].upTo {

@@ -559,8 +559,8 @@ func actsOn(all liveStreams) string {
 	return strings.Join(acts, ",")
 }
 
-// Connections that are open when a Sequence begins keep what they have been dealt, if it is still there as it was, and never get
-// more of it.
+// Connections that are open when a Sequence begins, changes or goes keep the toxics that they have been dealt, as those are now, and
+// never get others.
 func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 	steps := func(count int, names ...string) []proxy.SequenceStep {
 		return []proxy.SequenceStep{{Count: count, Toxics: names}}
@@ -595,7 +595,7 @@ func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 				func(x *proxy.Experiment) { x.Toxics[1].Toxic, x.Sequence = toxic.Down{}, steps(1, "b") },
 				func(x *proxy.Experiment) { x.Suspend = false },
 			},
-			before: "ab,ab,ab", kept: "a,a,a", later: "b,,",
+			before: "ab,ab,ab", kept: "ab,ab,ab", later: "b,,",
 		},
 		"added with a greater toxicity": {
 			first:  func(x *proxy.Experiment) { x.Toxics[1].Toxicity = shape.Const(0) },
@@ -611,6 +611,66 @@ func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 			first:  func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
 			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Sequence = steps(9, "b") }, func(x *proxy.Experiment) { x.Sequence = steps(1, "a", "b") }},
 			before: "a,,", kept: "a,,", later: "ab,,",
+		},
+		"a toxic edited": {
+			first:  func(x *proxy.Experiment) { x.Sequence = steps(1, "a", "b") },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Toxics[1].Toxic = toxic.Down{Reset: true} }},
+			before: "ab,,", kept: "ab,,", later: "ab,,",
+		},
+		"a toxic edited twice at backend": {
+			at:    proxy.AtBackend,
+			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a", "b") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Toxics[1].Toxic = toxic.Down{Reset: true} },
+				func(x *proxy.Experiment) { x.Toxics[1].Toxic = toxic.Down{} },
+			},
+			before: "ab,,", kept: "ab,,", later: "ab,,",
+		},
+		"a toxic taken away and given back": {
+			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Toxics, x.Sequence = x.Toxics[1:], steps(1, "b") },
+				func(x *proxy.Experiment) { *x = *with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(y *proxy.Experiment) { y.Revision, y.Sequence = x.Revision, steps(1, "b") }) },
+			},
+			before: "a,,", kept: ",,", later: "b,,",
+		},
+		"removed": {
+			first:  func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Sequence = nil }},
+			before: "a,,", kept: "a,,", later: "ab,ab,ab",
+		},
+		"removed, with an edited and a new toxic": {
+			first: func(x *proxy.Experiment) { x.Sequence = steps(2, "a") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Sequence, x.Toxics[0].Toxic = nil, toxic.Down{} },
+				func(x *proxy.Experiment) {
+					x.Toxics = append(x.Toxics, proxy.ExperimentToxic{Name: "c", Toxicity: shape.Const(1), Toxic: toxic.Noop{}})
+				},
+			},
+			before: "a,a,", kept: "a,a,", later: "abc,abc,abc",
+		},
+		"removed while suspended": {
+			at:    proxy.AtBackend,
+			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "b") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Suspend = true },
+				func(x *proxy.Experiment) { x.Suspend, x.Sequence = false, nil },
+			},
+			before: "b,,", kept: "b,,", later: "ab,ab,ab",
+		},
+		"removed and added again": {
+			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Sequence = nil },
+				func(x *proxy.Experiment) { x.Sequence = steps(2, "b") },
+			},
+			before: "a,,", kept: "a,,", later: "b,b,",
+		},
+		"removed from endpoints that had nothing": {
+			at:     proxy.AtBackend,
+			first:  func(x *proxy.Experiment) { x.Endpoints.Zone, x.Sequence = "elsewhere", steps(1, "a") },
+			next:   []func(*proxy.Experiment){func(x *proxy.Experiment) { x.Endpoints.Zone, x.Sequence = "", nil }},
+			before: ",,", kept: ",,", later: "ab,ab,ab",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
