@@ -497,6 +497,71 @@ func TestReplayOfDelays(t *testing.T) {
 	}
 }
 
+// What a dry run would have done is not what was done: only a dry run repeats it.
+func TestReplayOfADryRun(t *testing.T) {
+	const n = 100
+	dry := with(anExperiment("x", delay(20)), func(x *proxy.Experiment) { x.DryRun, x.Percent, x.Seed = true, shape.Const(50), 7 })
+	real := with(dry, func(x *proxy.Experiment) { x.DryRun, x.Percent, x.Seed, x.Revision = false, shape.Const(20), 8, 1 })
+	for name, c := range map[string]struct {
+		runs []*proxy.Experiment
+		seed uint64 // that what is drawn follows
+	}{
+		"before the real run": {[]*proxy.Experiment{dry, real}, 8}, "after it": {[]*proxy.Experiment{real, dry}, 8}, "alone": {[]*proxy.Experiment{dry}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			first := New(Config{FaultLog: &log})
+			acted, rehearsed := slices.Repeat([]string{""}, n), uint64(0)
+			for _, exp := range c.runs {
+				first.Apply(snapshot(exp))
+				if got := run(first, n); !exp.DryRun {
+					acted = got
+				}
+			}
+			rehearsed = status(t, first, "x").DryRun
+			first.Close()
+			replay, err := ReadReplay(&log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := replay.seed(real.ID.String()); got != c.seed {
+				t.Errorf("the seed is %d, want %d", got, c.seed)
+			}
+			if got := run(newEngine(t, Config{Replay: replay}, real), n); !slices.Equal(got, acted) {
+				t.Errorf("the replay has other faults: %q, want %q", got, acted)
+			}
+			if name == "before the real run" || name == "alone" {
+				again := newEngine(t, Config{Replay: replay}, dry)
+				run(again, n)
+				if got := status(t, again, "x").DryRun; got < rehearsed || got == 0 {
+					t.Errorf("%d are rehearsed again, %d were", got, rehearsed)
+				}
+			}
+		})
+	}
+}
+
+// Whoever replays nothing but a dry run in earnest is told why nothing acts.
+func TestReplayOfNothingButADryRunIsTold(t *testing.T) {
+	for decision, warnings := range map[string]int{"dryRun": 1, "cap": 0, "inject": 0} {
+		replay, err := ReadReplay(strings.NewReader(`{"object":"NetworkChaos/shop/x","toxic":"a","decision":"` + decision + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text lockedText
+		e := newEngine(t, Config{Replay: replay, Log: slog.New(slog.NewTextHandler(&text, nil))})
+		exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.DryRun = true })
+		e.Apply(snapshot(exp, anExperiment("y", abort(503))))
+		if got := text.take(); strings.Contains(got, "level=WARN") {
+			t.Errorf("%s, a dry run again: %s", decision, got)
+		}
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.DryRun, x.Revision = false, 1 })))
+		if got := text.take(); strings.Count(got, "level=WARN") != warnings || strings.Count(got, "only dry runs") != warnings {
+			t.Errorf("%s: %s", decision, got)
+		}
+	}
+}
+
 // Whoever replays the wrong log gets other faults than they think.
 func TestReplayOfOthers(t *testing.T) {
 	for name, warnings := range map[string]int{"x": 0, "z": 1} {
@@ -520,7 +585,7 @@ func TestReplayOfACutLog(t *testing.T) {
 	line := `{"object":"NetworkChaos/shop/x","toxic":"a","ordinal":7,"decision":"inject","delay":1e9}`
 	for cut := 1; cut < len(line); cut++ {
 		r, err := ReadReplay(strings.NewReader(line + "\n" + line[:cut]))
-		if err != nil || !r.IsCut() || !slices.Equal(r.Names(), []string{"NetworkChaos/shop/x"}) || !r.injected("NetworkChaos/shop/x", "a", 7) {
+		if err != nil || !r.IsCut() || !slices.Equal(r.Names(), []string{"NetworkChaos/shop/x"}) || !r.acts("NetworkChaos/shop/x", "a", 7, false) {
 			t.Fatalf("%q: %v", line[:cut], err)
 		}
 		if d := r.delay("NetworkChaos/shop/x", "a", 7); d != time.Hour {
@@ -555,7 +620,7 @@ func FuzzReplay(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, text []byte) {
 		r, err := ReadReplay(bytes.NewReader(text))
 		if err == nil {
-			r.injected("a", "b", 1)
+			_ = r.knows("a") && r.acts("a", "b", 1, false)
 		}
 	})
 }

@@ -107,7 +107,7 @@ func (d *decision) each(f func(*armed)) {
 		return
 	}
 	for _, t := range d.candidates() {
-		if t.acts&d.kind != 0 && t.decides(d.ordinal, d.age) {
+		if t.acts&d.kind != 0 && d.draws(t) {
 			f(t)
 		}
 	}
@@ -119,7 +119,7 @@ func (d *decision) any() bool {
 		return false
 	}
 	for _, t := range d.candidates() {
-		if t.acts&d.kind != 0 && t.decides(d.ordinal, d.age) {
+		if t.acts&d.kind != 0 && d.draws(t) {
 			return true
 		}
 	}
@@ -145,13 +145,12 @@ func (d *decision) candidates() []*armed {
 	return nil
 }
 
-// decides tells whether the toxic acts on what has an ordinal and was settled at an age of the action. Its draw is the one of package
-// toxic.
-func (t *armed) decides(ordinal uint64, age time.Duration) bool {
-	if t.Decide != nil {
-		return t.Decide(ordinal)
+// draws tells whether the toxic acts. Its draw is the one of package toxic.
+func (d *decision) draws(t *armed) bool {
+	if r := d.engine.cfg.Replay; r.knows(d.name) {
+		return r.acts(d.name, t.cfg.Name, d.ordinal, d.cfg.DryRun)
 	}
-	return t.Key.Float(ordinal) < t.cfg.Toxicity.At(age)
+	return t.Key.Float(d.ordinal) < t.cfg.Toxicity.At(d.age)
 }
 
 // inForce reports whether the toxic is still in force.

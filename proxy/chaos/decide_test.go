@@ -630,7 +630,9 @@ func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
 			next: []func(*proxy.Experiment){
 				func(x *proxy.Experiment) { x.Toxics, x.Sequence = x.Toxics[1:], steps(1, "b") },
-				func(x *proxy.Experiment) { *x = *with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(y *proxy.Experiment) { y.Revision, y.Sequence = x.Revision, steps(1, "b") }) },
+				func(x *proxy.Experiment) {
+					*x = *with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(y *proxy.Experiment) { y.Revision, y.Sequence = x.Revision, steps(1, "b") })
+				},
 			},
 			before: "a,,", kept: ",,", later: "b,,",
 		},

@@ -82,6 +82,11 @@ func (e *Engine) say(message string, attributes ...any) {
 	e.events = append(e.events, event{slog.LevelInfo, message, attributes})
 }
 
+// warn is say for what somebody should look at. e.mu is held.
+func (e *Engine) warn(message string, attributes ...any) {
+	e.events = append(e.events, event{slog.LevelWarn, message, attributes})
+}
+
 // checkReplay warns, once, if a fault log is replayed that concerns none of the Experiments, although it has lines. e.mu is held.
 func (e *Engine) checkReplay(snap *proxy.Snapshot) {
 	r := e.cfg.Replay
@@ -93,8 +98,7 @@ func (e *Engine) checkReplay(snap *proxy.Snapshot) {
 		return
 	}
 	names := r.Names()
-	e.events = append(e.events, event{slog.LevelWarn, "no experiment has a name of the fault log that is replayed: all decide anew",
-		[]any{"logged", names[:min(len(names), 10)]}})
+	e.warn("no experiment has a name of the fault log that is replayed: all decide anew", "logged", names[:min(len(names), 10)])
 }
 
 // unlock releases e.mu and then writes what has been said: nobody who throws the kill switch is to wait for a log that is stuck.
@@ -110,7 +114,12 @@ func (e *Engine) unlock() {
 // tell says when an experiment begins and ends to act, and when it is changed meanwhile. What the kill switches do to all at once is
 // said of them. e.mu is held.
 func (e *Engine) tell(x *experiment) {
-	switch phase := x.phase(); {
+	phase := x.phase()
+	isReal := phase == proxy.ExperimentActive && !x.cfg.DryRun && (x.told == nil || x.told.DryRun)
+	if isReal && e.cfg.Replay.isRehearsal(x.name) {
+		e.warn("the fault log that is replayed has only dry runs of the experiment: nothing acts", "experiment", x.name)
+	}
+	switch {
 	case phase == proxy.ExperimentActive && x.told == nil:
 		attributes := []any{"experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339), "at", x.cfg.At.String(), "percent", percentOf(x.cfg)}
 		if x.cfg.DryRun {

@@ -342,7 +342,7 @@ func (a *action) arm(t proxy.ExperimentToxic) (*armed, error) {
 	}
 	one.Entry = &toxic.Entry{
 		Name: x.name + "/" + t.Name, Direction: t.Direction, Toxic: t.Toxic,
-		Toxicity: 1, // it is put only where armed.decides has decided so, as of another time perhaps
+		Toxicity: 1, // it is put only where decision.draws has decided so, as of another time perhaps
 		Key:      chance.NewKey(a.seed, id.Namespace, id.Name, t.Name),
 	}
 	return one, nil
@@ -411,9 +411,6 @@ func (a *action) begin(start time.Time) *action {
 		entry.Began, entry.Observe = start, next.observer()
 		if s, ok := t.cfg.Toxic.(toxic.Sharer); ok {
 			entry.Shared = s.NewShared()
-		}
-		if r := a.engine.cfg.Replay; r.knows(a.name) {
-			entry.Decide = func(ordinal uint64) bool { return r.injected(t.of.name, t.cfg.Name, ordinal) }
 		}
 		next.Entry, next.gone = &entry, make(chan struct{})
 		return &next

@@ -14,15 +14,21 @@ import (
 )
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
-// which it acted, or would have in a dry run, and delays a request for as long as it did. What it draws within a connection or session,
-// for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen; a Seed of 0 is taken for one that is not
-// known. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out: what makes them is no part of the
-// log, and their seed repeats what they decide. It is immutable.
+// which it acted, and delays a request for as long as it did. What it would have done in a dry run is repeated by dry runs only. What it
+// draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen; a Seed
+// of 0 is taken for one that is not known. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out:
+// what makes them is no part of the log, and their seed repeats what they decide. It is immutable.
 type Replay struct {
-	objects map[string]map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
-	seeds   map[string]uint64                    // of the objects; 0, or none, is not known
-	manual  []uint64                             // the seeds of Manuals, each once, in the order of their lines
+	objects map[string]*logged
+	manual  []uint64 // the seeds of Manuals, each once, in the order of their lines
 	cut     bool
+}
+
+// logged is what the log says of one Experiment.
+type logged struct {
+	injected  map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
+	rehearsed map[decided]bool          // by dry runs
+	seed      uint64                    // of what was injected, if anything was; 0 is not known
 }
 
 // decided names one decision in an Experiment's log.
@@ -43,7 +49,7 @@ const longestReplayed = time.Hour
 // ReadReplay reads a fault log. An error names the line. The last line may be incomplete, as a process that is killed leaves it: it
 // is left out.
 func ReadReplay(r io.Reader) (*Replay, error) {
-	replay := &Replay{objects: map[string]map[decided]time.Duration{}, seeds: map[string]uint64{}}
+	replay := &Replay{objects: map[string]*logged{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	ended := true // the line ends with a line feed
@@ -76,17 +82,29 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 			continue
 		}
 		if replay.objects[f.Object] == nil {
-			replay.objects[f.Object] = map[decided]time.Duration{}
+			replay.objects[f.Object] = &logged{injected: map[decided]time.Duration{}, rehearsed: map[decided]bool{}}
 		}
-		replay.seeds[f.Object] = cmp.Or(replay.seeds[f.Object], f.Seed)
-		if f.Decision == decidedInject || f.Decision == decidedDryRun {
-			replay.objects[f.Object][decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}] = f.delayed()
-		}
+		replay.objects[f.Object].add(&f)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read fault log: line %d: %w", n+1, err)
 	}
 	return replay, nil
+}
+
+// add takes a line down.
+func (l *logged) add(f *Fault) {
+	what := decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}
+	switch f.Decision {
+	case decidedInject:
+		if len(l.injected) == 0 {
+			l.seed = cmp.Or(f.Seed, l.seed)
+		}
+		l.injected[what] = f.delayed()
+	case decidedDryRun:
+		l.rehearsed[what] = true
+	}
+	l.seed = cmp.Or(l.seed, f.Seed)
 }
 
 // Names are those of the Experiments in the log, in order: Kind/Namespace/Name.
@@ -100,7 +118,7 @@ func (r *Replay) IsCut() bool { return r.cut }
 
 // delayed is for how long the line says that a request is to be delayed.
 func (f *Fault) delayed() time.Duration {
-	if f.Decision != decidedInject || !(f.Delay > 0) {
+	if !(f.Delay > 0) {
 		return 0
 	}
 	return time.Duration(min(f.Delay, longestReplayed.Seconds()) * float64(time.Second))
@@ -115,23 +133,30 @@ func (r *Replay) knows(object string) bool {
 	return ok
 }
 
-func (r *Replay) injected(object, toxic string, ordinal uint64) bool {
-	_, ok := r.objects[object][decided{toxic, ordinal}]
-	return ok
+// isRehearsal reports whether the log has lines of dry runs of an Experiment and nothing that was injected.
+func (r *Replay) isRehearsal(object string) bool {
+	return r.knows(object) && len(r.objects[object].injected) == 0 && len(r.objects[object].rehearsed) > 0
 }
 
-// seed returns that of an Experiment when its first line was written; 0 if it is not known.
+// acts tells whether a toxic of an Experiment that the log knows acts or, in a dry run, would act.
+func (r *Replay) acts(object, toxic string, ordinal uint64, dryRun bool) bool {
+	what := decided{toxic, ordinal}
+	_, injected := r.objects[object].injected[what]
+	return injected || dryRun && r.objects[object].rehearsed[what]
+}
+
+// seed returns that of an Experiment when its first fault was injected; 0 if it is not known.
 func (r *Replay) seed(object string) uint64 {
-	if r == nil {
+	if !r.knows(object) {
 		return 0
 	}
-	return r.seeds[object]
+	return r.objects[object].seed
 }
 
 // delay returns for how long a toxic has delayed a request; 0 if it has not, or if the log does not know.
 func (r *Replay) delay(object, toxic string, ordinal uint64) time.Duration {
-	if r == nil {
+	if !r.knows(object) {
 		return 0
 	}
-	return r.objects[object][decided{toxic, ordinal}]
+	return r.objects[object].injected[decided{toxic, ordinal}]
 }
