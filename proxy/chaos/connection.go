@@ -50,7 +50,8 @@ type Connection struct {
 	isCut     bool           // by a toxic: what comes into force now does not concern it
 	isKnown   bool           // update has been called before
 	verdicts  []*verdict     // of the Guards
-	// concerned are the experiments that acted when something was learnt of the connection: they report it, be they over at its end.
+	// concerned are the experiments that had toxics on the connection, or acted when something was learnt of it: they report it, be they
+	// over at its end.
 	concerned []*experiment
 	// experiments are those that have had actives, and owners of Manuals that have.
 	experiments []proxy.ObjectID
@@ -116,7 +117,7 @@ func (e *Engine) Missed(p Place) {
 func (d *decision) again(attempt int) {
 	if d.cfg.At == proxy.AtBackend {
 		d.attempt, d.ordinal = attempt, attemptOrdinal(d.ordinal&^attemptBits, attempt)
-		d.settled, d.chosen = false, false
+		d.settled, d.chosen, d.met = false, false, nil
 	}
 }
 
@@ -175,9 +176,14 @@ func (c *Connection) concernMore() {
 		return
 	}
 	for i := range c.concern.interests {
-		if x := c.concern.interests[i].experiment; !slices.Contains(c.concerned, x) {
-			c.concerned = append(c.concerned, x)
-		}
+		c.isOf(c.concern.interests[i].experiment)
+	}
+}
+
+// isOf adds x to concerned. c.mu is held.
+func (c *Connection) isOf(x *experiment) {
+	if !slices.Contains(c.concerned, x) {
+		c.concerned = append(c.concerned, x)
 	}
 }
 
@@ -343,9 +349,11 @@ func (c *Connection) decide(i *interest, actives []toxic.Active) []toxic.Active 
 		return actives
 	}
 	d.count()
+	c.isOf(a.experiment)
 	d.each(func(t *armed) {
 		if t.fault == nil && t.inForce() {
 			c.experiments = addTo(c.experiments, a.key.id)
+			d.meet(t)
 			actives = append(actives, t.active(d.ordinal, c.place.target()))
 		}
 	})

@@ -32,6 +32,7 @@ type decision struct {
 	// dealt are the names of the toxics that were dealt before an edit of an Experiment that had a Sequence, or has one since: no others
 	// come to act. nil otherwise.
 	dealt []string
+	met   []*toxicStats // that count the connection, which may lose a toxic and get it again
 }
 
 // number decides what depends on the place in the order, for something that has been matched. key is what OrdinalKey has found in
@@ -99,6 +100,15 @@ func (d *decision) keep(next *action) {
 	dealt := []string{}
 	d.each(func(t *armed) { dealt = append(dealt, t.cfg.Name) })
 	d.settled, d.dealt = true, dealt
+}
+
+// meet counts a connection for one of the toxics that act on it, once.
+func (d *decision) meet(t *armed) {
+	if !slices.Contains(d.met, t.stats) {
+		d.met = append(d.met, t.stats)
+		t.stats.decided.Add(1)
+		t.stats.applied.Add(1)
+	}
 }
 
 // each calls f with those of the toxics that act, in order.

@@ -204,7 +204,8 @@ func (t *armed) observer() func(toxic.Observation) {
 	return w.observe
 }
 
-// witness counts and logs what becomes of one toxic on connections.
+// witness logs what one toxic does on connections, and counts what has become of it. On how many it is counts whoever puts it there: it
+// may be taken off one and put on it again.
 type witness struct {
 	signature
 	stats *toxicStats
@@ -217,15 +218,8 @@ func (w *witness) observe(o toxic.Observation) {
 	case o.Final:
 		w.over(o)
 	default:
-		w.stats.decided.Add(1)
-		w.stats.applied.Add(1)
-		w.begun(o)
+		w.logged(w.where.get(o.Ordinal), o.Ordinal, decidedInject, 0, 0)
 	}
-}
-
-// begun logs that the toxic is put on a connection.
-func (w *witness) begun(o toxic.Observation) {
-	w.logged(w.where.get(o.Ordinal), o.Ordinal, decidedInject, 0, 0)
 }
 
 // over counts and logs what the toxic has done to a connection.

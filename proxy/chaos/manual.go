@@ -37,23 +37,12 @@ func (e *Engine) NewManual(cfg ManualConfig) *Manual {
 	m := &Manual{Entry: cfg.Entry, owner: proxy.ObjectID{Kind: ManualKind, Name: cfg.Owner}, count: e.ledger.count(cfg.Entry.Toxic.Type())}
 	m.account, m.row = e.ledger.begin(&cfg)
 	m.witness = witness{signature{e.log, m.owner.String(), cfg.Entry.Name, cfg.Seed}, &m.row.toxicStats, &targets{}}
-	m.Observe = m.observe
+	m.Observe = m.witness.observe
 	return m
 }
 
 // End says that the toxic is not in force any more.
 func (m *Manual) End() { m.account.ledger.end(m.account, m.row) }
-
-// observe leaves it to Meetings to count what is put on connections: a kill switch takes it off, and puts it on again.
-func (m *Manual) observe(o toxic.Observation) {
-	switch {
-	case !o.Applied:
-	case o.Final:
-		m.witness.over(o)
-	default:
-		m.witness.begun(o)
-	}
-}
 
 // met counts a connection on which the toxic has not been before.
 func (m *Manual) met(acts bool) {

@@ -54,7 +54,7 @@ type ToxicReport struct {
 	Applied uint64    `json:"applied"` // that got it: an earlier fault may have ended them
 	Ended   uint64    `json:"ended"`   // connections that it has ended, with RST or in an orderly way
 	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams
-	Delay   Quantiles `json:"delay"`   // that there has been
+	Delay   Quantiles `json:"delay"`   // of requests; of connections the longest of each time that they had it
 	// Manual is nil but for Manuals.
 	Manual *ManualReport `json:"manual,omitempty"`
 }
