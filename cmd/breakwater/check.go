@@ -21,7 +21,8 @@ wrong or doubtful:
 
 An error is a manifest that would hold back the whole folder, or an object that would not be served as it says. What a
 warning is about would be served, but perhaps not as it is meant, or is of a kind that is not served yet. Exit code: 0
-without errors, 1 with errors (with --strict also with warnings), 2 for a wrong command line.`
+without errors, 1 with errors (with --strict also with warnings), 2 for a wrong command line, 130 if a signal ended it
+before it was done.`
 
 const checkExample = `  breakwater check ./manifests
   breakwater check ./manifests --strict`

@@ -18,7 +18,7 @@ import (
 const (
 	exitFailure = 1
 	exitUsage   = 2
-	exitKilled  = 130 // a second signal cut the graceful stop short
+	exitKilled  = 130 // a signal ended what does not stop gracefully, or a second one cut the graceful stop short
 )
 
 func main() {

@@ -31,15 +31,12 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate(readVersion().String()) // what the command version prints
-	root.AddCommand(
-		newDemo(),
-		newServe(),
-		newCheck(),
-		newExplain(),
-		newChaos(),
-		newReport(),
-		newVersion(),
-	)
+	root.AddCommand(newDemo(), newServe())
+	for _, c := range []*cobra.Command{newCheck(), newExplain(), newChaos(), newReport(), newVersion()} {
+		// Only those above have something to stop gracefully.
+		c.PersistentPreRun = func(c *cobra.Command, _ []string) { endAtOnce(c.Context()) }
+		root.AddCommand(c)
+	}
 	for _, c := range append(root.Commands(), root) {
 		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +20,10 @@ const (
 type haste struct {
 	asked  chan struct{} // closed by the second signal
 	heeded atomic.Bool   // somebody stops when asked is closed
+	kill   func()        // ends the process
+
+	mu     sync.Mutex // guards atOnce, and the context against ending meanwhile
+	atOnce bool       // the first signal ends the process
 }
 
 // hasteKey is the key of the *haste in a context.
@@ -35,6 +40,31 @@ func heed(ctx context.Context) <-chan struct{} {
 	return h.asked
 }
 
+// endAtOnce has the first signal end the process by itself: for commands that have nothing to put in order, and may be in the middle of
+// what nothing else interrupts. It does nothing if no signals are followed.
+func endAtOnce(ctx context.Context) {
+	h, ok := ctx.Value(hasteKey{}).(*haste)
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.atOnce = true; ctx.Err() != nil {
+		h.kill()
+	}
+}
+
+// begin ends what the first signal ends: the process, or the context.
+func (h *haste) begin(cancel context.CancelFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.atOnce {
+		h.kill() // and does not cancel, of which the command would speak
+		return
+	}
+	cancel()
+}
+
 func (h *haste) isAsked() bool {
 	select {
 	case <-h.asked:
@@ -45,9 +75,9 @@ func (h *haste) isAsked() bool {
 }
 
 // untilSignal returns a context that ends with the first signal. A second one asks for haste. If nobody heeds that, or not within
-// hasteMost, or a third signal comes, it calls kill. Repeats of a signal count for nothing.
+// hasteMost, or a third signal comes, it calls kill; after endAtOnce the first one does. Repeats of a signal count for nothing.
 func untilSignal(parent context.Context, signals <-chan os.Signal, kill func()) (context.Context, *haste) {
-	h := &haste{asked: make(chan struct{})}
+	h := &haste{asked: make(chan struct{}), kill: kill}
 	ctx, cancel := context.WithCancel(context.WithValue(parent, hasteKey{}, h))
 	go func() {
 		defer cancel()
@@ -55,7 +85,7 @@ func untilSignal(parent context.Context, signals <-chan os.Signal, kill func()) 
 		if !a.await(nil) {
 			return
 		}
-		cancel()
+		h.begin(cancel)
 		if !a.await(nil) {
 			return
 		}

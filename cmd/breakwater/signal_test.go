@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +140,65 @@ func TestSignalsOfARealProcess(t *testing.T) {
 	}
 }
 
+// What has nothing to put in order ends with the first signal, whatever it is in the middle of, and says nothing of it.
+func TestTheFirstSignalEndsWhatServesNothing(t *testing.T) {
+	faulty := folder(t, strings.Repeat("apiVersion: v1\nkind: [wrong]\n---\n", 5_000)) // more to say than a pipe holds
+	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "Ctrl-C": os.Interrupt} {
+		t.Run(name, func(t *testing.T) {
+			p := command(t, "check", faulty)
+			said, err := p.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stderr, err := p.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			kill := time.AfterFunc(patience, func() { _ = p.Process.Kill() }) // fails if it has ended, as it should have
+			defer kill.Stop()
+			if _, err := io.ReadFull(said, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			state, err := p.Process.Wait()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err := io.ReadAll(stderr); state.ExitCode() != exitKilled || err != nil || len(text) > 0 {
+				t.Errorf("exit code %d, standard error %q, %v", state.ExitCode(), text, err)
+			}
+		})
+	}
+}
+
+func TestWhatEndsAtOnceDoesSoWheneverTheSignalComes(t *testing.T) {
+	for _, before := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			parent, end := context.WithCancel(t.Context())
+			defer end()
+			signals, killed := make(chan os.Signal, 1), make(chan struct{}, 1)
+			ctx, _ := untilSignal(parent, signals, func() { killed <- struct{}{} })
+			if before {
+				signals <- os.Interrupt
+				synctest.Wait()
+			}
+			endAtOnce(ctx)
+			if !before {
+				signals <- os.Interrupt
+			}
+			<-killed
+			if ctx.Err() != nil && !before {
+				t.Error("what is to end has been told to stop, and may say so")
+			}
+		})
+	}
+}
+
 // realProcess is breakwater in a process of its own.
 type realProcess struct {
 	*program
@@ -147,18 +207,25 @@ type realProcess struct {
 
 func beginProcess(t *testing.T, args ...string) *realProcess {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &realProcess{program: &program{t: t}, cmd: exec.Command(self, args...)}
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p := &realProcess{program: &program{t: t}, cmd: command(t, args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // fails if it has ended, as it should have
 	return p
+}
+
+// command returns breakwater in a process of its own that has not begun.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, args...)
+	c.Env = append(os.Environ(), asProgram+"=1")
+	return c
 }
 
 // wait returns the exit code.
