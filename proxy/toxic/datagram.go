@@ -100,6 +100,7 @@ func (l *DatagramLink) Close() DatagramResult {
 			if f.timer != nil {
 				f.timer.Stop()
 			}
+			f.ring.Stop()
 			for _, st := range f.stages {
 				st.finish()
 			}
@@ -141,6 +142,7 @@ type flow struct {
 	room     int    // bytes taken by them
 	now      time.Duration
 	timer    *time.Timer
+	ring     alarm.Timer // for timer
 	bytes    int64
 	err      error
 	isClosed bool
@@ -208,13 +210,13 @@ func (f *flow) schedule() {
 		}
 	}
 	if next != Never {
-		alarm.Set(f.link.began.Add(next))
+		f.ring.Set(f.link.began.Add(next))
 	}
 	switch d := next - time.Since(f.link.began); {
 	case next == Never:
 		if f.timer != nil {
 			f.timer.Stop()
-			alarm.Next()
+			f.ring.Stop()
 		}
 	case f.timer == nil:
 		f.timer = time.AfterFunc(d, f.wake)
