@@ -16,6 +16,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/filter"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 )
 
@@ -34,15 +35,15 @@ func config() admin.Config {
 	}
 }
 
-// setHeader stands for a Filter without a String method, basicAuth for one with a secret.
-type setHeader struct{ Name, Value string }
+// setHeader returns a Filter.
+func setHeader(name, value string) proxy.Filter {
+	return filter.RequestHeaders{Set: []filter.Field{{Name: name, Value: value}}}
+}
 
-func (setHeader) New() proxy.Step { return nil }
-
+// basicAuth stands for a Filter that cannot describe itself and holds a secret.
 type basicAuth struct{ password string }
 
-func (basicAuth) New() proxy.Step  { return nil }
-func (b basicAuth) String() string { return "basicAuth" }
+func (basicAuth) New() proxy.Step { return nil }
 
 func snapshot() *proxy.Snapshot {
 	cart := proxy.BackendID{Kind: "Service", Namespace: "shop", Name: "cart", Port: 80}
@@ -61,10 +62,10 @@ func snapshot() *proxy.Snapshot {
 						Headers: []proxy.ValueMatch{{Name: "x-canary", Value: "1\nlistener forged"}},
 						Query:   []proxy.ValueMatch{{Type: proxy.ValueRegex, Name: "a", Value: "b+"}},
 					},
-					Filters:  []proxy.Filter{setHeader{"A", "b"}, basicAuth{"hunter2"}},
+					Filters:  []proxy.Filter{setHeader("A", "b"), basicAuth{"hunter2"}},
 					Timeouts: proxy.Timeouts{Request: time.Second, Backend: time.Minute},
 					Backends: []proxy.WeightedBackend{
-						{Backend: cart, Weight: 9, Filters: []proxy.Filter{setHeader{"C", "d"}}},
+						{Backend: cart, Weight: 9, Filters: []proxy.Filter{setHeader("C", "d")}},
 						{Backend: proxy.BackendID{Namespace: "shop", Name: "gone", Port: 1}, Weight: 1, Invalid: "no such Service"},
 					},
 				}}},
@@ -85,11 +86,11 @@ func snapshot() *proxy.Snapshot {
 const wholeText = `listener Gateway/infra/edge:http  port 8080  http/1.1  hostname *
   host shop.example.com
     GET, exact /cart, header "x-canary=1\nlistener forged", query a=~b+  HTTPRoute/shop/cart/0  match 1
-      filter setHeader name=A value=b
-      filter basicAuth
+      filter requestHeaders set=[{name=A value=b}]
+      filter admin_test.basicAuth
       timeouts request 1s, backend 1m0s
       -> shop/cart:80  weight 9
-        filter setHeader name=C value=d
+        filter requestHeaders set=[{name=C value=d}]
       -> shop/gone:1  weight 1
         invalid: no such Service
   host *.example.org
@@ -256,7 +257,7 @@ func TestSnapshotJSON(t *testing.T) {
 	if l.ID != "Gateway/infra/edge:http" || l.Port != 8080 || len(l.Hosts) != 2 || l.Default == nil {
 		t.Errorf("listener is %+v", l)
 	}
-	if r := l.Hosts[0].Routes[0]; r.Filters[1] != "basicAuth" || r.Backends[1].Invalid != "no such Service" {
+	if r := l.Hosts[0].Routes[0]; r.Filters[1] != "admin_test.basicAuth" || r.Backends[1].Invalid != "no such Service" {
 		t.Errorf("route is %+v", r)
 	}
 	if len(got.Backends) != 2 || got.Backends[0].Endpoints[0].Pod != "shop/cart-1" {

@@ -160,9 +160,8 @@ func viewOfStream(r *proxy.StreamRoute) *streamView {
 }
 
 func viewOfBackend(b *proxy.Backend) backendView {
-	v := backendView{ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: "RoundRobin", Endpoints: []endpointView{}, ProxyProtocol: b.ProxyProtocol}
-	if b.Balancer != nil {
-		v.Balancer = describe(b.Balancer)
+	v := backendView{
+		ID: clean(b.ID.String()), Protocol: b.Protocol, Balancer: describeBalancer(b.Balancer), Endpoints: []endpointView{}, ProxyProtocol: b.ProxyProtocol,
 	}
 	for _, e := range b.Endpoints {
 		v.Endpoints = append(v.Endpoints, endpointView{

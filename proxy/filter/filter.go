@@ -7,6 +7,9 @@ type Filter interface {
 	proxy.Filter
 	// Validate says why the value cannot be used, as the message of a condition; nil if it can.
 	Validate() error
+	// Describe returns the value for people, in one line: the kind of filter and all that is set, but nothing secret, such as
+	// "redirect scheme=https status=302". See describe.
+	Describe() string
 }
 
 // Kind is one entry of All.

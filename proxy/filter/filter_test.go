@@ -34,6 +34,47 @@ func TestAllNamesItsKinds(t *testing.T) {
 	}
 }
 
+// A field that Describe forgets does not change what it says.
+func TestDescribeForgetsNoField(t *testing.T) {
+	for _, k := range All() {
+		value := reflect.New(reflect.TypeOf(k.Zero)).Elem()
+		said := map[string]string{k.Zero.Describe(): "nothing"}
+		setEach(value, k.Name, func(field string) {
+			text := value.Interface().(Filter).Describe()
+			if other, ok := said[text]; ok {
+				t.Errorf("with %s set it says %q, as with %s", field, text, other)
+			}
+			said[text] = field
+		})
+	}
+}
+
+// setEach calls set for each field at and below v, while that has a value and the others have none.
+func setEach(v reflect.Value, name string, set func(name string)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for f, value := range v.Fields() {
+			setEach(value, name+"."+f.Name, set)
+		}
+		return
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		setEach(v.Index(0), name+"[0]", set)
+	case reflect.String:
+		v.SetString("x")
+		set(name)
+	case reflect.Int:
+		v.SetInt(1)
+		set(name)
+	case reflect.Uint8, reflect.Uint16:
+		v.SetUint(1)
+		set(name)
+	default:
+		panic("what is a value of " + name + "?")
+	}
+	v.SetZero()
+}
+
 func TestFiltersDoNotAllocate(t *testing.T) {
 	fields := []Field{{"X-A-Name-That-Is-Longer-Than-Thirty-Two-Bytes", "1"}, {"X-B", "2"}}
 	x := exchange("shop.example.com", "/a/b", "q=1", "/a")

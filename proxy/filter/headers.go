@@ -44,6 +44,16 @@ func (f RequestHeaders) Validate() error { return validateHeaders(f.Set, f.Add, 
 // Validate is that of RequestHeaders.
 func (f ResponseHeaders) Validate() error { return validateHeaders(f.Set, f.Add, f.Remove) }
 
+// Describe implements Filter.
+func (f RequestHeaders) Describe() string {
+	return describe("requestHeaders", setting{"set", fields(f.Set)}, setting{"add", fields(f.Add)}, setting{"remove", words(f.Remove)})
+}
+
+// Describe implements Filter.
+func (f ResponseHeaders) Describe() string {
+	return describe("responseHeaders", setting{"set", fields(f.Set)}, setting{"add", fields(f.Add)}, setting{"remove", words(f.Remove)})
+}
+
 // New makes the step.
 func (f RequestHeaders) New() proxy.Step {
 	return requestHeaders{newHeaderChange(f.Set, f.Add, f.Remove)}

@@ -65,6 +65,18 @@ func (p Path) Validate() error {
 	return nil
 }
 
+// describe returns the value of a Path, for Describe.
+func (p Path) describe() string {
+	if p == (Path{}) {
+		return ""
+	}
+	mode := ""
+	if p.Mode != KeepPath {
+		mode = p.Mode.String()
+	}
+	return "{" + describeAll(setting{"mode", mode}, setting{"value", text(p.Value)}) + "}"
+}
+
 // isPathByte reports whether a path may hold c as it is: pchar and "/", RFC 3986 section 3.3.
 func isPathByte(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("/-._~!$&'()*+,;=:@", c) >= 0

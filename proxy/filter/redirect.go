@@ -48,6 +48,18 @@ func (f Redirect) Validate() error {
 	return f.Path.Validate()
 }
 
+// Describe implements Filter.
+func (f Redirect) Describe() string {
+	return describe("redirect",
+		setting{"scheme", text(f.Scheme)},
+		setting{"hostname", text(f.Hostname)},
+		setting{"port", number(int(f.Port))},
+		setting{"listenerPort", number(int(f.ListenerPort))},
+		setting{"path", f.Path.describe()},
+		setting{"status", number(f.Status)},
+	)
+}
+
 // New makes the step.
 func (f Redirect) New() proxy.Step {
 	s := &redirect{

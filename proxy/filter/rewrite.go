@@ -24,6 +24,11 @@ func (f Rewrite) Validate() error {
 	return f.Path.Validate()
 }
 
+// Describe implements Filter.
+func (f Rewrite) Describe() string {
+	return describe("rewrite", setting{"hostname", text(f.Hostname)}, setting{"path", f.Path.describe()})
+}
+
 // New makes the step.
 func (f Rewrite) New() proxy.Step {
 	return &rewrite{hostname: []byte(f.Hostname), path: newPathChange(f.Path)}
