@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/test/bench/measure"
@@ -128,20 +129,22 @@ func (s *session) lanes(ctx context.Context, w streamWorkload, paths []path) ([]
 	return lanes, nil
 }
 
-// streamRound measures all paths once. They take turns, and each turn begins with another one of them, so that what disturbs the machine
-// meets all.
+// streamRound measures all paths once. They take turns, each time in another order, so that what disturbs the machine meets all, and none
+// always comes after the same one: paths through one process differ by a quarter if one of them does.
 func (s *session) streamRound(ctx context.Context, w streamWorkload, round int, lanes []*lane) error {
 	turns, length := w.turns()
-	for i := range turns * len(lanes) {
-		l := lanes[order(round*turns+i/len(lanes), i, len(lanes))]
-		if l.failed {
-			continue
-		}
-		if err := l.take(ctx, w.bulk, length); err != nil {
-			l.failed = true
-			l.end()
-			if err := s.leaveOut(ctx, "stream, "+w.name+", "+l.name, err); err != nil {
-				return err
+	for turn := range turns {
+		for _, i := range order(round*turns+turn, len(lanes)) {
+			l := lanes[i]
+			if l.failed {
+				continue
+			}
+			if err := l.take(ctx, w.bulk, length); err != nil {
+				l.failed = true
+				l.end()
+				if err := s.leaveOut(ctx, "stream, "+w.name+", "+l.name, err); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -156,8 +159,8 @@ func (s *session) streamRound(ctx context.Context, w streamWorkload, round int, 
 	return nil
 }
 
-// order is which of n comes at a place of a turn: the turn's number says which one is first.
-func order(turn, place, n int) int { return (turn + place) % n }
+// order is that of n paths in a turn: the same in every run.
+func order(turn, n int) []int { return rand.New(rand.NewPCG(1, uint64(turn))).Perm(n) }
 
 // take is one turn of the path.
 func (l *lane) take(ctx context.Context, bulk bool, d time.Duration) error {

@@ -35,21 +35,20 @@ func TestARoundIsItsTurns(t *testing.T) {
 	}
 }
 
-func TestEveryPathIsOnceInATurnAndFirstInOneOfThem(t *testing.T) {
-	const n = 3
-	first := map[int]bool{}
-	for turn := range n {
-		seen := map[int]bool{}
-		for place := range n {
-			seen[order(turn, place, n)] = true
+func TestEveryPathIsOnceInATurnAndAfterEachOther(t *testing.T) {
+	const n = 4
+	after := map[[2]int]bool{}
+	for turn := range 10 * n {
+		all := order(turn, n)
+		if sorted := slices.Sorted(slices.Values(all)); !slices.Equal(sorted, []int{0, 1, 2, 3}) || !slices.Equal(order(turn, n), all) {
+			t.Errorf("turn %d: paths %v", turn, all)
 		}
-		if len(seen) != n {
-			t.Errorf("turn %d: paths %v", turn, seen)
+		for i := range n - 1 {
+			after[[2]int{all[i], all[i+1]}] = true
 		}
-		first[order(turn, 0, n)] = true
 	}
-	if len(first) != n {
-		t.Errorf("first are %v", first)
+	if len(after) != n*(n-1) {
+		t.Errorf("only these come after one another: %v", after)
 	}
 }
 
