@@ -9,7 +9,7 @@ import (
 // locate gives Problems with fields of a document the lines of these fields, or of what stands nearest around one that is not
 // there. The items of a List are left at its beginning.
 func locate(c chunk, documents []Document) {
-	var root *yaml.Node
+	var t *tree
 	for i := range documents {
 		for j := range documents[i].Problems {
 			p := &documents[i].Problems[j]
@@ -20,45 +20,58 @@ func locate(c chunk, documents []Document) {
 			if path == "" || p.Line != c.line || p.Level == Skipped {
 				continue
 			}
-			if root == nil {
-				root = &yaml.Node{}
-				if err := yaml.Unmarshal(c.data, root); err != nil || len(root.Content) == 0 {
-					return
-				}
-				root = root.Content[0]
+			if t == nil {
+				t = newTree(c.data)
 			}
-			if kind := child(root, "kind"); kind == nil || !strings.HasSuffix(kind.value.Value, "List") {
-				p.Line = c.from + lineOf(root, path) - 1
+			if t.root == nil {
+				return
+			}
+			if kind := t.child(t.root, "kind"); kind == nil || !strings.HasSuffix(kind.value.Value, "List") {
+				_, line, _ := t.at(path)
+				p.Line = c.from + line - 1
 			}
 		}
 	}
+}
+
+// tree is a YAML document in which many paths are looked up: a mapping is gone through once, not for each of its mistakes.
+type tree struct {
+	root    *yaml.Node                      // nil if the text is not YAML
+	entries map[*yaml.Node]map[string]*pair // of the mappings that paths have led to, by name
 }
 
 // pair is an entry of a mapping.
 type pair struct{ key, value *yaml.Node }
 
-// child returns the entry of a mapping, nil if there is none.
-func child(n *yaml.Node, name string) *pair {
+func newTree(text []byte) *tree {
+	t := &tree{entries: map[*yaml.Node]map[string]*pair{}}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err == nil && len(document.Content) > 0 {
+		t.root = document.Content[0]
+	}
+	return t
+}
+
+// child returns the entry of a mapping, nil if there is none. Of two of a name it is the first.
+func (t *tree) child(n *yaml.Node, name string) *pair {
 	if n.Kind != yaml.MappingNode {
 		return nil
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return &pair{n.Content[i], n.Content[i+1]}
+	entries, ok := t.entries[n]
+	if !ok {
+		entries = make(map[string]*pair, len(n.Content)/2)
+		for i := len(n.Content) - 2; i >= 0; i -= 2 {
+			entries[n.Content[i].Value] = &pair{n.Content[i], n.Content[i+1]}
 		}
+		t.entries[n] = entries
 	}
-	return nil
+	return entries[name]
 }
 
-// lineOf returns the line, from 1, on which the last part of a path stands that is there.
-func lineOf(n *yaml.Node, path string) int {
-	_, line, _ := nodeAt(n, path)
-	return line
-}
-
-// nodeAt returns what the last part of a path that is there leads to, and the line, from 1, on which that part stands. ok is true if
-// that is the whole path.
-func nodeAt(n *yaml.Node, path string) (at *yaml.Node, line int, ok bool) {
+// at returns what the last part of a path that is there leads to, and the line, from 1, on which that part stands. ok is true if
+// that is the whole path. There must be a root.
+func (t *tree) at(path string) (at *yaml.Node, line int, ok bool) {
+	n := t.root
 	line = n.Line
 	for _, s := range steps(path) {
 		n = followed(n)
@@ -70,7 +83,7 @@ func nodeAt(n *yaml.Node, path string) (at *yaml.Node, line int, ok bool) {
 			line = n.Line
 			continue
 		}
-		entry := child(n, stepName(s))
+		entry := t.child(n, stepName(s))
 		if entry == nil {
 			return n, line, false
 		}

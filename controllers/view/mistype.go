@@ -156,12 +156,11 @@ func (p *parsing) mistype(field string, value any, want string) string {
 // written returns a scalar as it is written in the document: "yes", not the boolean that it is. ok is false if that is not known.
 func (p *parsing) written(field string) (text string, ok bool) {
 	if p.tree == nil {
-		p.tree = &yaml.Node{}
-		_ = yaml.Unmarshal(p.text, p.tree) // nothing is in it if that fails
+		p.tree = newTree(p.text)
 	}
-	if len(p.tree.Content) == 0 {
+	if p.tree.root == nil {
 		return "", false
 	}
-	n, _, ok := nodeAt(p.tree.Content[0], field)
+	n, _, ok := p.tree.at(field)
 	return n.Value, ok && n.Kind == yaml.ScalarNode
 }

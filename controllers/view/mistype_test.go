@@ -86,3 +86,15 @@ func TestADocumentIsReadOnceForAllItsMistakes(t *testing.T) {
 		t.Errorf("%q, %v: it is read again", text, ok)
 	}
 }
+
+// Nor is a mapping gone through again for each of them.
+func TestAMappingIsReadOnceForAllItsMistakes(t *testing.T) {
+	tree := newTree([]byte("a: 1\nb: 2\nb: 3\n"))
+	if n, line, ok := tree.at("a"); !ok || n.Value != "1" || line != 1 {
+		t.Fatalf("%+v at %d, %v", n, line, ok)
+	}
+	tree.root.Content = nil
+	if n, line, ok := tree.at("b"); !ok || n.Value != "2" || line != 2 {
+		t.Errorf("%+v at %d, %v: it is gone through again", n, line, ok)
+	}
+}

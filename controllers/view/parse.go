@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	yamlnode "go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
@@ -82,9 +81,9 @@ func (p *parsing) again(known []Document) {
 // parsing is a file being parsed.
 type parsing struct {
 	file      string
-	at        Problem        // the place, for Problems
-	text      []byte         // of the YAML document, if it is one object
-	tree      *yamlnode.Node // of text; nil before it is asked for
+	at        Problem // the place, for Problems
+	text      []byte  // of the YAML document, if it is one object
+	tree      *tree   // of text; nil before it is asked for
 	documents []Document
 }
 
