@@ -35,11 +35,13 @@ With --fail-on the exit code is 1 if an experiment has had one of these outcomes
 
 What failed in the headline, and JUnit's failures, are those. Without --fail-on they are what is halted or refused.
 
-A proxy or TCP route that has got toxics through the API for Toxiproxy's clients counts as an experiment, "toxiproxy NAME", of which
-the toxics are those that it has had in turn.
+A proxy or TCP route that has got toxics through the API for Toxiproxy's clients counts as an experiment, "toxiproxy NAME",
+with a row for each toxic that it has had. Connections that the API has closed itself, for instance because their proxy was
+disabled or deleted, are in a table of their own.
 
-Experiments that have been deleted, and toxics that have been removed, are reported, too. --forget ends that for them; before a run
-of a CI it makes sure that the report after it has none of an earlier run.`
+Experiments that have been deleted, toxics that have been removed and connections that were cut are reported, too. --forget
+ends that for them, and a proxy that loses rows of toxics by it counts from 0 for the others: before a run of a CI it makes
+sure that the report after it has none of an earlier run.`
 
 const reportExample = `  breakwater report
   breakwater report --format junit --output chaos.xml --fail-on halted,refused,none-injected,no-experiments
@@ -77,7 +79,8 @@ func newReport() *cobra.Command {
 			f.StringVar(&o.format, "format", string(report.Table), "table, markdown, junit or json")
 			f.StringVarP(&o.output, "output", "o", "-", "file to write; - is standard output")
 			f.StringSliceVar(&o.failOn, "fail-on", nil, "outcomes that make the command fail (default none)")
-			f.BoolVar(&o.forget, "forget", false, "leave experiments that have been deleted and toxics that have been removed by now out of all later reports of the instance")
+			f.BoolVar(&o.forget, "forget", false, "leave experiments that have been deleted, rows of toxics that have been removed and connections that were cut by now out of all "+
+				"later reports of the instance")
 			f.StringVar(&o.from, "from", "", "file with a report as JSON, instead of asking an instance; - is standard input")
 		}),
 		newGroup(instanceTitle, o.instance.add),

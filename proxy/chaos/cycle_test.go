@@ -48,7 +48,9 @@ func TestALongLivedConnectionIsCountedOnce(t *testing.T) {
 			e.Apply(snapshot(exp))
 			return exp
 		},
-		"edited": edit(func(x *proxy.Experiment, round int) { x.Toxics[0].Toxic = toxic.Stall{Bytes: shape.Const(float64(1000 + round))} }),
+		"edited": edit(func(x *proxy.Experiment, round int) {
+			x.Toxics[0].Toxic = toxic.Stall{Bytes: shape.Const(float64(1000 + round))}
+		}),
 		"rehearsed": func(e *Engine, exp *proxy.Experiment, round int) *proxy.Experiment {
 			exp = edit(func(x *proxy.Experiment, _ int) { x.DryRun = true })(e, exp, round)
 			return edit(func(x *proxy.Experiment, _ int) { x.DryRun = false })(e, exp, round)

@@ -39,6 +39,7 @@ type Engine struct {
 	conns    connections
 	manual   atomic.Pointer[map[ManualTarget]*byHand] // nil while nothing acts by hand
 	ledger   ledger                                   // of what acts, or has acted, by hand
+	cuts     cutLedger
 
 	mu        sync.Mutex // guards what follows
 	live      map[identity]*experiment

@@ -11,6 +11,9 @@ type Report struct {
 	Enabled     bool               `json:"enabled"` // no kill switch is used
 	Dropped     uint64             `json:"droppedFaults"`
 	Experiments []ExperimentReport `json:"experiments"`
+	// Cut are the connections that the API for Toxiproxy's clients has closed itself. Those of proxies that have had toxics are among
+	// what these say of clients, too.
+	Cut []CutReport `json:"cut,omitempty"`
 }
 
 // ExperimentReport is the part of one Experiment, or of one owner of Manuals: its Kind is ManualKind then, it has no Namespace, and its
@@ -91,10 +94,11 @@ type Quantiles struct {
 	Max   float64 `json:"max"`
 }
 
-// ForgetDeleted leaves the Experiments that have left the Snapshot, and the Manuals that have been ended, out of the Reports to come. An
-// owner of Manuals that has had such, and others, begins anew with these.
+// ForgetDeleted leaves the Experiments that have left the Snapshot, the Manuals that have been ended and the connections that have been
+// cut out of the Reports to come. An owner of Manuals that has had such, and others, begins anew with these.
 func (e *Engine) ForgetDeleted() {
 	e.ledger.forget()
+	e.cuts.forget()
 	e.mu.Lock()
 	defer e.unlock()
 	e.retired = nil
@@ -106,6 +110,7 @@ func (e *Engine) Report() Report {
 	defer e.unlock()
 	r := Report{
 		Time: e.cfg.Now().UTC(), Enabled: !e.off(), Dropped: e.log.dropped.Load(), Experiments: []ExperimentReport{},
+		Cut: e.cuts.report(),
 	}
 	for _, x := range e.order {
 		r.Experiments = append(r.Experiments, x.report())

@@ -110,7 +110,7 @@ func New(cfg Config) *Server {
 	if cfg.Chaos != nil {
 		cfg.Stream.Chaos = streamChaos{cfg.Chaos}
 		cfg.Metrics.SampleChaos(cfg.Chaos.Status)
-		cfg.Metrics.SampleManual(cfg.Chaos.ManualCounts)
+		cfg.Metrics.SampleManual(telemetry.ManualCounts{Applied: cfg.Chaos.ManualCounts, Closed: cfg.Chaos.CutCounts})
 	}
 	if b := cfg.Toxics.Budget; b != nil {
 		cfg.Metrics.SampleHeld(b.Used)

@@ -11,10 +11,15 @@ import (
 // SampleChaos is called there are no such series.
 func (m *Metrics) SampleChaos(status func() []proxy.ExperimentStatus) { m.chaos.Store(&status) }
 
-// SampleManual says where the numbers of toxics that were put on connections by hand come from, by type. The function is called once per
-// scrape. Before SampleManual is called there is no such series. Proxies and toxics have names that clients choose, in any number:
-// they are no labels.
-func (m *Metrics) SampleManual(applied func() map[string]uint64) { m.manual.Store(&applied) }
+// ManualCounts says where the numbers of the API for Toxiproxy's clients come from. Each function is called once per scrape.
+type ManualCounts struct {
+	Applied func() map[string]uint64 // toxics that were put on connections, by type
+	Closed  func() map[string]uint64 // connections of proxies, by why it was no toxic that closed them
+}
+
+// SampleManual says where the numbers of the API for Toxiproxy's clients come from. Before it is called there are no such series. Proxies
+// and toxics have names that clients choose, in any number: they are no labels.
+func (m *Metrics) SampleManual(c ManualCounts) { m.manual.Store(&c) }
 
 // SampleHeld says where the number of bytes that toxics hold back comes from. The function is called once per scrape. Before SampleHeld
 // is called there is no such series.

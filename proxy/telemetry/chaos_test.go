@@ -51,14 +51,21 @@ breakwater_chaos_injected_total{experiment="shop/b"} 0
 
 func TestMetricsOfManualToxics(t *testing.T) {
 	m := New()
-	m.SampleManual(func() map[string]uint64 { return map[string]uint64{"latency": 3, "reset_peer": 0} })
+	m.SampleManual(ManualCounts{
+		Applied: func() map[string]uint64 { return map[string]uint64{"latency": 3, "reset_peer": 0} },
+		Closed:  func() map[string]uint64 { return map[string]uint64{"deleted": 0, "too_many": 7} },
+	})
 	want := `
+# HELP breakwater_toxiproxy_connections_closed_total Connections of proxies that the API for Toxiproxy's clients has closed, rather than a toxic, by reason.
+# TYPE breakwater_toxiproxy_connections_closed_total counter
+breakwater_toxiproxy_connections_closed_total{reason="deleted"} 0
+breakwater_toxiproxy_connections_closed_total{reason="too_many"} 7
 # HELP breakwater_toxiproxy_toxics_applied_total Toxics of the API for Toxiproxy's clients put on connections, by type.
 # TYPE breakwater_toxiproxy_toxics_applied_total counter
 breakwater_toxiproxy_toxics_applied_total{type="latency"} 3
 breakwater_toxiproxy_toxics_applied_total{type="reset_peer"} 0
 `
-	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "breakwater_toxiproxy_toxics_applied_total"); err != nil {
+	if err := testutil.CollectAndCompare(m, strings.NewReader(want), "breakwater_toxiproxy_toxics_applied_total", "breakwater_toxiproxy_connections_closed_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -32,6 +32,7 @@ type descs struct {
 	stream   streamDescs
 	chaos    chaosDescs
 	manual   *prometheus.Desc
+	closed   *prometheus.Desc
 	held     *prometheus.Desc
 
 	refused, noRoute                        *prometheus.Desc
@@ -49,9 +50,11 @@ func newDescs() descs {
 		stream:   newStreamDescs(),
 		chaos:    newChaosDescs(),
 		manual:   desc("toxiproxy_toxics_applied_total", "Toxics of the API for Toxiproxy's clients put on connections, by type.", "type"),
-		held:     desc("toxic_held_bytes", "Memory taken by what toxics hold back."),
-		refused:  desc("requests_refused_total", "Requests and connections refused for what the client has sent, or has not sent in time.", "reason"),
-		noRoute:  desc("requests_unrouted_total", "Requests that no route selected."),
+		closed: desc("toxiproxy_connections_closed_total",
+			"Connections of proxies that the API for Toxiproxy's clients has closed, rather than a toxic, by reason.", "reason"),
+		held:    desc("toxic_held_bytes", "Memory taken by what toxics hold back."),
+		refused: desc("requests_refused_total", "Requests and connections refused for what the client has sent, or has not sent in time.", "reason"),
+		noRoute: desc("requests_unrouted_total", "Requests that no route selected."),
 
 		idleDownstream: desc("connections_idle", "Connections of clients now waiting for a request."),
 		idleUpstream:   desc("backend_connections_idle", "Connections to endpoints now kept for another request."),
@@ -76,6 +79,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	d.stream.describe(ch)
 	d.chaos.describe(ch)
 	ch <- d.manual
+	ch <- d.closed
 	ch <- d.held
 	for _, one := range []*prometheus.Desc{
 		d.refused, d.noRoute, d.idleDownstream, d.idleUpstream, d.applies, d.applyTime, d.lastApplied, d.served, d.buildTime, d.propagation, d.problems, d.logLines,
@@ -116,8 +120,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		d.chaos.collect(ch, (*chaos)())
 	}
 	if manual := m.manual.Load(); manual != nil {
-		for typ, n := range (*manual)() {
+		for typ, n := range manual.Applied() {
 			ch <- counter(d.manual, float64(n), typ)
+		}
+		for why, n := range manual.Closed() {
+			ch <- counter(d.closed, float64(n), why)
 		}
 	}
 	if held := m.held.Load(); held != nil {

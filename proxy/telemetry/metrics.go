@@ -23,7 +23,7 @@ type Metrics struct {
 	log     logMetrics
 	idle    atomic.Pointer[IdleConnections]
 	chaos   atomic.Pointer[func() []proxy.ExperimentStatus]
-	manual  atomic.Pointer[func() map[string]uint64]
+	manual  atomic.Pointer[ManualCounts]
 	held    atomic.Pointer[func() int64]
 
 	descs descs

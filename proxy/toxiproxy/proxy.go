@@ -154,12 +154,12 @@ func (p *proxyServer) delete() {
 	p.change.Lock()
 	defer p.change.Unlock()
 	p.deleted = true
-	p.stopChanged(false)
+	p.stopChanged(chaos.CutDeleted)
 	p.chain.close()
 }
 
-// stopChanged closes the listener and all connections, which is a fault or not.
-func (p *proxyServer) stopChanged(isFault bool) {
+// stopChanged closes the listener and all connections.
+func (p *proxyServer) stopChanged(why chaos.Cut) {
 	p.mu.Lock()
 	if p.ln == nil {
 		p.mu.Unlock()
@@ -169,7 +169,7 @@ func (p *proxyServer) stopChanged(isFault bool) {
 	p.cancel()
 	p.ln, p.ctx, p.cancel = nil, nil, nil
 	p.mu.Unlock()
-	p.cutAll(isFault)
+	p.cutAll(why)
 }
 
 // wait returns when everything that the proxy had has ended.
@@ -211,7 +211,7 @@ func (p *proxyServer) become(c proxyChange, between func()) *Error {
 	case in.Enabled:
 		return p.startChanged()
 	}
-	p.stopChanged(true)
+	p.stopChanged(chaos.CutDisabled)
 	if differs {
 		between()
 		p.mu.Lock()
@@ -236,7 +236,7 @@ func (p *proxyServer) moveChanged(in proxyInput, port int, between func()) *Erro
 	if err != nil {
 		return err
 	}
-	p.stopChanged(false)
+	p.stopChanged(chaos.CutMoved)
 	between()
 	p.mu.Lock()
 	p.upstream = in.Upstream
@@ -250,29 +250,32 @@ func (p *proxyServer) reopenChanged(listen string) {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil { // somebody was quicker
 		p.server.cfg.Log.Error("toxiproxy API: a proxy cannot listen any more", "proxy", p.name, "listen", listen, "error", err)
-		p.stopChanged(false)
+		p.stopChanged(chaos.CutMoved)
 		return
 	}
 	p.openChanged(ln)
 }
 
 // cutAll closes all connections.
-func (p *proxyServer) cutAll(isFault bool) {
+func (p *proxyServer) cutAll(why chaos.Cut) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
-		p.cut(c, isFault)
+		p.cut(c, why)
 	}
 }
 
-// cut closes a connection, which its client takes for a failure if it is a fault. p.mu is held.
-func (p *proxyServer) cut(c *conn, isFault bool) {
+// cut closes a connection, which has failed for its client if what is done to the proxy is to be a fault. p.mu is held.
+func (p *proxyServer) cut(c *conn, why chaos.Cut) {
 	if c.cut {
 		return
 	}
 	c.cut = true
+	if p.server.stop.Err() == nil { // otherwise everything ends
+		p.server.cfg.Chaos.CountCut(p.name, why)
+	}
 	c.slot.Follow(toxic.Follower{}) // what becomes of it is not what its toxics do
-	if isFault {
+	if why == chaos.CutDisabled || why == chaos.CutReleased {
 		c.failed.Store(true)
 	}
 	c.slot.Set(toxic.Active{Entry: &toxic.Entry{Toxicity: 1, Toxic: toxic.Down{Reset: p.server.cfg.Strict}}}) // ends what only waits
@@ -300,7 +303,7 @@ func (p *proxyServer) setToxics(toxics []*chaos.Manual, removed []*wrapper) {
 		switch {
 		case c.cut, p.off:
 		case !p.server.cfg.Strict && slices.ContainsFunc(removed, func(w *wrapper) bool { return w.held(c) }):
-			p.cut(c, true) // with the toxics that it had: what they have held back stays back
+			p.cut(c, chaos.CutReleased) // with the toxics that it had: what they have held back stays back
 		default:
 			c.slot.Set(p.actives(c)...)
 		}
@@ -357,6 +360,7 @@ func (p *proxyServer) accept(ctx context.Context, ln net.Listener) {
 func (p *proxyServer) take(ctx context.Context, ln net.Listener, nc net.Conn) bool {
 	if !p.server.cfg.Connections.Take() {
 		p.server.cfg.Log.Warn("toxiproxy API: a connection is closed at once, there are too many", "proxy", p.name)
+		p.server.cfg.Chaos.CountCut(p.name, chaos.CutTooMany)
 		closeConn(nc, p.server.cfg.Strict)
 		return true
 	}

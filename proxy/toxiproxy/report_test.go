@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/breakwater-gateway/breakwater/proxy/accept"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
 
@@ -194,6 +195,62 @@ func TestClosedConnectionsAreReported(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Connections that the API closes, and no toxic, are in the report with the reason, be there toxics or not.
+func TestCutConnectionsAreReported(t *testing.T) {
+	for _, c := range []struct {
+		name, method, path, body string
+		toxic                    string // "" is none
+		strict                   bool
+		want                     string
+	}{
+		{"disabled", "POST", "/proxies/db", `{"enabled":false}`, "", false, "[{db disabled 2}]"},
+		{"disabled, with a toxic", "PATCH", "/proxies/db", `{"enabled":false}`, "noop", true, "[{db disabled 2}]"},
+		{"disabled and moved", "POST", "/proxies/db", `{"enabled":false,"upstream":"127.0.0.1:1"}`, "", false, "[{db disabled 2}]"},
+		{"deleted", "DELETE", "/proxies/db", "", "", false, "[{db deleted 2}]"},
+		{"moved", "POST", "/proxies/db", `{"upstream":"127.0.0.1:1"}`, "", false, "[{db moved 2}]"},
+		{"replaced", "POST", "/populate", `[{"name":"db","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}]`, "", false, "[{db moved 2}]"},
+		{"released", "DELETE", "/proxies/db/toxics/x", "", "timeout", false, "[{db released 2}]"},
+		{"reset", "POST", "/reset", "", "timeout", false, "[{db released 2}]"},
+		{"released, but not cut", "POST", "/reset", "", "timeout", true, "[]"},
+		{"left as it is", "POST", "/proxies/db", `{"enabled":true}`, "", false, "[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := serve(t, Config{Strict: c.strict})
+			port := create(t, s, "db", "127.0.0.1:0")
+			for range 2 {
+				ping(t, connect(t, port))
+			}
+			if c.toxic != "" {
+				ask(s, "POST", "/proxies/db/toxics", fmt.Sprintf(`{"type":%q,"name":"x"}`, c.toxic))
+			}
+			if status, body := ask(s, c.method, c.path, c.body); status >= 300 {
+				t.Fatal(body)
+			}
+			s.Close() // what this closes is not worth a word
+			if got := fmt.Sprint(s.cfg.Chaos.Report().Cut); got != c.want {
+				t.Errorf("cut are %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Connections beyond the bound are counted, and in the report.
+func TestRefusedConnectionsAreReported(t *testing.T) {
+	s := serve(t, Config{Connections: accept.NewBound(1)})
+	port := create(t, s, "db", "127.0.0.1:0")
+	first := connect(t, port)
+	ping(t, first)
+	for range 3 {
+		if !ended(connect(t, port)) {
+			t.Error("a second connection is served")
+		}
+	}
+	if got := fmt.Sprint(s.cfg.Chaos.Report().Cut); got != "[{db too_many 3}]" || s.cfg.Chaos.CutCounts()["too_many"] != 3 {
+		t.Errorf("cut are %s, counted %v", got, s.cfg.Chaos.CutCounts())
+	}
+	ping(t, first)
 }
 
 // An upstream that cannot be reached is what clients see, and connections without toxics are none of the report's.

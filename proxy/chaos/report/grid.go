@@ -32,6 +32,33 @@ func summary(r *chaos.Report) grid {
 	return g
 }
 
+// cuts has a row for each reason for which the API for Toxiproxy's clients has closed connections of a proxy.
+func cuts(r *chaos.Report) grid {
+	g := grid{words: 2}
+	g.add("connections of", "cut because", "number")
+	for _, c := range r.Cut {
+		g.add(proxyName(c.Proxy), because(c.Why), count(c.Connections))
+	}
+	return g
+}
+
+// because says for people why connections were closed.
+func because(why string) string {
+	switch why {
+	case chaos.CutDisabled.String():
+		return "the proxy was disabled"
+	case chaos.CutDeleted.String():
+		return "the proxy was deleted"
+	case chaos.CutMoved.String():
+		return "its listen or upstream was changed"
+	case chaos.CutReleased.String():
+		return "a timeout toxic was removed"
+	case chaos.CutTooMany.String():
+		return "there were too many (--max-connections)"
+	}
+	return why // of another version
+}
+
 // toxics has a row for each toxic.
 func toxics(x *chaos.ExperimentReport) grid {
 	g, met := grid{words: 2}, "decided"

@@ -67,6 +67,11 @@ func writeJUnit(w io.Writer, r *chaos.Report, failing Failing) error {
 	for i := range r.Experiments {
 		s := suiteOf(&r.Experiments[i], r.Time, failing)
 		s.ID = i
+		for _, c := range r.Cut {
+			if isManual(&r.Experiments[i]) && c.Proxy == r.Experiments[i].Name {
+				s.Properties = append(s.Properties, property{"cut." + c.Why, fmt.Sprint(c.Connections)})
+			}
+		}
 		document.Suites = append(document.Suites, s)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {

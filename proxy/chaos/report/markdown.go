@@ -20,6 +20,10 @@ func writeMarkdown(out io.Writer, r *chaos.Report, failing Failing) error {
 		g := summary(r)
 		g.markdown(w)
 	}
+	if len(r.Cut) > 0 {
+		g := cuts(r)
+		g.markdown(w)
+	}
 	for i := range r.Experiments {
 		x := &r.Experiments[i]
 		fmt.Fprintf(w, "\n## %s: %s\n", escape(Name(x)), Judge(x, r.Time).Outcome)

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -87,14 +88,14 @@ func writeJSON(w io.Writer, r *chaos.Report) error {
 
 // Name is how an experiment is called: namespace/name, or toxiproxy and the name of the proxy, which cannot be a namespace.
 func Name(x *chaos.ExperimentReport) string {
-	switch {
-	case !isManual(x):
-		return x.Namespace + "/" + x.Name
-	case x.Name == "":
-		return "toxiproxy " + others
+	if isManual(x) {
+		return proxyName(x.Name)
 	}
-	return "toxiproxy " + x.Name
+	return x.Namespace + "/" + x.Name
 }
+
+// proxyName is how a proxy, or TCP route, of the API for Toxiproxy's clients is called.
+func proxyName(name string) string { return "toxiproxy " + cmp.Or(name, others) }
 
 // isManual reports whether this is about toxics that were made through the API for Toxiproxy's clients.
 func isManual(x *chaos.ExperimentReport) bool { return x.Kind == chaos.ManualKind }

@@ -94,6 +94,11 @@ func reports() map[string]chaos.Report {
 			}),
 			manual("<b>@all\n|", "Off", func(x *chaos.ExperimentReport) { x.End, x.NeverActed = nil, true }),
 			manual("", "Removed", func(x *chaos.ExperimentReport) { x.Matched, x.Injected = 1, 1 }),
+		}, Cut: []chaos.CutReport{
+			{Proxy: "redis", Why: "disabled", Connections: 3}, {Proxy: "redis", Why: "released", Connections: 1}, {Why: "deleted", Connections: 12_000},
+		}},
+		"cut": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{}, Cut: []chaos.CutReport{
+			{Proxy: "<b>@all\n|", Why: "moved", Connections: 1}, {Proxy: "db", Why: "too_many", Connections: 7}, {Proxy: "db", Why: "news", Connections: 1},
 		}},
 		"both":   {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{busy, manual("redis", "Removed", nil)}},
 		"empty":  {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{}},

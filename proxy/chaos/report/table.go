@@ -25,6 +25,11 @@ func writeTable(out io.Writer, r *chaos.Report, failing Failing) error {
 		g := summary(r)
 		g.lay(w, "")
 	}
+	if len(r.Cut) > 0 {
+		fmt.Fprintln(w)
+		g := cuts(r)
+		g.lay(w, "")
+	}
 	for i := range r.Experiments {
 		fmt.Fprintln(w)
 		block(w, &r.Experiments[i], r.Time)
