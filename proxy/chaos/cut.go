@@ -72,14 +72,13 @@ func (l *cutLedger) row(proxy string) *cutRow {
 	if i := slices.IndexFunc(l.rows, func(r *cutRow) bool { return r.proxy == proxy }); i >= 0 {
 		return l.rows[i]
 	}
-	if len(l.rows) >= maxOwners {
-		for why, n := range l.rows[0].n {
+	left, _ := makeRoom(l.rows, maxOwners, func(*cutRow) bool { return false }, func(r *cutRow) {
+		for why, n := range r.n {
 			l.others.n[why] += n
 		}
-		l.rows = slices.Delete(l.rows, 0, 1)
-	}
+	})
 	r := &cutRow{proxy: proxy}
-	l.rows = append(l.rows, r)
+	l.rows = append(left, r)
 	return r
 }
 
@@ -87,7 +86,7 @@ func (l *cutLedger) row(proxy string) *cutRow {
 func (l *cutLedger) report() (all []CutReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, r := range append(slices.Clip(l.rows), &l.others) {
+	for _, r := range withOthers(l.rows, &l.others) {
 		for why, n := range r.n {
 			if n > 0 {
 				all = append(all, CutReport{r.proxy, Cut(why).String(), n})

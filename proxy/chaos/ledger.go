@@ -115,12 +115,7 @@ func (l *ledger) follow(on bool) {
 }
 
 // all are the accounts, others last. l.mu is held.
-func (l *ledger) all() []*account {
-	if l.others == nil {
-		return l.owners
-	}
-	return append(slices.Clip(l.owners), l.others)
-}
+func (l *ledger) all() []*account { return withOthers(l.owners, l.others) }
 
 // end takes down what is not in force any more.
 func (l *ledger) end(a *account, row *manualRow) {
@@ -137,34 +132,50 @@ func (l *ledger) account(owner string) *account {
 	if i := slices.IndexFunc(l.owners, func(a *account) bool { return a.owner == owner }); i >= 0 {
 		return l.owners[i]
 	}
-	if len(l.owners) >= maxOwners {
-		if l.others == nil {
-			l.others = newAccount(l, "")
-		}
-		i := slices.IndexFunc(l.owners, func(a *account) bool { return !a.inForce() })
-		if i < 0 {
-			return l.others
-		}
-		l.others.add(l.owners[i])
-		l.owners = slices.Delete(l.owners, i, i+1)
+	left, ok := makeRoom(l.owners, maxOwners, (*account).inForce, func(a *account) { l.rest().add(a) })
+	if !ok {
+		return l.rest()
 	}
 	a := newAccount(l, owner)
-	l.owners = append(l.owners, a)
+	l.owners = append(left, a)
 	return a
 }
 
-// all are the rows, others last. ledger.mu is held.
-func (a *account) all() []*manualRow {
-	if a.others == nil {
-		return a.rows
+// rest returns others, made if need be. l.mu is held.
+func (l *ledger) rest() *account {
+	if l.others == nil {
+		l.others = newAccount(l, "")
 	}
-	return append(slices.Clip(a.rows), a.others)
+	return l.others
 }
 
-// inForce reports whether some row is of something in force. ledger.mu is held.
-func (a *account) inForce() bool {
-	return slices.ContainsFunc(a.all(), func(r *manualRow) bool { return r.inForce > 0 })
+// makeRoom returns all without the oldest that is not in force, which it folds, if there are as many as there may be. It reports false
+// if all of those are in force.
+func makeRoom[T any](all []T, most int, inForce func(T) bool, fold func(T)) (left []T, ok bool) {
+	if len(all) < most {
+		return all, true
+	}
+	i := slices.IndexFunc(all, func(one T) bool { return !inForce(one) })
+	if i < 0 {
+		return all, false
+	}
+	fold(all[i])
+	return slices.Delete(all, i, i+1), true
 }
+
+// withOthers returns all with others, unless that is nil.
+func withOthers[T any](all []*T, others *T) []*T {
+	if others == nil {
+		return all
+	}
+	return append(slices.Clip(all), others)
+}
+
+// all are the rows, others last. ledger.mu is held.
+func (a *account) all() []*manualRow { return withOthers(a.rows, a.others) }
+
+// inForce reports whether some row is of something in force. ledger.mu is held.
+func (a *account) inForce() bool { return slices.ContainsFunc(a.all(), (*manualRow).isInForce) }
 
 // row returns that of a toxic. ledger.mu is held.
 func (a *account) row(e *toxic.Entry) *manualRow {
@@ -173,16 +184,12 @@ func (a *account) row(e *toxic.Entry) *manualRow {
 	if i := slices.IndexFunc(a.rows, is); i >= 0 {
 		return a.rows[i]
 	}
-	if len(a.rows) >= maxRows {
-		i := slices.IndexFunc(a.rows, func(r *manualRow) bool { return r.inForce == 0 })
-		if i < 0 {
-			return a.rest()
-		}
-		a.rest().add(a.rows[i])
-		a.rows = slices.Delete(a.rows, i, i+1)
+	left, ok := makeRoom(a.rows, maxRows, (*manualRow).isInForce, func(r *manualRow) { a.rest().add(r) })
+	if !ok {
+		return a.rest()
 	}
 	r := &manualRow{toxicStats: toxicStats{name: e.Name, typ: typ}, direction: e.Direction}
-	a.rows = append(a.rows, r)
+	a.rows = append(left, r)
 	return r
 }
 
@@ -214,14 +221,13 @@ func (a *account) add(b *account) {
 	}
 }
 
+// isInForce reports whether a Manual of the row is in force. ledger.mu is held.
+func (r *manualRow) isInForce() bool { return r.inForce > 0 }
+
 // add takes over the counts of a row that is going to be forgotten. ledger.mu is held.
 func (r *manualRow) add(b *manualRow) {
 	r.matched.Add(b.matched.Load())
-	r.decided.Add(b.decided.Load())
-	r.applied.Add(b.applied.Load())
-	r.ended.Add(b.ended.Load())
-	r.bytes.Add(b.bytes.Load())
-	r.delay.add(&b.delay)
+	r.toxicStats.add(&b.toxicStats)
 }
 
 // forget forgets what is not in force. An account that loses something by that begins anew with what is left.

@@ -73,6 +73,15 @@ type toxicStats struct {
 	delay                   histogram
 }
 
+// add takes over what another has counted.
+func (s *toxicStats) add(b *toxicStats) {
+	s.decided.Add(b.decided.Load())
+	s.applied.Add(b.applied.Load())
+	s.ended.Add(b.ended.Load())
+	s.bytes.Add(b.bytes.Load())
+	s.delay.add(&b.delay)
+}
+
 // reset begins all counts anew. What is counted meanwhile may be lost.
 func (s *toxicStats) reset() {
 	s.decided.Store(0)
