@@ -23,12 +23,17 @@ func NewNames(names ...string) Names {
 	return set
 }
 
+// Host returns an authority without its port, if it has one.
+func Host(authority string) string {
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		return host
+	}
+	return authority
+}
+
 // Known reports whether the authority of a request (RFC 9110 section 7.2), with or without a port, is an address or one of the names.
 func (n Names) Known(authority string) bool {
-	host := authority
-	if h, _, err := net.SplitHostPort(authority); err == nil {
-		host = h
-	}
+	host := Host(authority)
 	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return true
 	}

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+
+	"github.com/breakwater-gateway/breakwater/proxy/authority"
 )
 
 // Error is an answer that says what is wrong, in Toxiproxy's form.
@@ -45,12 +46,8 @@ func badBody(err error) *Error {
 }
 
 // misdirected says by which names the API can be called, and where another is to be added.
-func misdirected(authority string) *Error {
-	host := authority
-	if h, _, err := net.SplitHostPort(authority); err == nil {
-		host = h
-	}
-	message := "host " + clip(host) + ": call this API by address, as localhost, by a name without a dot or by one in --admin-hosts"
+func misdirected(called string) *Error {
+	message := "host " + clip(authority.Host(called)) + ": call this API by address, as localhost, by a name without a dot or by one in --admin-hosts"
 	return &Error{message, http.StatusMisdirectedRequest}
 }
 
