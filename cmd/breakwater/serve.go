@@ -15,8 +15,9 @@ const serveLong = `Serve routes traffic as Ingress, Gateway, HTTPRoute and Servi
 Without --manifests the objects are those of a cluster: the one this pod runs in, or the one of the kubeconfig. With
 --manifests they are read from the .yaml, .yml and .json files of a folder and its sub-folders, but for those whose names
 begin with a dot. The folder is watched: what is saved is live at once. While any file is wrong, the last good state of
-all stays in service; only experiments end, and the kill switch acts. A file is read while it is being written: replace it
-by renaming another one. "breakwater check DIR" says what is wrong without serving.
+all stays in service; only experiments end, and the kill switch acts. A file that some program still has open for writing is
+waited for, up to five seconds after its last change, where that can be known: on Linux, if the file belongs to the user of this
+process. Elsewhere replace a file by renaming another one. "breakwater check DIR" says what is wrong without serving.
 
 A first SIGTERM or Ctrl-C stops gracefully. A second one cuts off what is in flight; reports and logs are still written. The
 same signal again within a second is the first one sent twice (timeout does that) and counts for nothing. Exit code: 0, also

@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,13 +89,19 @@ func isManifest(path string) bool {
 	return false
 }
 
-// read reads a regular file, following links as those of a mounted ConfigMap.
-func read(path string, info os.FileInfo) ([]byte, error) {
+// read reads a regular file, following links as those of a mounted ConfigMap. open tells whether somebody may be writing it.
+func read(path string, info os.FileInfo) (data []byte, open bool, err error) {
 	switch {
 	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file")
+		return nil, false, errors.New("is not a regular file")
 	case info.Size() > maxFile:
-		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
+		return nil, false, fmt.Errorf("is larger than %d bytes", maxFile)
 	}
-	return os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	data, err = io.ReadAll(f)
+	return data, isOpenForWriting(f), err
 }

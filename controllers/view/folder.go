@@ -55,6 +55,7 @@ type file struct {
 	blank     bool   // there is nothing in it
 	// emptied is when it was found to be blank that was not before; zero: it is not, or always was.
 	emptied time.Time
+	open    bool // somebody had it open for writing
 }
 
 // NewFolder returns a Folder with an empty View.
@@ -133,8 +134,8 @@ func (f *Folder) withhold(c *Changes, objects map[identity]Object, withheld map[
 	f.withheld = withheld
 }
 
-// Due returns when to Load again although nothing has changed in the folder: when a file that turned empty counts as such. It is
-// zero if there is no reason to.
+// Due returns when to Load again although nothing has changed in the folder: when a file that turned empty counts as such, or one that
+// is being written may be finished. It is zero if there is no reason to.
 func (f *Folder) Due() time.Time { return f.due }
 
 // Place returns where an object that the last Load has read stands.
@@ -211,9 +212,16 @@ func reasonOf(err error) string {
 // have been written again without a trace.
 const clockStep = 2 * time.Second
 
-// emptyGrace is how long a file that turned empty is taken to be in the middle of being written: a shell empties what its
-// output goes to before the program that makes the output begins.
-const emptyGrace = 5 * time.Second
+const (
+	// emptyGrace is how long a file that turned empty is taken to be in the middle of being written: a shell empties what its
+	// output goes to before the program that makes the output begins.
+	emptyGrace = 5 * time.Second
+	// writeGrace is how long after it was written last a file that is still open for writing is taken to be in the middle of it. It
+	// has an end because some file systems call any file open, and some programs close none.
+	writeGrace = 5 * time.Second
+	// writtenAgain is how soon such a file is looked at again: nobody tells that it has been closed.
+	writtenAgain = 100 * time.Millisecond
+)
 
 // readFile reads a file, or returns what it was before if it is the same.
 func readFile(path string, before *file, now time.Time) *file {
@@ -221,15 +229,15 @@ func readFile(path string, before *file, now time.Time) *file {
 	if err != nil {
 		return &file{problem: reasonOf(err)}
 	}
-	if before != nil && before.problem == "" && os.SameFile(info, before.info) && info.Size() == before.info.Size() &&
+	if before != nil && before.problem == "" && !before.open && os.SameFile(info, before.info) && info.Size() == before.info.Size() &&
 		info.ModTime().Equal(before.info.ModTime()) && before.at.Sub(info.ModTime()) > clockStep {
 		return before
 	}
-	next := &file{info: info, at: now}
-	data, err := read(path, info)
+	data, open, err := read(path, info)
 	if err != nil {
 		return &file{problem: reasonOf(err)}
 	}
+	next := &file{info: info, at: now, open: open}
 	var known texts
 	if before != nil {
 		known = before.texts
@@ -239,9 +247,16 @@ func readFile(path string, before *file, now time.Time) *file {
 		if next.emptied = before.emptied; !before.blank {
 			next.emptied = now
 		}
-		next.texts = known
+	}
+	if next.blank || next.isBeingWritten(now) {
+		next.texts = known // what is still to come may be what was there
 	}
 	return next
+}
+
+// isBeingWritten reports whether what was read may be a part of what the file is to hold.
+func (f *file) isBeingWritten(now time.Time) bool {
+	return f.open && now.Sub(f.info.ModTime()).Abs() < writeGrace
 }
 
 // reading is the objects of a folder being put together.
@@ -264,15 +279,17 @@ func (r *reading) add(path string, f *file) {
 	if f.problem != "" {
 		r.problems = append(r.problems, Problem{File: path, Reason: f.problem})
 	}
-	if until := f.emptied.Add(emptyGrace); !f.emptied.IsZero() && r.now.Before(until) {
-		r.problems = append(r.problems, Problem{File: path, Level: Unfinished,
-			Reason: fmt.Sprintf("has become empty: taken to be being written for %v; to remove what it held, delete it", emptyGrace)})
-		if r.due.IsZero() || until.Before(r.due) {
-			r.due = until
-		}
+	isBeingWritten := f.isBeingWritten(r.now)
+	if until := f.emptied.Add(emptyGrace); isBeingWritten {
+		r.unfinished(path, r.now.Add(writtenAgain), "is being written: some program has it open")
+	} else if !f.emptied.IsZero() && r.now.Before(until) {
+		r.unfinished(path, until,
+			fmt.Sprintf("has become empty: taken to be being written for %v; to remove what it held, delete it", emptyGrace))
 	}
 	for _, d := range f.documents {
-		r.problems = append(r.problems, d.Problems...)
+		if !isBeingWritten { // what is wrong may be that the rest is missing
+			r.problems = append(r.problems, d.Problems...)
+		}
 		switch {
 		case d.Object == nil:
 			r.addSwitch(d)
@@ -289,6 +306,14 @@ func (r *reading) add(path string, f *file) {
 		}
 		r.places[id] = Place{path, d.Line}
 		r.put(id, d.Object)
+	}
+}
+
+// unfinished holds everything back because of a file, which is to be looked at again at a time.
+func (r *reading) unfinished(path string, again time.Time, reason string) {
+	r.problems = append(r.problems, Problem{File: path, Level: Unfinished, Reason: reason})
+	if r.due.IsZero() || again.Before(r.due) {
+		r.due = again
 	}
 }
 
