@@ -41,9 +41,9 @@ func TestAnAlarmThatComesLateTouchesNothing(t *testing.T) {
 	c.mu.Lock()
 	l := c.running
 	c.mu.Unlock()
-	l.rest.mu.Lock()
+	l.detaching.mu.Lock()
 	directions := l.directions
-	l.rest.mu.Unlock()
+	l.detaching.mu.Unlock()
 	slot.Set()
 	eventually(t, "the link is off", c.Unwrap)
 	for _, d := range directions {

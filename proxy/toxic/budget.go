@@ -35,8 +35,8 @@ func (b *Budget) Limit() int64 {
 	return b.limit
 }
 
-// hold notes that n bytes more are held, or fewer.
-func (b *Budget) hold(n int) {
+// charge notes that n bytes more are held, or fewer.
+func (b *Budget) charge(n int) {
 	if b != nil && n != 0 {
 		b.used.Add(int64(n))
 	}

@@ -21,13 +21,13 @@ func TestBudgetShares(t *testing.T) {
 		{8 * mib, 9 * mib, 1000, 1000},
 	} {
 		b := NewBudget(int64(c.limit))
-		b.hold(c.used)
+		b.charge(c.used)
 		if got := b.share(c.buffer); got != c.want {
 			t.Errorf("%+v: %d", c, got)
 		}
 	}
 	var none *Budget
-	none.hold(5)
+	none.charge(5)
 	if got := none.share(7); got != 7 || none.Used() != 0 || none.Limit() != 0 {
 		t.Errorf("without a Budget %d, %d are used", got, none.Used())
 	}

@@ -43,7 +43,7 @@ func (c *chain) arrive(b *block) {
 	b.left = len(b.data)
 	c.taken += int64(b.left)
 	c.blocks.push(b)
-	c.hold(b.cost())
+	c.charge(b.cost())
 	c.feed(0, entry{block: b, n: b.left}, c.now)
 	c.weigh()
 }
@@ -56,13 +56,13 @@ func (c *chain) shrink() {
 	b := c.blocks.newest()
 	before := b.cost()
 	b.shrink()
-	c.hold(b.cost() - before)
+	c.charge(b.cost() - before)
 }
 
-// hold notes that n bytes more of memory are taken, or fewer.
-func (c *chain) hold(n int) {
+// charge notes that n bytes more of memory are taken, or fewer.
+func (c *chain) charge(n int) {
 	c.memory += n
-	c.budget.hold(n)
+	c.budget.charge(n)
 }
 
 // weigh notes what the queues take.
@@ -71,7 +71,7 @@ func (c *chain) weigh() {
 	for _, st := range c.stages {
 		n += st.held.memory()
 	}
-	c.hold(n - c.rings)
+	c.charge(n - c.rings)
 	c.rings = n
 }
 
@@ -206,7 +206,7 @@ func (c *chain) take(n int) {
 			c.out.pop()
 		}
 		if b.left -= some; b.left == 0 {
-			c.hold(-b.cost())
+			c.charge(-b.cost())
 			c.blocks.pop()
 			b.free()
 		}
@@ -336,6 +336,6 @@ func (c *chain) drop() {
 	for c.blocks.n > 0 {
 		c.blocks.pop().free()
 	}
-	c.hold(-c.memory)
+	c.charge(-c.memory)
 	c.stages, c.out, c.rings = nil, queue{}, 0
 }

@@ -66,8 +66,8 @@ func (c *Conn) changed(directions) {
 	_ = near.SetWriteDeadline(c.writes)
 	c.done = make(chan struct{})
 	c.running = newLink(c.slot, c.options)
-	c.running.rest.init(c.side)
-	c.running.rest.endSent = c.endSent
+	c.running.detaching.init(c.side)
+	c.running.detaching.endSent = c.endSent
 	c.near.Store(near)
 	_ = c.below.SetReadDeadline(past) // who waits below comes here
 	if resumes(c.below) {

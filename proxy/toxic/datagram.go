@@ -107,7 +107,7 @@ func (l *DatagramLink) Close() DatagramResult {
 			for _, w := range f.waiting {
 				w.block.free()
 			}
-			f.hold(-f.room)
+			f.charge(-f.room)
 			f.stages, f.waiting = nil, nil
 		}
 		r.Dropped += f.dropped
@@ -320,7 +320,7 @@ func (f *flow) shape(st *packetStage, p Packet) {
 func (f *flow) keeping(h Holder, do func()) {
 	before := h.Held()
 	do()
-	f.hold(h.Held() - before)
+	f.charge(h.Held() - before)
 }
 
 // emitted takes what a stage lets out.
@@ -345,7 +345,7 @@ func (f *flow) wait(to, from *packetStage, p Packet) {
 	}
 	b := newBlock(class)
 	b.data = b.data[:copy(b.data, p.Data)]
-	f.hold(b.cost())
+	f.charge(b.cost())
 	f.count++
 	heap.Push(&f.waiting, waitingPacket{block: b, due: p.Due, number: f.count, to: to, from: from})
 }
@@ -363,16 +363,16 @@ func (f *flow) advance() {
 			return
 		}
 		w := heap.Pop(&f.waiting).(waitingPacket)
-		f.hold(-w.block.cost())
+		f.charge(-w.block.cost())
 		f.shape(w.to, Packet{Data: w.block.data, Due: w.due})
 		w.block.free()
 	}
 }
 
-// hold notes that n bytes more of memory are taken, or fewer.
-func (f *flow) hold(n int) {
+// charge notes that n bytes more of memory are taken, or fewer.
+func (f *flow) charge(n int) {
 	f.room += n
-	f.link.budget.hold(n)
+	f.link.budget.charge(n)
 }
 
 func (f *flow) arrived(p []byte) {

@@ -183,7 +183,7 @@ func (d *direction) sent(n int) {
 		d.chain.take(n)
 		d.link.touch()
 		d.link.options.moved(d.which, n)
-		d.link.rest.wrote(d.which, n)
+		d.link.detaching.wrote(d.which, n)
 	}
 }
 
@@ -284,9 +284,9 @@ func (d *direction) isReal() bool { return d.src.raw != nil || d.dst.raw != nil 
 // rung is called by the alarm, which may come when the connection is not the link's any more.
 func (d *direction) rung() {
 	l := d.link
-	l.rest.mu.Lock()
-	defer l.rest.mu.Unlock()
-	if !l.rest.isOff && l.directions[d.which] == d {
+	l.detaching.mu.Lock()
+	defer l.detaching.mu.Unlock()
+	if !l.detaching.isOff && l.directions[d.which] == d {
 		d.kick()
 	}
 }

@@ -133,8 +133,8 @@ func (l *link) begin(client, endpoint net.Conn) {
 	l.client, l.stopClient = interruptible(client)
 	l.endpoint, l.stopEndpoint = interruptible(endpoint)
 	l.makeDirections()
-	if l.rest.endSent {
-		l.directions[l.rest.to].hasSentEnd.Store(true)
+	if l.detaching.endSent {
+		l.directions[l.detaching.to].hasSentEnd.Store(true)
 	}
 	l.unwatch = l.slot.watch(l.kickSome)
 }
@@ -178,18 +178,18 @@ type link struct {
 	began      time.Time
 	client     net.Conn
 	endpoint   net.Conn
-	directions [2]*direction // by proxy.Direction; nil while the link is parked. Changed under rest.mu
+	directions [2]*direction // by proxy.Direction; nil while the link is parked. Changed under detaching.mu
 
 	stopClient, stopEndpoint, unwatch func()
 	parking                           *parking // nil: the link is never parked
 
-	state   atomic.Int32 // carrying, pausing, closing or over
-	rest    rest
-	ended   atomic.Int32 // peers that have ended what they send
-	goneAt  atomic.Int64 // when both had and what is withheld for ever is given up, on the stream's clock; 0 is not yet
-	touched atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
-	asked   atomic.Int64 // when the client's first bytes came, on the stream's clock; 0 is not yet
-	isTold  atomic.Bool  // the Follower has been told of the first bytes that the client got
+	state     atomic.Int32 // carrying, pausing, closing or over
+	detaching detaching
+	ended     atomic.Int32 // peers that have ended what they send
+	goneAt    atomic.Int64 // when both had and what is withheld for ever is given up, on the stream's clock; 0 is not yet
+	touched   atomic.Int64 // when a byte moved last, on the stream's clock; kept only with an idle timeout
+	asked     atomic.Int64 // when the client's first bytes came, on the stream's clock; 0 is not yet
+	isTold    atomic.Bool  // the Follower has been told of the first bytes that the client got
 
 	mu        sync.Mutex // guards what follows
 	result    Result
@@ -202,7 +202,7 @@ type link struct {
 // The states of a link.
 const (
 	carrying int32 = iota
-	pausing        // both directions are to stop for now: see rest and parking
+	pausing        // both directions are to stop for now: see detaching and parking
 	closing        // in an orderly way
 	over
 )
@@ -219,8 +219,8 @@ func (l *link) newDirection(which proxy.Direction, src, dst net.Conn) *direction
 // makeDirections makes both directions anew.
 func (l *link) makeDirections() {
 	down, up := l.newDirection(proxy.Downstreamward, l.endpoint, l.client), l.newDirection(proxy.Upstreamward, l.client, l.endpoint)
-	l.rest.mu.Lock()
-	defer l.rest.mu.Unlock()
+	l.detaching.mu.Lock()
+	defer l.detaching.mu.Unlock()
 	l.directions = [2]*direction{down, up}
 }
 
@@ -234,9 +234,9 @@ func (l *link) kickSome(which directions) {
 	if which == (directions{}) || l.unpark() {
 		return
 	}
-	l.rest.mu.Lock()
-	defer l.rest.mu.Unlock()
-	if l.rest.isOff {
+	l.detaching.mu.Lock()
+	defer l.detaching.mu.Unlock()
+	if l.detaching.isOff {
 		return
 	}
 	for _, d := range l.directions {
@@ -267,7 +267,7 @@ func (l *link) touch() {
 // firstOf notes that the first bytes have come from the client, or have been delivered to it.
 func (l *link) firstOf(which proxy.Direction) {
 	switch {
-	case l.rest.news != nil: // of a Conn
+	case l.detaching.news != nil: // of a Conn
 	case which == proxy.Upstreamward:
 		l.asked.CompareAndSwap(0, int64(max(l.now(), 1)))
 	case !l.isTold.Swap(true):
@@ -307,7 +307,7 @@ func (l *link) isEnding(how End, r Result) bool {
 		l.result, l.hasResult = r, true
 	}
 	if r.Cause == ByToxic {
-		l.rest.cut()
+		l.detaching.cut()
 	}
 	if how != RST {
 		l.state.Store(closing)

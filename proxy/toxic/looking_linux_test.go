@@ -8,8 +8,8 @@ import (
 
 // direction returns one that runs.
 func (r *relayed) direction(which proxy.Direction) *direction {
-	r.link.rest.mu.Lock()
-	defer r.link.rest.mu.Unlock()
+	r.link.detaching.mu.Lock()
+	defer r.link.detaching.mu.Unlock()
 	return r.link.directions[which]
 }
 

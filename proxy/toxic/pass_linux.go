@@ -101,7 +101,7 @@ func (p *passer) passed(n int) {
 		d.passed += int64(n)
 		d.link.touch()
 		d.link.options.moved(d.which, n)
-		d.link.rest.wrote(d.which, n)
+		d.link.detaching.wrote(d.which, n)
 	}
 }
 

@@ -157,9 +157,9 @@ func (l *link) park() bool {
 		sockets[which], seen[which] = d.src.raw, d.seen
 		p.written[which], p.received[which] = d.written, d.received()
 	}
-	l.rest.mu.Lock()
+	l.detaching.mu.Lock()
 	l.directions = [2]*direction{}
-	l.rest.mu.Unlock()
+	l.detaching.mu.Unlock()
 	until := l.deadline(Never)
 	if !until.IsZero() {
 		p.idle = time.AfterFunc(time.Until(until), func() { l.unpark() })

@@ -73,11 +73,11 @@ func TestRelayIsParkedTimeAndAgain(t *testing.T) {
 		hear(t, r.client, "hi")
 	}
 	r.waitUntilParked(t)
-	r.link.rest.mu.Lock()
+	r.link.detaching.mu.Lock()
 	if r.link.directions != [2]*direction{} {
 		t.Error("it keeps what it does not need")
 	}
-	r.link.rest.mu.Unlock()
+	r.link.detaching.mu.Unlock()
 	_ = r.client.CloseWrite()
 	if got, err := io.ReadAll(r.endpoint); err != nil || len(got) > 0 {
 		t.Errorf("%q %v", got, err)
@@ -234,12 +234,12 @@ func TestParkingMeetsAToxicThatComesLast(t *testing.T) {
 	r := stopped(t, Options{})
 	r.link.unwatch() // nobody tells
 	done := make(chan bool, 1)
-	r.link.rest.mu.Lock() // holds park up after it has looked
+	r.link.detaching.mu.Lock() // holds park up after it has looked
 	go func() { done <- r.link.park() }()
 	eventually(t, "it has looked", func() bool { return r.link.state.Load() == carrying })
 	time.Sleep(5 * time.Millisecond) // no test fails if that is too short
 	r.slot.Set(act("t", proxy.Downstreamward, Timeout{}))
-	r.link.rest.mu.Unlock()
+	r.link.detaching.mu.Unlock()
 	if <-done || r.lot.Count() != 0 {
 		t.Error("it is parked although a toxic acts")
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
-// rest is the part of a link that lets a Conn wait until nothing is held, and take the link off again.
-type rest struct {
+// detaching is the part of a link that lets a Conn wait until nothing is held, and take the link off again.
+type detaching struct {
 	isOn  atomic.Bool // both directions exist
 	mu    sync.Mutex
 	isOff bool // guarded by mu; the connections are not the link's any more
@@ -26,51 +26,51 @@ type rest struct {
 }
 
 // init is for a link that carries a Conn with its peer on a side.
-func (r *rest) init(side Side) {
-	r.paused, r.resumed, r.news = make(chan struct{}), make(chan bool), make(chan struct{}, 1)
-	r.isCut, r.isFinal = make(chan struct{}), make(chan struct{})
-	r.to = proxy.Upstreamward
+func (d *detaching) init(side Side) {
+	d.paused, d.resumed, d.news = make(chan struct{}), make(chan bool), make(chan struct{}, 1)
+	d.isCut, d.isFinal = make(chan struct{}), make(chan struct{})
+	d.to = proxy.Upstreamward
 	if side == ClientSide {
-		r.to = proxy.Downstreamward
+		d.to = proxy.Downstreamward
 	}
 }
 
 // wrote notes what a direction has delivered.
-func (r *rest) wrote(which proxy.Direction, n int) {
-	if r.news == nil || which != r.to {
+func (d *detaching) wrote(which proxy.Direction, n int) {
+	if d.news == nil || which != d.to {
 		return
 	}
-	r.delivered.Add(int64(n))
+	d.delivered.Add(int64(n))
 	select {
-	case r.news <- struct{}{}:
+	case d.news <- struct{}{}:
 	default:
 	}
 }
 
 // cut notes, once, that a toxic ends the link, before anything can be seen of that.
-func (r *rest) cut() {
-	if r.isCut != nil {
-		close(r.isCut)
+func (d *detaching) cut() {
+	if d.isCut != nil {
+		close(d.isCut)
 	}
 }
 
 // stopped notes that a direction delivers nothing more, if the link has ended.
 func (l *link) stopped(which proxy.Direction) {
-	if l.rest.isFinal != nil && which == l.rest.to && l.state.Load() > pausing {
-		l.rest.final.Do(func() { close(l.rest.isFinal) })
+	if l.detaching.isFinal != nil && which == l.detaching.to && l.state.Load() > pausing {
+		l.detaching.final.Do(func() { close(l.detaching.isFinal) })
 	}
 }
 
 // carry runs both directions until the link ends. It reports whether the link has been taken off, or is parked, instead.
 func (l *link) carry() (isLeft bool) {
-	l.rest.isOn.Store(true)
+	l.detaching.isOn.Store(true)
 	for {
 		var w sync.WaitGroup
 		w.Go(l.directions[1].run)
 		l.directions[0].run()
 		w.Wait()
 		if l.state.Load() != pausing {
-			l.stopped(l.rest.to) // it may have stopped to pause, and a toxic have ended the link since
+			l.stopped(l.detaching.to) // it may have stopped to pause, and a toxic have ended the link since
 			return false
 		}
 		if l.leave() {
@@ -87,14 +87,14 @@ func (l *link) leave() bool {
 	if l.parking != nil {
 		return l.park()
 	}
-	l.rest.paused <- struct{}{}
-	return !<-l.rest.resumed
+	l.detaching.paused <- struct{}{}
+	return !<-l.detaching.resumed
 }
 
 // stop stops both directions. It reports false if they do not run.
 func (l *link) stop() bool {
 	l.mu.Lock()
-	isCarrying := l.rest.isOn.Load() && l.state.CompareAndSwap(carrying, pausing)
+	isCarrying := l.detaching.isOn.Load() && l.state.CompareAndSwap(carrying, pausing)
 	l.mu.Unlock()
 	if isCarrying {
 		l.kick()
@@ -116,7 +116,7 @@ func (l *link) pause(done <-chan struct{}) bool {
 		return false
 	}
 	select {
-	case <-l.rest.paused:
+	case <-l.detaching.paused:
 		return true
 	case <-done:
 		return false
@@ -125,20 +125,20 @@ func (l *link) pause(done <-chan struct{}) bool {
 
 func (l *link) resume() {
 	l.goOn()
-	l.rest.resumed <- true
+	l.detaching.resumed <- true
 }
 
 // takeOff ends a paused link and leaves its connections open.
 func (l *link) takeOff() {
-	l.rest.mu.Lock()
-	l.rest.isOff = true
-	l.rest.mu.Unlock()
-	l.rest.resumed <- false
+	l.detaching.mu.Lock()
+	l.detaching.isOff = true
+	l.detaching.mu.Unlock()
+	l.detaching.resumed <- false
 }
 
 // drop cuts the link whose connections have been closed. One that has not begun yet finds out by itself.
 func (l *link) drop(side Side) {
-	if l.rest.isOn.Load() {
+	if l.detaching.isOn.Load() {
 		l.cut(side)
 	}
 }
@@ -169,10 +169,10 @@ func (c *Conn) Drain(stop <-chan struct{}) bool {
 	c.mu.Lock()
 	l, done := c.running, c.done
 	c.mu.Unlock()
-	for l != nil && l.rest.delivered.Load() < c.written.Load() {
+	for l != nil && l.detaching.delivered.Load() < c.written.Load() {
 		select {
-		case <-l.rest.news:
-		case <-l.rest.isCut:
+		case <-l.detaching.news:
+		case <-l.detaching.isCut:
 			return true
 		case <-done:
 			return true
@@ -193,9 +193,9 @@ func (c *Conn) Cut() (lost int64, isCut bool) {
 		return 0, false
 	}
 	select {
-	case <-l.rest.isCut:
-		<-l.rest.isFinal // at once
-		return max(c.written.Load()-l.rest.delivered.Load(), 0), true
+	case <-l.detaching.isCut:
+		<-l.detaching.isFinal // at once
+		return max(c.written.Load()-l.detaching.delivered.Load(), 0), true
 	default:
 		return 0, false
 	}
