@@ -11,6 +11,7 @@ import (
 // plan is what is to be done for requests and connections now. It is immutable but for its cache.
 type plan struct {
 	actions []*action   // those that act, in the order in which they compose
+	caps    []*action   // of Experiments that are stopped before their time: their MaxPercent binds, they do nothing else
 	tokens  []tokenRule // of all Experiments, whether they act or not
 
 	byListener, byBackend bool     // some target is a Listener, or a Backend
@@ -100,14 +101,12 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID,
 				continue
 			}
 			found = true
-			if a.cfg.MaxPercent <= 0 {
-				continue
-			}
-			s := share{a.budgets[n], rate(a.cfg.MaxPercent)}
-			if a.cfg.DryRun {
-				i.dry = append(i.dry, s)
-			} else {
-				c.shares = append(c.shares, s)
+			switch {
+			case a.cfg.MaxPercent <= 0:
+			case a.cfg.DryRun:
+				i.dry = append(i.dry, a.share(n))
+			default:
+				c.shares = append(c.shares, a.share(n))
 			}
 		}
 		if found {
@@ -118,7 +117,24 @@ func (p *plan) find(route proxy.ObjectID, l proxy.ListenerID, b proxy.BackendID,
 	if len(c.interests) == 0 && len(c.strip) == 0 {
 		return nil
 	}
+	for _, a := range p.caps {
+		for n, t := range a.cfg.Targets {
+			if covers(a.cfg, t, route, l, b) {
+				c.shares = append(c.shares, a.share(n))
+			}
+		}
+	}
 	return c
+}
+
+// share is what each request for the nth target gives to its budget.
+func (a *action) share(n int) share { return share{a.budgets[n], rate(a.cfg.MaxPercent)} }
+
+// caps reports whether the experiment does not act but bounds what others may touch: who halts or suspends it wants less damage, not
+// what it has kept the others from. That ends with its window. Engine.mu is held.
+func (x *experiment) caps() bool {
+	return !x.acting && x.window.open && x.problem == "" && x.refused == "" && (x.cfg.Suspend || x.isHalted()) &&
+		x.cfg.MaxPercent > 0 && !x.cfg.DryRun
 }
 
 // strips says which tokens are removed from the requests of a Route on a Listener: those of every Experiment whose targets are one of
@@ -178,8 +194,11 @@ const (
 func (e *Engine) rebuild(fresh bool) {
 	next := &plan{}
 	for _, x := range e.order {
-		if x.acting {
+		switch {
+		case x.acting:
 			next.actions = append(next.actions, x.act)
+		case x.caps():
+			next.caps = append(next.caps, x.act)
 		}
 		if x.cfg.Token != nil {
 			next.tokens = append(next.tokens, tokenRule{x.cfg, x.cfg.Token})
@@ -190,7 +209,8 @@ func (e *Engine) rebuild(fresh bool) {
 		}
 	}
 	old := e.plan.Load()
-	changed := old == nil && len(next.actions) > 0 || old != nil && !slices.Equal(old.actions, next.actions)
+	changed := old == nil && len(next.actions) > 0 ||
+		old != nil && !(slices.Equal(old.actions, next.actions) && slices.Equal(old.caps, next.caps))
 	switch {
 	case len(next.actions) == 0 && len(next.tokens) == 0:
 		next = nil
