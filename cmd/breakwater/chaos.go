@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
@@ -16,8 +17,10 @@ const chaosTokenLong = `Token prints a token for an experiment that only acts on
 of W3C baggage that the NetworkChaos names. It needs no running instance, but the experiment's secret, which it reads from
 standard input if no file is given.`
 
-const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath='{.data.key}' | base64 -d | breakwater chaos token shop/slow-cart
-  curl -H "X-Chaos-Token: $(breakwater chaos token shop/slow-cart --secret-file ./secret)" http://shop.example.com/`
+const chaosTokenExample = `  kubectl get secret -n shop chaos-token -o jsonpath='{.data.key}' | base64 -d |
+    breakwater chaos token shop/slow-cart
+  curl -H "X-Chaos-Token: $(breakwater chaos token shop/slow-cart \
+    --secret-file ./secret)" http://shop.example.com/`
 
 func newChaos() *cobra.Command {
 	c := &cobra.Command{
@@ -64,8 +67,10 @@ func newChaosToken() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&file, "secret-file", "-", "file that holds the secret; - waits for it on standard input")
-	c.Flags().DurationVar(&good, "valid-for", time.Hour, "how long the token is good")
+	addGroups(c, newGroup("Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&file, "secret-file", "-", "file that holds the secret; - waits for it on standard input")
+		f.DurationVar(&good, "valid-for", time.Hour, "how long the token is good")
+	}))
 	return c
 }
 

@@ -14,7 +14,10 @@ import (
 const chaosOffLong = `Off is the kill switch of one running instance: within milliseconds no experiment acts there any more, and no toxic that
 was made through the API for Toxiproxy's clients. It holds until "breakwater chaos on" or a restart.
 
-For all replicas of an installation: kubectl create configmap -n breakwater-system breakwater-chaos --from-literal=chaos=off`
+For all replicas of an installation there is a ConfigMap:
+
+  kubectl create configmap -n breakwater-system breakwater-chaos \
+    --from-literal=chaos=off`
 
 // newChaosControls returns the commands that ask a running instance about its experiments.
 func newChaosControls() []*cobra.Command {
@@ -66,7 +69,7 @@ func newChaosRearm() *cobra.Command {
 	var at instance
 	c := &cobra.Command{
 		Use:   "rearm NAMESPACE/NAME",
-		Short: "Let an experiment act again that its guard has halted in a running instance",
+		Short: "Let an experiment that its guard has halted act again",
 		Args:  exactly(1, "NAMESPACE/NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			namespace, name, err := experimentName(args[0])

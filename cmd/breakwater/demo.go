@@ -132,12 +132,9 @@ func (o *demoOptions) choosePorts() (notes []string, err error) {
 		address *string
 	}{{"--admin-address", &o.process.admin.address}, {"--toxiproxy-address", &o.process.toxiproxy.address}} {
 		host, port, err := net.SplitHostPort(*a.address)
-		if err != nil {
-			return nil, wrong("%s %q: %w", a.flag, *a.address, err)
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			return nil, wrong("%s %q: %w", a.flag, *a.address, err)
+		number, notNumber := strconv.ParseUint(port, 10, 16)
+		if err != nil || notNumber != nil {
+			return nil, wrong("%s %q: want an address such as 127.0.0.1:9901", a.flag, *a.address)
 		}
 		free, err := replace(uint16(number))
 		if err != nil {

@@ -27,7 +27,8 @@ anything. The URL's host is the one the request is for; nothing is resolved and 
 in the URL every port that is served is looked at.`
 
 const explainExample = `  breakwater explain GET http://shop.example.com/cart
-  breakwater explain POST shop.example.com:10080/cart -H "x-canary: yes" --manifests ./manifests`
+  breakwater explain POST shop.example.com:10080/cart -H "x-canary: yes" \
+    --manifests ./manifests`
 
 // explainOptions are the flags of explain.
 type explainOptions struct {

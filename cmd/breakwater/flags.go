@@ -32,12 +32,13 @@ func addGroups(c *cobra.Command, groups ...group) {
 	}
 	c.SetUsageFunc(func(c *cobra.Command) error {
 		var b strings.Builder
+		width := helpWidth(c.OutOrStderr())
 		fmt.Fprintf(&b, "Usage:\n  %s\n", c.UseLine())
 		if c.HasExample() {
 			fmt.Fprintf(&b, "\nExamples:\n%s\n", c.Example)
 		}
 		for _, g := range groups {
-			fmt.Fprintf(&b, "\n%s:\n%s", g.title, g.flags.FlagUsagesWrapped(usageWidth))
+			fmt.Fprintf(&b, "\n%s\n%s\n", fill(g.title+":", width), fillFlags(g.flags, width))
 		}
 		_, err := fmt.Fprint(c.OutOrStderr(), b.String())
 		return err
@@ -89,6 +90,3 @@ func notNegative(durations ...flagValue[time.Duration]) error {
 	}
 	return nil
 }
-
-// usageWidth is the width of usage texts in columns.
-const usageWidth = 110

@@ -5,15 +5,19 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 )
 
@@ -175,7 +179,6 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --ingress-http-port 99999", exitUsage, "--ingress-http-port"},
 		{"serve --header-timeout soon", exitUsage, "--header-timeout"},
 		{"nonsense", exitUsage, "nonsense"},
-		{"explain GET", exitUsage, "METHOD and URL"},
 		{"explain GET ftp://h/", exitUsage, "ftp"},
 		{"explain GET h -o yaml", exitUsage, "--output"},
 		{"serve --manifests " + dir + " --log-level loud", exitUsage, "--log-level"},
@@ -222,7 +225,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --manifests " + dir + " --report out.pdf", exitUsage, "--report \"out.pdf\": want a name that ends in"},
 		{"serve --manifests " + dir + " --report " + dir + "/gone/out.md", exitUsage, "there is no folder"},
 		{"demo --port-offset 65500", exitUsage, "--port-offset 65500: want at most 60103"},
-		{"demo --admin-address nowhere", exitUsage, "--admin-address"},
+		{"demo --admin-address nowhere", exitUsage, `--admin-address "nowhere": want an address such as 127.0.0.1:9901`},
+		{"demo --admin-address 127.0.0.1:99999", exitUsage, `--admin-address "127.0.0.1:99999": want an address such as`},
+		{"explain GET", exitUsage, "want METHOD and URL, got 1 argument\n"},
+		{"help nonsense", exitUsage, `there is no command "nonsense"`},
+		{"help chaos of", exitUsage, `there is no command "chaos of"`},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var stdout, stderr output
@@ -256,7 +263,7 @@ func TestHelpSaysWhatFlagsMeanHere(t *testing.T) {
 		"serve --help":   "to serve instead of a cluster",
 	} {
 		var stdout, stderr output
-		if code := run(context.Background(), strings.Fields(args), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), want) {
+		if code := run(context.Background(), strings.Fields(args), &stdout, &stderr); code != 0 || !strings.Contains(words(stdout.String()), want) {
 			t.Errorf("%s: exit code %d, no %q in\n%s%s", args, code, want, stdout.String(), stderr.String())
 		}
 	}
@@ -270,6 +277,60 @@ func TestHelpNamesEveryGroup(t *testing.T) {
 	for _, want := range []string{"Without a cluster:", "In a cluster:", "Objects:", "Data plane:", "Limits:", "Timeouts", "Admin endpoint:", "Logs:", "Stop:", "--grace-period"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("no %q", want)
+		}
+	}
+}
+
+// words returns a text with one space between its words, wherever its lines break.
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// Help fits in a terminal of 80 columns, but for examples that nobody could copy if they were broken.
+func TestHelpFitsInATerminal(t *testing.T) {
+	for c := range commands(newRoot()) {
+		args := strings.Fields(c.CommandPath())[1:]
+		for _, args := range [][]string{append(slices.Clone(args), "--help"), append([]string{"help"}, args...)} {
+			var stdout, stderr output
+			if code := run(t.Context(), args, &stdout, &stderr); code != 0 || stderr.String() != "" {
+				t.Errorf("%v: exit code %d, %s", args, code, stderr.String())
+			}
+			if !strings.Contains(stdout.String(), "Usage:\n  breakwater") {
+				t.Errorf("%v: no usage", args)
+			}
+			for line := range strings.Lines(stdout.String()) {
+				line = strings.TrimSuffix(line, "\n")
+				if utf8.RuneCountInString(line) > plainWidth && !strings.Contains(c.Example, line) {
+					t.Errorf("%v: %d columns: %s", args, utf8.RuneCountInString(line), line)
+				}
+			}
+		}
+	}
+}
+
+// commands returns a command and all below it.
+func commands(c *cobra.Command) iter.Seq[*cobra.Command] {
+	return func(yield func(*cobra.Command) bool) {
+		if !yield(c) {
+			return
+		}
+		for _, below := range c.Commands() {
+			for c := range commands(below) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	const text = "One two three four,\nfive six.\n\n  seven      eight nine ten eleven twelve\n  thirteen   x\n  longer than that\nend"
+	for width, want := range map[int]string{
+		24: "One two three four, five\nsix.\n\n  seven      eight nine\n             ten eleven\n             twelve\n  thirteen   x\n  longer than that\nend",
+		10: "One two\nthree\nfour, five\nsix.\n\n  seven      eight\n             nine\n             ten\n             eleven\n             twelve\n" +
+			"  thirteen   x\n  longer\n  than\n  that\nend",
+	} {
+		if got := fill(text, width); got != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", width, got, want)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (o *objectOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.controller, "controller-name", "breakwater-gateway.io/controller",
 		"name in IngressClass.spec.controller and GatewayClass.spec.controllerName")
 	f.Uint16Var(&o.ingressPort, "ingress-http-port", 8080, "port for Ingresses; 0 does not serve them")
-	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses (default those of --service)")
+	f.StringSliceVar(&o.addresses, "address", nil, "addresses or host names at which clients reach this installation, for statuses (default those of --service; without a cluster 127.0.0.1)")
 	o.chaos.add(f)
 	f.BoolVar(&o.shareHosts, "share-ingress-hosts", false,
 		"let Ingresses of several namespaces serve one host together; otherwise it belongs to the namespace of the oldest")

@@ -29,6 +29,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true, // run prints errors, once
 		SilenceErrors: true,
 	}
+	root.SetHelpFunc(help)
+	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate(readVersion().String()) // what the command version prints
 	root.AddCommand(newDemo(), newServe())
@@ -55,7 +57,7 @@ func noArgs(_ *cobra.Command, args []string) error {
 func exactly(n int, names string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return wrong("want %s, got %d arguments", names, len(args))
+			return wrong("want %s, got %s", names, number(len(args), "argument"))
 		}
 		return nil
 	}
