@@ -18,9 +18,13 @@ func capped(toxics ...proxy.Toxic) *proxy.Experiment {
 }
 
 // stops are the ways to stop an experiment before its time, and what it takes to make it go on.
-var stops = map[string]struct{ stop, resume func(*Engine, *proxy.Experiment, ...*proxy.Experiment) }{
+var stops = map[string]struct {
+	stop, resume func(*Engine, *proxy.Experiment, ...*proxy.Experiment)
+}{
 	"by its guard": {
-		func(e *Engine, x *proxy.Experiment, _ ...*proxy.Experiment) { e.live[identity{x.ID, x.UID}].stop("test") },
+		func(e *Engine, x *proxy.Experiment, _ ...*proxy.Experiment) {
+			e.live[identity{x.ID, x.UID}].stop("test")
+		},
 		func(e *Engine, x *proxy.Experiment, _ ...*proxy.Experiment) { e.Rearm(x.ID) },
 	},
 	"by another replica": {
@@ -28,14 +32,18 @@ var stops = map[string]struct{ stop, resume func(*Engine, *proxy.Experiment, ...
 			halted := with(x, func(x *proxy.Experiment) { x.Halted = true })
 			e.Apply(snapshot(append(others, halted)...))
 		},
-		func(e *Engine, x *proxy.Experiment, others ...*proxy.Experiment) { e.Apply(snapshot(append(others, x)...)) },
+		func(e *Engine, x *proxy.Experiment, others ...*proxy.Experiment) {
+			e.Apply(snapshot(append(others, x)...))
+		},
 	},
 	"by suspend": {
 		func(e *Engine, x *proxy.Experiment, others ...*proxy.Experiment) {
 			suspended := with(x, func(x *proxy.Experiment) { x.Suspend = true })
 			e.Apply(snapshot(append(others, suspended)...))
 		},
-		func(e *Engine, x *proxy.Experiment, others ...*proxy.Experiment) { e.Apply(snapshot(append(others, x)...)) },
+		func(e *Engine, x *proxy.Experiment, others ...*proxy.Experiment) {
+			e.Apply(snapshot(append(others, x)...))
+		},
 	},
 }
 
@@ -67,6 +75,7 @@ func TestCapOfStoppedExperimentHolds(t *testing.T) {
 				within(200, "both act again")
 				c.stop(e, x, other)
 				time.Sleep(time.Minute)
+				synctest.Wait() // for the engine, whose timer is due at the same time
 				before := status(t, e, "y").Injected
 				run(e, 400)
 				if n := status(t, e, "y").Injected - before; n < 320 {
@@ -90,6 +99,7 @@ func TestCapOfStoppedExperimentBegins(t *testing.T) {
 			t.Errorf("before the window of the capped one: %d of 100", n)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait() // for the engine, whose timer is due at the same time
 		run(e, 100)
 		if n := status(t, e, "y").Injected; n != 150 {
 			t.Errorf("in the window of the capped one: %d of 100", n-100)
