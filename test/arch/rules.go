@@ -64,6 +64,10 @@ var ImportRules = []ImportRule{
 		Reason: "API types carry no logic",
 	},
 	{
+		From: []string{"proxy/...", "cmd/breakwater/..."}, Forbidden: []string{"reflect"},
+		Reason: "what a value says and does is written beside its type, where the compiler asks for it",
+	},
+	{
 		From:      []string{"cmd/whoami/whoami"},
 		Forbidden: []string{"google.golang.org/...", "k8s.io/...", "sigs.k8s.io/...", "proxy/...", "controllers/...", "api/..."},
 		Deep:      true,

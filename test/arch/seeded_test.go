@@ -76,6 +76,9 @@ func seeds() []seed {
 		{"cmd/whoami/whoami", "google.golang.org/grpc", "deep", true},
 		{"cmd/whoami/whoamigrpc", "google.golang.org/grpc", "direct", false},
 		{"cmd/breakwater", "proxy/server", "direct", false},
+		{"cmd/breakwater", "reflect", "direct", true},
+		{"proxy/admin", "reflect", "direct", true},
+		{"proxy/filter", "reflect", "test", false},
 		{"test/testbed", "controllers/view", "direct", false},
 	}
 }
