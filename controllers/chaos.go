@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,8 +31,8 @@ const (
 )
 
 // chaosReporter brings together what the build and what the data plane say of NetworkChaos. On every replica it tells the
-// cluster that a guard has halted an experiment, which halts it on all of them; the rest is for the status writer, on the
-// replica that leads.
+// cluster that a guard has halted an experiment, or that somebody has lifted a halt, which holds on all of them; the rest is for the
+// status writer, on the replica that leads.
 type chaosReporter struct {
 	chaos  Chaos
 	news   <-chan struct{} // a phase has changed; may be nil
@@ -45,8 +46,14 @@ type chaosReporter struct {
 	fresh chan struct{}                                 // has room for one: there is a new build
 
 	// Of the goroutine that runs.
-	told   map[types.NamespacedName]told
-	halted map[string]time.Time // by UID: when the latest halt arose that the cluster knows of
+	told  map[types.NamespacedName]told
+	halts map[string]toldHalt // by UID
+}
+
+// toldHalt is the latest halt that arose here and that the cluster knows of: since when, and as which of all halts of the object.
+type toldHalt struct {
+	at     time.Time
+	number int64
 }
 
 // told is what was said of an object last.
@@ -68,7 +75,7 @@ func (c *chaosReporter) build(built map[types.NamespacedName]*status.NetworkChao
 
 // run works until ctx is done.
 func (c *chaosReporter) run(ctx context.Context) {
-	c.told, c.halted = map[types.NamespacedName]told{}, map[string]time.Time{}
+	c.told, c.halts = map[types.NamespacedName]told{}, map[string]toldHalt{}
 	tick := time.NewTicker(chaosInterval)
 	defer tick.Stop()
 	for {
@@ -97,9 +104,7 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 			if s.Phase != proxy.ExperimentRefused { // what the latest build says of it is newer
 				live[types.UID(s.UID)] = &s
 			}
-			if !s.HaltedAt.IsZero() {
-				c.tellHalt(ctx, &s)
-			}
+			c.tellHalt(ctx, &s)
 		}
 	}
 	next := make(map[types.NamespacedName]told, len(built))
@@ -115,21 +120,29 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 	c.report(all)
 }
 
-// tellHalt writes a halt that arose here into the object's status, unless it stands there already.
+// tellHalt has the object's status say what has become of halts here, since they hold, and are lifted, for all replicas: a halt that
+// arose here is written there unless one is in force already, and the one that is there is removed if it has been lifted here.
 func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus) {
-	if c.halted[s.UID].Equal(s.HaltedAt) {
+	last := c.halts[s.UID]
+	isNew := !s.HaltedAt.IsZero() && !s.HaltedAt.Equal(last.at)
+	if !isNew && s.LiftedHalts == 0 && last.at.IsZero() {
 		return
 	}
 	var o v1alpha1.NetworkChaos
 	err := c.reader.Get(ctx, types.NamespacedName{Namespace: s.ID.Namespace, Name: s.ID.Name}, &o)
-	if apierrors.IsNotFound(err) || err == nil && (string(o.UID) != s.UID || o.Spec.Rearm != s.HaltedRearm) {
+	if apierrors.IsNotFound(err) || err == nil && (string(o.UID) != s.UID || isNew && o.Spec.Rearm != s.HaltedRearm) {
 		return // it is no more, or has been re-armed
 	}
-	if err == nil && (o.Status.Halt == nil || o.Status.Halt.Rearm != s.HaltedRearm) {
+	if err == nil {
 		base := o.DeepCopy()
-		at := metav1.NewTime(s.HaltedAt.Round(0)).Rfc3339Copy()
-		o.Status.Halt = &v1alpha1.Halt{Time: at, Rearm: s.HaltedRearm, Message: s.HaltedReason[:min(len(s.HaltedReason), 1024)]}
-		err = c.writer.Status().Patch(ctx, &o, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+		if isNew {
+			writeHalt(&o, s)
+		} else {
+			removeHalt(&o, s, last)
+		}
+		if !equality.Semantic.DeepEqual(base, &o) {
+			err = c.writer.Status().Patch(ctx, &o, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+		}
 	}
 	if err != nil {
 		if !apierrors.IsConflict(err) && ctx.Err() == nil {
@@ -137,5 +150,26 @@ func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus)
 		}
 		return
 	}
-	c.halted[s.UID] = s.HaltedAt
+	if isNew {
+		c.halts[s.UID] = toldHalt{s.HaltedAt, o.Status.Halts}
+	}
+}
+
+// writeHalt makes a halt that arose here the one that is in force, unless there is one already.
+func writeHalt(o *v1alpha1.NetworkChaos, s *proxy.ExperimentStatus) {
+	h := o.Status.Halt
+	if h != nil && h.Rearm == s.HaltedRearm && o.Status.Halts >= int64(s.LiftedHalts) {
+		return
+	}
+	at := metav1.NewTime(s.HaltedAt.Round(0)).Rfc3339Copy()
+	o.Status.Halt = &v1alpha1.Halt{Time: at, Rearm: s.HaltedRearm, Message: s.HaltedReason[:min(len(s.HaltedReason), 1024)]}
+	o.Status.Halts++
+}
+
+// removeHalt removes the halt if it has been lifted here: by its number or, before that was seen here, as the one that was told last.
+func removeHalt(o *v1alpha1.NetworkChaos, s *proxy.ExperimentStatus, last toldHalt) {
+	isLifted := o.Status.Halts < int64(s.LiftedHalts) || !last.at.IsZero() && o.Status.Halts == last.number
+	if isLifted && s.HaltedAt.IsZero() {
+		o.Status.Halt = nil
+	}
 }

@@ -49,7 +49,9 @@ type Experiment struct {
 	MaxPercent float64
 	// Rearm is any text; changing it lifts a halt.
 	Rearm string
-	// Halted is true if another replica has halted it.
+	// Halts are how often Guards of any replica have halted it, as far as the cluster knows, and Halted is true while the latest of these
+	// halts is in force. Who lifts one lifts it for all replicas, with what has arisen in them meanwhile.
+	Halts  uint64
 	Halted bool
 }
 
@@ -231,4 +233,6 @@ type ExperimentStatus struct {
 	HaltedAt     time.Time // of the halt in force, if it arose here; otherwise zero
 	HaltedReason string    // of the halt in force; otherwise empty
 	HaltedRearm  string    // Experiment.Rearm when it was halted
+	// LiftedHalts is such that Rearm has lifted, here, those of the cluster's halts whose number (Experiment.Halts) is below it.
+	LiftedHalts uint64
 }

@@ -20,9 +20,12 @@ type NetworkChaosStatus struct {
 	// counts of requests or connections, as the replica that leads sees them; they begin anew when it does.
 	// +optional
 	Counts *Counts `json:"counts,omitempty"`
-	// halt is there while the experiment is halted: by any replica, and for all of them.
+	// halt is there while the experiment is halted: by any replica, and for all of them. Whoever removes it lifts the halt for all.
 	// +optional
 	Halt *Halt `json:"halt,omitempty"`
+	// halts is how often guards have halted the experiment; halt, if it is there, is the latest.
+	// +optional
+	Halts int64 `json:"halts,omitempty"`
 	// conditions are Accepted, Active, Halted and Expired.
 	// +optional
 	// +listType=map
@@ -63,7 +66,7 @@ const (
 	ConditionAccepted = "Accepted"
 	// ConditionActive: faults are being injected, or counted in a dry run. The reason says why they are not.
 	ConditionActive = "Active"
-	// ConditionHalted: the guard has halted it; changing spec.rearm lifts that.
+	// ConditionHalted: the guard has halted it; changing spec.rearm, or "breakwater chaos rearm" at any replica, lifts that.
 	ConditionHalted = "Halted"
 	// ConditionExpired: its time is over, and no run of a schedule is to come.
 	ConditionExpired = "Expired"

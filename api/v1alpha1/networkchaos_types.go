@@ -199,7 +199,8 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.type != 'Global'",message="must name something that a request bears: ClientIP, Header or Cookie"
 	DecideBy *Key `json:"decideBy,omitempty"`
 
-	// guard halts the experiment when the traffic becomes too bad. A halt stays until rearm is changed.
+	// guard halts the experiment when the traffic becomes too bad. A halt stays until rearm is changed, or the experiment is armed again by
+	// "breakwater chaos rearm": at any replica, for all of them.
 	// +optional
 	Guard *Guard `json:"guard,omitempty"`
 

@@ -75,7 +75,7 @@ func (n *NetworkChaos) phase(live *proxy.ExperimentStatus) (is bool, reason, mes
 	case proxy.ExperimentOff:
 		return false, v1alpha1.ReasonSwitchedOff, "chaos is off: the kill switch is used"
 	case proxy.ExperimentHalted:
-		return false, v1alpha1.ReasonHalted, "the guard has halted it; change spec.rearm to go on"
+		return false, v1alpha1.ReasonHalted, "the guard has halted it; change spec.rearm to go on, or run \"breakwater chaos rearm\" in any replica"
 	case proxy.ExperimentExpired:
 		return false, v1alpha1.ReasonExpired, "its time is over"
 	case proxy.ExperimentPending, proxy.ExperimentInvalid, proxy.ExperimentRefused:

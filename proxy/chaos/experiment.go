@@ -47,12 +47,13 @@ type experiment struct {
 
 // halt is why an experiment is halted, and how often it has been.
 type halt struct {
-	here     bool // by its own Guard
-	at       time.Time
-	reason   string
-	rearm    string // Experiment.Rearm at that time
-	count    uint64
-	override bool // somebody has lifted another replica's halt here
+	here   bool // by its own Guard
+	at     time.Time
+	reason string
+	rearm  string // Experiment.Rearm at that time
+	known  uint64 // Experiment.Halts at that time: the cluster will give it a higher number
+	count  uint64
+	lifted uint64 // ExperimentStatus.LiftedHalts
 }
 
 // action is the compiled form of an Experiment. It is immutable.
@@ -105,13 +106,12 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 		return
 	}
 	x.cfg = cfg
-	if x.halt.here && x.halt.rearm != cfg.Rearm {
+	isLifted := !cfg.Halted && cfg.Halts > x.halt.known
+	if x.halt.here && (x.halt.rearm != cfg.Rearm || isLifted) {
 		x.halt.here = false
 		x.guard.reset()
 	}
-	if !cfg.Halted {
-		x.halt.override = false
-	}
+	x.halt.lifted = min(x.halt.lifted, cfg.Halts+1) // the count begins anew where an object is restored without its status
 	x.halted.Store(x.isHalted())
 	x.guard.configure(cfg.Guard)
 	if old != nil && old.Revision != cfg.Revision {
@@ -147,12 +147,14 @@ func (x *experiment) refuse(r *proxy.RefusedExperiment) {
 }
 
 // isHalted reports whether the experiment is halted, here or elsewhere. Engine.mu is held.
-func (x *experiment) isHalted() bool { return x.halt.here || x.cfg.Halted && !x.halt.override }
+func (x *experiment) isHalted() bool {
+	return x.halt.here || x.cfg.Halted && x.cfg.Halts >= x.halt.lifted
+}
 
-// rearm lifts a halt. Engine.mu is held.
+// rearm lifts the halt there is. One that another replica tells of later is another one. Engine.mu is held.
 func (x *experiment) rearm() bool {
 	was := x.isHalted()
-	x.halt.here, x.halt.override = false, x.cfg.Halted
+	x.halt.here, x.halt.lifted = false, x.cfg.Halts+1
 	x.guard.reset()
 	x.halted.Store(false)
 	return was
@@ -169,7 +171,9 @@ func (x *experiment) stop(reason string) {
 		e.unlock()
 		return
 	}
-	x.halt = halt{here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, count: x.halt.count + 1}
+	x.halt = halt{
+		here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, known: x.cfg.Halts, count: x.halt.count + 1, lifted: x.halt.lifted,
+	}
 	x.halted.Store(true)
 	x.guard.reset()
 	e.refresh(false)
@@ -225,6 +229,7 @@ func (x *experiment) status() proxy.ExperimentStatus {
 		Guard:   x.cfg.Guard,
 		Matched: x.matched.Load(), Injected: x.injected.Load(), SkippedByCap: x.skipped.Load(), DryRun: x.dry.Load(),
 		Start: x.window.from, End: x.window.to, Next: x.window.next, Halts: x.halt.count,
+		LiftedHalts: x.halt.lifted,
 	}
 	if x.refused != "" {
 		s.Problem = x.refused

@@ -18,6 +18,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
 // healthy and broken are what a client sees of the backend, and of the fault.
@@ -246,6 +247,48 @@ func TestChaosHaltReachesAllReplicas(t *testing.T) {
 		r.expect(t, r.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
 	}
 	w.expectCondition("a", v1alpha1.ConditionHalted, metav1.ConditionFalse, v1alpha1.ReasonNotHalted)
+}
+
+// One replica is armed again, and so are all; what halts one of them afterwards halts all once more.
+func TestChaosIsArmedAgainInAllReplicas(t *testing.T) {
+	w := chaosWorld(t)
+	a, b := startReplica(t, "a", "127.0.0.1", lease), startReplica(t, "b", "127.0.0.2", lease)
+	o := w.abort("x", "1h")
+	percent, failing := 1.0, int32(http.StatusInternalServerError)
+	o.Spec.Toxics[0].Abort.Status = &failing
+	o.Spec.Guard = &v1alpha1.Guard{Window: "10s", MinRequests: 5, MaxErrorPercent: &percent}
+	w.create(o)
+	injected := reply{status: http.StatusInternalServerError}
+	all := []*breakwater{a, b}
+	for round, halting := range []*breakwater{a, b, a} { // not always the one that has been armed again, or leads
+		for _, r := range all {
+			r.expect(t, r.ingressPort, w.host(), injected)
+		}
+		eventually(t, "a guard halts it", func() error {
+			got, err := halting.ask(halting.ingressPort, w.host())
+			if err == nil && got != healthy("app") {
+				err = fmt.Errorf("got %v", got)
+			}
+			return err
+		})
+		for _, r := range all {
+			r.expect(t, r.ingressPort, w.host(), healthy("app"))
+		}
+		halted := w.expectCondition("x", v1alpha1.ConditionHalted, metav1.ConditionTrue, v1alpha1.ReasonHalted)
+		w.expectCondition("x", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonHalted)
+		if halted.Status.Halts != int64(round+1) || halted.Status.Halt == nil {
+			t.Errorf("halt %d: %+v", round+1, halted.Status)
+		}
+		if !a.chaos.Rearm(proxy.ObjectID{Kind: v1alpha1.KindNetworkChaos, Namespace: w.ns, Name: "x"}) {
+			t.Error("it was not halted")
+		}
+		w.expectCondition("x", v1alpha1.ConditionHalted, metav1.ConditionFalse, v1alpha1.ReasonNotHalted)
+		w.expectCondition("x", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	}
+	all = append(all, startReplica(t, "c", "127.0.0.3", lease))
+	for _, r := range all {
+		r.expect(t, r.ingressPort, w.host(), injected)
+	}
 }
 
 // A Secret is read only if a Role in its namespace says so.

@@ -178,6 +178,7 @@ func (b *building) complete(n *object) (*proxy.Experiment, *refusal) {
 	x.Endpoints.Pods = pods
 	halt := n.source.Status.Halt
 	x.Halted = halt != nil && halt.Rearm == n.source.Spec.Rearm
+	x.Halts = uint64(max(n.source.Status.Halts, 0))
 	return &x, nil
 }
 
