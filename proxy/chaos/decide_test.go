@@ -630,9 +630,7 @@ func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
 			next: []func(*proxy.Experiment){
 				func(x *proxy.Experiment) { x.Toxics, x.Sequence = x.Toxics[1:], steps(1, "b") },
-				func(x *proxy.Experiment) {
-					*x = *with(anExperiment("x", toxic.Noop{}, toxic.Noop{}), func(y *proxy.Experiment) { y.Revision, y.Sequence = x.Revision, steps(1, "b") })
-				},
+				func(x *proxy.Experiment) { x.Toxics = anExperiment("x", toxic.Noop{}, toxic.Noop{}).Toxics },
 			},
 			before: "a,,", kept: ",,", later: "b,,",
 		},
@@ -667,6 +665,15 @@ func TestOpenConnectionsTakeNoPlaceInALaterSequence(t *testing.T) {
 				func(x *proxy.Experiment) { x.Sequence = steps(2, "b") },
 			},
 			before: "a,,", kept: "a,,", later: "b,b,",
+		},
+		"removed, then a toxic taken away and given back": {
+			first: func(x *proxy.Experiment) { x.Sequence = steps(1, "a") },
+			next: []func(*proxy.Experiment){
+				func(x *proxy.Experiment) { x.Sequence = nil },
+				func(x *proxy.Experiment) { x.Toxics = x.Toxics[1:] },
+				func(x *proxy.Experiment) { x.Toxics = anExperiment("x", toxic.Noop{}, toxic.Noop{}).Toxics },
+			},
+			before: "a,,", kept: ",,", later: "ab,ab,ab",
 		},
 		"removed from endpoints that had nothing": {
 			at:     proxy.AtBackend,
