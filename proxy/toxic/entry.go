@@ -21,8 +21,6 @@ type Entry struct {
 	Began    time.Time // when it came into force: the beginning of shapes over time; needs its monotonic reading
 	// Shared is what the Toxic's NewShared returned, if it is a Sharer. Who makes the Entry calls it, once.
 	Shared any
-	// Decide, if not nil, decides instead of Toxicity. It must be pure and must not block.
-	Decide func(ordinal uint64) bool
 	// Observe, if not nil, is told of every decision, and what has become of it when the toxic is removed or the connection
 	// ends. It is called concurrently and must not block.
 	Observe func(Observation)
@@ -35,12 +33,7 @@ type Active struct {
 }
 
 // decide tells whether the toxic acts on the connection.
-func (a Active) decide() bool {
-	if a.Decide != nil {
-		return a.Decide(a.Ordinal)
-	}
-	return a.Key.Float(a.Ordinal) < a.Toxicity
-}
+func (a Active) decide() bool { return a.Key.Float(a.Ordinal) < a.Toxicity }
 
 func (a Active) observe(o Observation) {
 	if a.Observe != nil {
