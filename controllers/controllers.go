@@ -103,9 +103,10 @@ func New(c Config) (*Controllers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register types: %w", err)
 	}
+	out := &outage{log: c.Log}
 	cl, err := cluster.New(c.REST, func(o *cluster.Options) {
 		o.Scheme = scheme
-		o.Cache = cacheOptions()
+		o.Cache = cacheOptions(out)
 		o.Logger = logr.FromSlogHandler(c.Log.Handler())
 	})
 	if err != nil {
@@ -127,7 +128,7 @@ func New(c Config) (*Controllers, error) {
 		outbox:      newOutbox(),
 		broadcaster: events.NewBroadcaster(&events.EventSinkImpl{Interface: clients.EventsV1()}),
 	}
-	ctl.lookups = newLookups(clients, names, ctl.events)
+	ctl.lookups = newLookups(clients, names, out, ctl.events)
 	ctl.makeLoop()
 	ctl.makeWriters(ctl.broadcaster.NewRecorder(scheme, c.Translate.Controller))
 	return ctl, nil

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -58,9 +59,14 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// cacheOptions leave out of the caches what nobody reads.
-func cacheOptions() ctrlcache.Options {
-	return ctrlcache.Options{DefaultTransform: strip}
+// cacheOptions leave out of the caches what nobody reads, and have their informers outlast outages.
+func cacheOptions(o *outage) ctrlcache.Options {
+	return ctrlcache.Options{
+		DefaultTransform: strip,
+		NewInformer: func(lw cache.ListerWatcher, of runtime.Object, resync time.Duration, by cache.Indexers) cache.SharedIndexInformer {
+			return cache.NewSharedIndexInformer(o.bridge(lw), of, resync, by)
+		},
+	}
 }
 
 var _ cache.TransformFunc = strip

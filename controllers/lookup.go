@@ -25,6 +25,7 @@ import (
 type lookups struct {
 	clients  kubernetes.Interface
 	metadata metadata.Interface
+	outage   *outage
 	events   chan<- event
 	news     chan struct{} // has room for one
 
@@ -32,8 +33,8 @@ type lookups struct {
 	wanted []view.Lookup // guarded by mu
 }
 
-func newLookups(clients kubernetes.Interface, m metadata.Interface, events chan<- event) *lookups {
-	return &lookups{clients: clients, metadata: m, events: events, news: make(chan struct{}, 1)}
+func newLookups(clients kubernetes.Interface, m metadata.Interface, o *outage, events chan<- event) *lookups {
+	return &lookups{clients: clients, metadata: m, outage: o, events: events, news: make(chan struct{}, 1)}
 }
 
 // want says what is to be looked up from now on. It does not wait.
@@ -104,7 +105,7 @@ func (l *lookups) start(ctx context.Context, what view.Lookup) running {
 func (l *lookups) look(ctx context.Context, what view.Lookup) {
 	lister, object := l.source(what)
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: lister,
+		ListerWatcher: l.outage.bridge(lister),
 		ObjectType:    object,
 		Handler:       l.handler(ctx, what),
 		Transform:     strip,
