@@ -1,6 +1,7 @@
 package toxic
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"runtime/debug"
@@ -266,18 +267,36 @@ func (f *flow) set(list *[]decided) {
 			w.to = heir
 		}
 	}
-	heap.Init(&f.waiting)
-	for _, st := range old {
-		if heir, gone := heirs[st]; gone {
-			if h, ok := st.shaper.(Holder); ok {
-				f.keeping(h, func() {
-					h.Release(Never, func(p Packet) { f.wait(heir, nil, Packet{Data: p.Data, Due: f.now}) })
-				})
-			}
-			st.finish()
+	for _, st := range slices.Backward(old) { // what is further on came before
+		heir, gone := heirs[st]
+		if !gone {
+			continue
 		}
+		f.renumber(st)
+		if h, ok := st.shaper.(Holder); ok {
+			f.keeping(h, func() {
+				h.Release(Never, func(p Packet) { f.wait(heir, nil, Packet{Data: p.Data, Due: f.now}) })
+			})
+		}
+		st.finish()
 	}
 	f.advance()
+}
+
+// renumber puts what waits behind a stage after all else that waits for the same time, in the order that it has.
+func (f *flow) renumber(from *packetStage) {
+	var its []*waitingPacket
+	for i := range f.waiting {
+		if w := &f.waiting[i]; w.from == from {
+			its = append(its, w)
+		}
+	}
+	slices.SortFunc(its, func(a, b *waitingPacket) int { return cmp.Compare(a.number, b.number) })
+	for _, w := range its {
+		f.count++
+		w.number = f.count
+	}
+	heap.Init(&f.waiting)
 }
 
 func (f *flow) first() *packetStage {

@@ -208,3 +208,48 @@ func TestFollowerIsToldOfLostDatagrams(t *testing.T) {
 		l.Close()
 	})
 }
+
+// Of two toxics, the second holds what came first: that goes first, too, when both let go at once.
+func TestDatagramsLetGoAtOnceKeepTheirOrder(t *testing.T) {
+	first, second := Delay{Latency: fixed(100), InOrder: true}, Delay{Latency: fixed(100), InOrder: true}
+	hold := Reorder{Rate: fixed(1), Packets: fixed(5), Delay: fixed(1000)}
+	for name, c := range map[string]struct {
+		toxics [2]proxy.Toxic
+		stay   []int
+		fresh  []proxy.Toxic
+	}{
+		"both are removed":          {toxics: [2]proxy.Toxic{first, second}},
+		"the first is removed":      {toxics: [2]proxy.Toxic{first, second}, stay: []int{1}},
+		"the second is removed":     {toxics: [2]proxy.Toxic{first, second}, stay: []int{0}},
+		"both are replaced":         {toxics: [2]proxy.Toxic{first, second}, fresh: []proxy.Toxic{second}},
+		"one that picks is removed": {toxics: [2]proxy.Toxic{first, hold}},
+		"the first has picked both": {toxics: [2]proxy.Toxic{hold, Noop{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got []string
+				as := []Active{act("x", proxy.Upstreamward, c.toxics[0]), act("y", proxy.Upstreamward, c.toxics[1])}
+				s := NewSlot(as...)
+				l := NewDatagramLink(s, func(_ proxy.Direction, p []byte) { got = append(got, string(p)) }, Options{})
+				for _, p := range []string{"a", "b"} { // a is in y from 100 ms on, b in x from 50 on
+					l.Pass(proxy.Upstreamward, []byte(p))
+					time.Sleep(50 * time.Millisecond)
+				}
+				time.Sleep(20 * time.Millisecond)
+				var next []Active
+				for _, i := range c.stay {
+					next = append(next, as[i])
+				}
+				for i, toxic := range c.fresh {
+					next = append(next, act(fmt.Sprint(i), proxy.Upstreamward, toxic))
+				}
+				s.Set(next...) // at 120
+				time.Sleep(time.Second)
+				l.Close()
+				if !slices.Equal(got, []string{"a", "b"}) {
+					t.Errorf("%v", got)
+				}
+			})
+		})
+	}
+}
