@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -241,15 +242,22 @@ metadata: {name: shop}
 	}
 }
 
-// FuzzParse: whatever stands in a file, nothing panics, every document is counted, and what has no Problem can be set.
+// FuzzParse: whatever stands in a file, nothing panics, every document is counted, what has no Problem can be set, and one more field,
+// which no kind has, is a Problem.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(service))
 	f.Add([]byte("---\n" + service + "--- {}\n---\nkind: List\nitems: [[]]\n"))
 	f.Add([]byte("a: &a [*a]\n---\n{\"kind\":\"\"}\n--- \nkind: Ingress\napiVersion: networking.k8s.io/v1\nspec: {rules: [{}]}\n"))
+	for _, name := range []string{"ports[-1]", "ports[-1].0", "ports[0].port", "a.b", "[", ""} { // which look like paths
+		f.Add([]byte("apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: {ports: [1], '" + name + "': 5}}\nspec: {ports: [{port: 80}], '" + name + "': 5}\n"))
+		f.Add([]byte("apiVersion: breakwater-gateway.io/v1alpha1\nkind: NetworkChaos\nmetadata: {name: a}\nspec:\n" +
+			"  endpoints: {podSelector: {matchLabels: {ports: [1], '" + name + "': 5}}}\n"))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v := New()
 		last := 0
-		for _, d := range Parse("f", data) {
+		documents := Parse("f", data)
+		for _, d := range documents {
 			if d.Number < last || d.Line < 1 {
 				t.Fatalf("document %d at line %d after document %d", d.Number, d.Line, last)
 			}
@@ -261,6 +269,13 @@ func FuzzParse(f *testing.F) {
 				v.Set(d.Object)
 				v.Delete(d.Object)
 			}
+		}
+		if bytes.Contains(data, []byte("List")) || bytes.Contains(data, []byte("...")) {
+			return // a field of a list or of what follows the end of a document is nobody's
+		}
+		more := Parse("f", append(bytes.Clone(data), "\nunknown: 1\n"...))
+		if n := len(more); n > 0 && more[n-1].Object != nil && len(more[n-1].Problems) == 0 {
+			t.Fatal("an unknown field passes")
 		}
 	})
 }

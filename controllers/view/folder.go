@@ -242,7 +242,7 @@ func readFile(path string, before *file, now time.Time) *file {
 	if before != nil {
 		known = before.texts
 	}
-	next.documents, next.texts = parse(path, data, known)
+	next.documents, next.texts = contained(parse, path, data, known)
 	if next.blank = len(bytes.TrimSpace(data)) == 0; next.blank && before != nil {
 		if next.emptied = before.emptied; !before.blank {
 			next.emptied = now
@@ -252,6 +252,17 @@ func readFile(path string, before *file, now time.Time) *file {
 		next.texts = known // what is still to come may be what was there
 	}
 	return next
+}
+
+// contained is parse, but that a panic becomes a Problem of the file: it must not end the process that serves.
+func contained(parse func(string, []byte, texts) ([]Document, texts), path string, data []byte, before texts) (documents []Document, after texts) {
+	defer func() {
+		if p := recover(); p != nil {
+			problem := Problem{File: path, Reason: fmt.Sprintf("cannot be read because of a bug in Breakwater: panic: %v", p)}
+			documents, after = []Document{{Number: 1, Line: 1, Problems: []Problem{problem}, text: data}}, before
+		}
+	}()
+	return parse(path, data, before)
 }
 
 // isBeingWritten reports whether what was read may be a part of what the file is to hold.

@@ -525,3 +525,16 @@ func TestAnExperimentThatIsMendedIsTheSame(t *testing.T) {
 		})
 	}
 }
+
+// A bug that some text brings out is a problem of its file, which may have held the kill switch.
+func TestAPanicIsAProblemOfTheFile(t *testing.T) {
+	known := texts{{}: nil}
+	documents, after := contained(func(string, []byte, texts) ([]Document, texts) { panic("boom") }, "x.yaml", []byte("name: off"), known)
+	if len(documents) != 1 || len(documents[0].Problems) != 1 || string(documents[0].text) != "name: off" || len(after) != 1 {
+		t.Fatalf("%+v, %v", documents, after)
+	}
+	p := documents[0].Problems[0]
+	if got := p.String(); got != "x.yaml: cannot be read because of a bug in Breakwater: panic: boom" || !p.Holds() {
+		t.Errorf("%q, holds %v", got, p.Holds())
+	}
+}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,11 +14,11 @@ func locate(c chunk, documents []Document) {
 	for i := range documents {
 		for j := range documents[i].Problems {
 			p := &documents[i].Problems[j]
-			path := p.Field
-			if unknown, ok := strings.CutPrefix(p.Reason, "unknown field "); ok && path == "" {
-				path = strings.Trim(unknown, `"`)
+			field := p.Field
+			if unknown, ok := strings.CutPrefix(p.Reason, "unknown field "); ok && field == "" {
+				field, _ = strconv.Unquote(unknown) // always quoted
 			}
-			if path == "" || p.Line != c.line || p.Level == Skipped {
+			if field == "" || p.Line != c.line || p.Level == Skipped {
 				continue
 			}
 			if t == nil {
@@ -26,8 +27,8 @@ func locate(c chunk, documents []Document) {
 			if t.root == nil {
 				return
 			}
-			if kind := t.child(t.root, "kind"); kind == nil || !strings.HasSuffix(kind.value.Value, "List") {
-				_, line, _ := t.at(path)
+			if kind := t.child(t.root, "kind"); kind == nil || !strings.HasSuffix(followed(kind.value).Value, "List") {
+				_, line, _ := t.at(field)
 				p.Line = c.from + line - 1
 			}
 		}
@@ -70,24 +71,26 @@ func (t *tree) child(n *yaml.Node, name string) *pair {
 
 // at returns what the last part of a path that is there leads to, and the line, from 1, on which that part stands. ok is true if
 // that is the whole path. There must be a root.
-func (t *tree) at(path string) (at *yaml.Node, line int, ok bool) {
+func (t *tree) at(field string) (at *yaml.Node, line int, ok bool) {
 	n := t.root
 	line = n.Line
-	for _, s := range steps(path) {
+	for rest := path(field); rest != ""; {
 		n = followed(n)
-		if i, isIndex := indexOf(s); isIndex && n.Kind == yaml.SequenceNode {
-			if i >= len(n.Content) {
+		if n.Kind == yaml.SequenceNode {
+			i, after, ok := rest.index()
+			if !ok || i >= len(n.Content) {
 				return n, line, false
 			}
-			n = n.Content[i]
+			n, rest = n.Content[i], after
 			line = n.Line
 			continue
 		}
-		entry := t.child(n, stepName(s))
+		name, after := rest.name(func(name string) bool { return t.child(n, name) != nil })
+		entry := t.child(n, name)
 		if entry == nil {
 			return n, line, false
 		}
-		n, line = entry.value, entry.key.Line
+		n, line, rest = entry.value, entry.key.Line, after
 	}
 	return followed(n), line, true
 }
@@ -98,4 +101,38 @@ func followed(n *yaml.Node) *yaml.Node {
 		return n.Alias
 	}
 	return n
+}
+
+// path is where a field stands, such as "spec.toxics[0].type" or "metadata.labels[example.com/a]", or what is left of that. Names
+// that authors choose stand in it as they are, and may look like steps themselves.
+type path string
+
+// index cuts an index off. ok is false if the path does not begin with one.
+func (p path) index() (i int, rest path, ok bool) {
+	inner, isStep := strings.CutPrefix(string(p), "[")
+	digits, after, closed := strings.Cut(inner, "]")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	return int(n), path(after), isStep && closed && err == nil
+}
+
+// name cuts a name off: all of the path if that is a name in the mapping, as those that authors choose stand last, or else its first
+// step.
+func (p path) name(known func(name string) bool) (name string, rest path) {
+	text := strings.TrimPrefix(string(p), ".")
+	inner, isBracketed := strings.CutPrefix(text, "[")
+	if whole := strings.TrimSuffix(inner, "]"); isBracketed && known(whole) {
+		return whole, ""
+	}
+	if known(text) {
+		return text, ""
+	}
+	if isBracketed {
+		name, after, _ := strings.Cut(inner, "]")
+		return name, path(after)
+	}
+	end := strings.IndexAny(text, ".[")
+	if end < 0 {
+		return text, ""
+	}
+	return text[:end], path(text[end:])
 }

@@ -3,7 +3,6 @@ package view
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,41 +127,24 @@ func textOf(value any) string {
 	return text
 }
 
-// step is one part of a path such as "spec.toxics[0].type" or "metadata.labels[example.com/a]": a name or an index.
-var step = regexp.MustCompile(`[^.\[\]]+|\[[^\]]*\]`)
-
-// steps splits a path.
-func steps(path string) []string { return step.FindAllString(path, -1) }
-
-// indexOf returns the index that a step is; ok is false if it is a name.
-func indexOf(step string) (i int, ok bool) {
-	inner, ok := strings.CutPrefix(step, "[")
-	if !ok {
-		return 0, false
-	}
-	i, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
-	return i, err == nil
-}
-
-// stepName returns the name that a step is.
-func stepName(step string) string { return strings.TrimSuffix(strings.TrimPrefix(step, "["), "]") }
-
 // valueAt returns what a path leads to.
-func valueAt(value any, path string) (any, bool) {
-	for _, s := range steps(path) {
-		if list, ok := value.([]any); ok {
-			i, ok := indexOf(s)
-			if !ok || i >= len(list) {
+func valueAt(value any, field string) (any, bool) {
+	for rest := path(field); rest != ""; {
+		switch v := value.(type) {
+		case []any:
+			i, after, ok := rest.index()
+			if !ok || i >= len(v) {
 				return nil, false
 			}
-			value = list[i]
-			continue
-		}
-		object, ok := value.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if value, ok = object[stepName(s)]; !ok {
+			value, rest = v[i], after
+		case map[string]any:
+			name, after := rest.name(func(name string) bool { _, ok := v[name]; return ok })
+			member, ok := v[name]
+			if !ok {
+				return nil, false
+			}
+			value, rest = member, after
+		default:
 			return nil, false
 		}
 	}
