@@ -17,7 +17,8 @@ type NetworkChaosStatus struct {
 	// endTime is when that run ends or ended.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
-	// counts of requests or connections, as the replica that leads sees them; they begin anew when it does.
+	// counts of requests or connections, as the replica that leads sees them; they begin anew when it does, unless the experiment is over
+	// or not accepted any more.
 	// +optional
 	Counts *Counts `json:"counts,omitempty"`
 	// halt is there while the experiment is halted: by any replica, and for all of them. Whoever removes it lifts the halt for all.
@@ -113,9 +114,11 @@ const (
 	ReasonWaiting = "Waiting"
 	// ReasonNotAccepted: it is not accepted.
 	ReasonNotAccepted = "NotAccepted"
+	// ReasonNoTraffic: its time has come, and nothing that is served here is among what it could touch. The message says why.
+	ReasonNoTraffic = "NoTraffic"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
-	// ReasonSwitchedOff: the kill switch is used.
+	// ReasonSwitchedOff: a kill switch is used, in all replicas or in the one that leads; the message says which.
 	ReasonSwitchedOff = "SwitchedOff"
 	// ReasonHalted: the guard has halted it.
 	ReasonHalted = "Halted"

@@ -30,6 +30,7 @@ const (
 // +kubebuilder:printcolumn:name="Dry",type=integer,JSONPath=`.status.counts.dryRun`,priority=1
 // +kubebuilder:printcolumn:name="Starts",type=string,JSONPath=`.status.startTime`,priority=1
 // +kubebuilder:printcolumn:name="Ends",type=string,JSONPath=`.status.endTime`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Active")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type NetworkChaos struct {
 	metav1.TypeMeta `json:",inline"`

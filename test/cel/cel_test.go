@@ -132,6 +132,19 @@ func TestRejected(t *testing.T) {
 	}
 }
 
+// A toxic without its member has one mistake, and is told one.
+func TestAMissingMemberIsOneMistake(t *testing.T) {
+	for _, r := range rejected() {
+		if !strings.HasSuffix(r.name, " without its member") {
+			continue
+		}
+		err := eventuallyServed(t, api, r.object(t))
+		if n := strings.Count(fmt.Sprint(err), "Invalid value"); n != 1 {
+			t.Errorf("%s: %d messages: %v", r.name, n, err)
+		}
+	}
+}
+
 // check puts a row to the API server and to the checks of files.
 func (r row) check(t *testing.T) {
 	o := r.object(t)
