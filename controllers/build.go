@@ -182,6 +182,6 @@ func contained[T any](f func() T) (result T, err error) {
 // sameSnapshot reports whether both hold the very same.
 func sameSnapshot(a, b *proxy.Snapshot) bool {
 	return a == b || slices.Equal(a.Listeners, b.Listeners) && maps.Equal(a.Backends, b.Backends) &&
-		slices.Equal(a.Experiments, b.Experiments) && slices.Equal(a.Refused, b.Refused) && a.ChaosOff == b.ChaosOff &&
+		slices.Equal(a.Experiments, b.Experiments) && slices.Equal(a.Refused, b.Refused) && a.ChaosOff == b.ChaosOff && a.ChaosSwitch == b.ChaosSwitch &&
 		slices.Equal(a.ChaosNamespaces, b.ChaosNamespaces)
 }

@@ -21,6 +21,8 @@ import (
 type Chaos interface {
 	// Status returns what has become of each Experiment. It is called about once per second, by one goroutine.
 	Status() []proxy.ExperimentStatus
+	// Retired returns what has become of those whose objects have been deleted.
+	Retired() []proxy.ExperimentStatus
 }
 
 const (
@@ -28,18 +30,23 @@ const (
 	chaosInterval = time.Second
 	// countsInterval is the least time between two writes of an object for the sake of its counts alone.
 	countsInterval = 5 * time.Second
+	// agreement is how long build and data plane may differ, or the kill switch be unread, before a status says so: until then what
+	// was said before stays, so that neither a change nor a restart looks as if faults had stopped.
+	agreement = 5 * time.Second
 )
 
 // chaosReporter brings together what the build and what the data plane say of NetworkChaos. On every replica it tells the
 // cluster that a guard has halted an experiment, or that somebody has lifted a halt, which holds on all of them; the rest is for the
 // status writer, on the replica that leads.
 type chaosReporter struct {
-	chaos  Chaos
-	news   <-chan struct{} // a phase has changed; may be nil
-	report func(map[types.NamespacedName]*status.NetworkChaos)
-	reader client.Reader
-	writer client.StatusClient
-	log    *slog.Logger
+	chaos   Chaos
+	news    <-chan struct{} // a phase has changed; may be nil
+	report  func(map[types.NamespacedName]*status.NetworkChaos)
+	deleted func(types.NamespacedName, *status.NetworkChaos) // is told of objects that are no more, and what they were last
+	replica status.Replica                                   // this one
+	reader  client.Reader
+	writer  client.StatusClient
+	log     *slog.Logger
 
 	mu    sync.Mutex
 	built map[types.NamespacedName]*status.NetworkChaos // by the latest build; guarded by mu
@@ -47,7 +54,8 @@ type chaosReporter struct {
 
 	// Of the goroutine that runs.
 	told  map[types.NamespacedName]told
-	halts map[string]toldHalt // by UID
+	since map[types.NamespacedName]time.Time // when build and data plane began to differ, where they do
+	halts map[string]toldHalt                // by UID
 }
 
 // toldHalt is the latest halt that arose here and that the cluster knows of: since when, and as which of all halts of the object.
@@ -101,23 +109,58 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 	live := map[types.UID]*proxy.ExperimentStatus{}
 	if c.chaos != nil {
 		for _, s := range c.chaos.Status() {
-			if s.Phase != proxy.ExperimentRefused { // what the latest build says of it is newer
-				live[types.UID(s.UID)] = &s
-			}
+			live[types.UID(s.UID)] = &s
 			c.tellHalt(ctx, &s)
 		}
 	}
 	next := make(map[types.NamespacedName]told, len(built))
+	since := map[types.NamespacedName]time.Time{}
 	all := make(map[types.NamespacedName]*status.NetworkChaos, len(built))
 	for key, b := range built {
-		n := told{b.With(live[b.UID]), now}
-		if last, ok := c.told[key]; ok && last.status.SameButCounts(n.status) && now.Sub(last.at) < countsInterval {
+		n := told{b.With(live[b.UID], c.replica), now}
+		last, ok := c.told[key]
+		ok = ok && last.status.UID == b.UID
+		if !b.Agrees(live[b.UID]) {
+			began, differed := c.since[key]
+			if !differed {
+				began = now
+			}
+			since[key] = began
+			switch {
+			case now.Sub(began) >= agreement:
+			case ok:
+				n = last
+			default:
+				continue
+			}
+		}
+		if ok && last.status.SameButCounts(n.status) && now.Sub(last.at) < countsInterval {
 			n = last
 		}
 		next[key], all[key] = n, n.status
 	}
-	c.told = next
+	before := c.told
+	c.told, c.since = next, since
 	c.report(all)
+	c.tellDeleted(before, built)
+}
+
+// tellDeleted tells of the objects that are not built any more, or are others by the same names.
+func (c *chaosReporter) tellDeleted(before map[types.NamespacedName]told, built map[types.NamespacedName]*status.NetworkChaos) {
+	for key, last := range before {
+		if b := built[key]; b != nil && b.UID == last.status.UID {
+			continue
+		}
+		n := last.status
+		if c.chaos != nil {
+			for _, s := range c.chaos.Retired() {
+				if types.UID(s.UID) == n.UID {
+					n = n.WithCounts(&s)
+				}
+			}
+		}
+		c.deleted(key, n)
+	}
 }
 
 // tellHalt has the object's status say what has become of halts here, since they hold, and are lifted, for all replicas: a halt that

@@ -6,9 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
+	"github.com/breakwater-gateway/breakwater/controllers/status"
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
 
@@ -110,4 +114,114 @@ func TestAHaltIsLiftedInTheCluster(t *testing.T) {
 	a.tellHalt(t.Context(), late)
 	a.tellHalt(t.Context(), live(0, 0))
 	want("a had halted too, before it heard of rearm", true, 4, 8)
+}
+
+// dataPlane is what a data plane says of experiments.
+type dataPlane struct{ status, retired []proxy.ExperimentStatus }
+
+func (d *dataPlane) Status() []proxy.ExperimentStatus  { return d.status }
+func (d *dataPlane) Retired() []proxy.ExperimentStatus { return d.retired }
+
+// While the build and the data plane are not at the same point, or the kill switch has not been read, nothing is said that was not said
+// before; if that lasts it is said.
+func TestNothingIsSaidInBetween(t *testing.T) {
+	type built = map[types.NamespacedName]*status.NetworkChaos
+	key := types.NamespacedName{Namespace: "shop", Name: "x"}
+	accepted := func(change func(*status.NetworkChaos)) built {
+		n := &status.NetworkChaos{UID: "u", Generation: 1, Conditions: []metav1.Condition{
+			status.Condition(v1alpha1.ConditionAccepted, true, v1alpha1.ReasonAccepted, "", 1),
+		}}
+		change(n)
+		return built{key: n}
+	}
+	same := func(*status.NetworkChaos) {}
+	unread := func(n *status.NetworkChaos) { n.Unread, n.Off = true, "the switch, which is unread" }
+	live := func(phase proxy.ExperimentPhase) []proxy.ExperimentStatus {
+		return []proxy.ExperimentStatus{{ID: proxy.ObjectID{Namespace: "shop", Name: "x"}, UID: "u", Revision: 1, Phase: phase}}
+	}
+	for name, c := range map[string]struct {
+		before bool // something has been said
+		built  built
+		live   []proxy.ExperimentStatus
+		want   string // the reason of Active at once; empty: nothing is said
+		later  string // if it stays so
+	}{
+		"it is as it should be":             {false, accepted(same), live(proxy.ExperimentActive), v1alpha1.ReasonInjecting, v1alpha1.ReasonInjecting},
+		"begun, nobody has the switch":      {false, accepted(unread), live(proxy.ExperimentOff), "", v1alpha1.ReasonSwitchedOff},
+		"begun, the data plane has not":     {false, accepted(same), nil, "", v1alpha1.ReasonWaiting},
+		"the data plane has refused it yet": {true, accepted(same), live(proxy.ExperimentRefused), v1alpha1.ReasonInjecting, v1alpha1.ReasonWaiting},
+		"the data plane has it no more":     {true, accepted(same), nil, v1alpha1.ReasonInjecting, v1alpha1.ReasonWaiting},
+		"it has been edited": {
+			true, accepted(func(n *status.NetworkChaos) { n.Generation, n.DryRun = 2, true }), live(proxy.ExperimentActive),
+			v1alpha1.ReasonInjecting, v1alpha1.ReasonDryRun,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said built
+			plane := &dataPlane{}
+			s := &oneChaos{}
+			r := &chaosReporter{
+				chaos: plane, reader: s, writer: s, log: slog.New(slog.DiscardHandler), halts: map[string]toldHalt{},
+				report: func(all built) { said = all },
+				deleted: func(types.NamespacedName, *status.NetworkChaos) {
+					t.Error("deleted")
+				},
+			}
+			now := time.Unix(0, 0)
+			if c.before {
+				r.built, plane.status = accepted(same), live(proxy.ExperimentActive)
+				r.look(t.Context(), now)
+			}
+			r.built, plane.status = c.built, c.live
+			expect := func(want string) {
+				t.Helper()
+				r.look(t.Context(), now)
+				got := ""
+				if n := said[key]; n != nil {
+					got = meta.FindStatusCondition(n.Conditions, v1alpha1.ConditionActive).Reason
+				}
+				if got != want {
+					t.Errorf("after %v: %q, want %q", now.Sub(time.Unix(0, 0)), got, want)
+				}
+			}
+			expect(c.want)
+			now = now.Add(agreement - 1)
+			expect(c.want)
+			now = now.Add(1)
+			expect(c.later)
+		})
+	}
+}
+
+// Of an object that is deleted, or replaced by another of its name, the last that is known is told, once.
+func TestWhatIsDeletedIsTold(t *testing.T) {
+	key := types.NamespacedName{Namespace: "shop", Name: "x"}
+	for name, replaced := range map[string]bool{"deleted": false, "replaced": true} {
+		t.Run(name, func(t *testing.T) {
+			plane := &dataPlane{status: []proxy.ExperimentStatus{{UID: "u", Phase: proxy.ExperimentActive}}}
+			accepted := func(uid types.UID) map[types.NamespacedName]*status.NetworkChaos {
+				return map[types.NamespacedName]*status.NetworkChaos{key: {UID: uid, Conditions: []metav1.Condition{
+					status.Condition(v1alpha1.ConditionAccepted, true, v1alpha1.ReasonAccepted, "", 0),
+				}}}
+			}
+			var told []*status.NetworkChaos
+			s := &oneChaos{}
+			r := &chaosReporter{
+				chaos: plane, reader: s, writer: s, log: slog.New(slog.DiscardHandler), halts: map[string]toldHalt{}, built: accepted("u"),
+				report:  func(map[types.NamespacedName]*status.NetworkChaos) {},
+				deleted: func(_ types.NamespacedName, n *status.NetworkChaos) { told = append(told, n) },
+			}
+			r.look(t.Context(), time.Unix(0, 0))
+			plane.status, plane.retired = nil, []proxy.ExperimentStatus{{UID: "u", Matched: 7, Injected: 5}}
+			if r.built = nil; replaced {
+				r.built = accepted("v")
+			}
+			for range 2 {
+				r.look(t.Context(), time.Unix(1, 0))
+			}
+			if len(told) != 1 || told[0].UID != "u" || told[0].Counts.Injected != 5 || !meta.IsStatusConditionTrue(told[0].Conditions, v1alpha1.ConditionActive) {
+				t.Errorf("told %+v", told)
+			}
+		})
+	}
 }

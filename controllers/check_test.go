@@ -99,6 +99,8 @@ func TestCheck(t *testing.T) {
 			[]string{"a.yaml:28: warning: NetworkChaos shop/abort: spec.endpoints.count: is 5, and Service shop/web has 1"}},
 		"no such pods": {"at: Backend", "at: Backend\n  endpoints: {podSelector: {matchLabels: {a: b}}}",
 			[]string{"a.yaml:28: warning: NetworkChaos shop/abort: no pod has these labels now"}},
+		"no endpoint there": {"at: Backend", "at: Backend\n  endpoints: {zone: z}",
+			[]string{"a.yaml:28: warning: NetworkChaos shop/abort: no endpoint of its targets is in the zone z"}},
 		"longer than its interval": {"duration: 10m", "duration: 10m\n  schedule: '*/5 * * * *'",
 			[]string{"a.yaml:28: warning: NetworkChaos shop/abort: spec.duration: 10m0s is longer than the 5m0s between two starts of the schedule"}},
 		"no such target": {"{kind: HTTPRoute, name: web}", "{kind: HTTPRoute, name: wbe}",
@@ -108,6 +110,7 @@ func TestCheck(t *testing.T) {
 		"a listener of two protocols": {"port: 80, protocol: HTTP}", "port: 5432, protocol: HTTP}", []string{
 			"a.yaml:1: error: Gateway shop/gw listener db: another listener has port 5432 with another protocol",
 			"a.yaml:1: error: Gateway shop/gw listener http: another listener has port 5432 with another protocol",
+			"a.yaml:28: warning: NetworkChaos shop/abort: no traffic that it may break is served here: look at the status, class and parents of its targets",
 		}},
 		"no YAML": {"kind: Gateway", "kind: [",
 			[]string{"a.yaml:3: error: : is not YAML: did not find expected ',' or ']'"}},

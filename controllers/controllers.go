@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -156,6 +157,9 @@ func (c *Config) complete() error {
 	if c.REST.QPS == 0 {
 		c.REST.QPS, c.REST.Burst = defaultQPS, defaultBurst
 	}
+	if c.REST.Dial == nil {
+		c.REST.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	return c.Gateways.Ports.Validate()
 }
 
@@ -188,13 +192,15 @@ func (c *Controllers) makeWriters(recorder events.EventRecorder) {
 		Provisioned: map[string]string{infrastructure.LabelManagedBy: infrastructure.ManagedBy},
 	})
 	c.chaos = &chaosReporter{
-		chaos:  c.config.Chaos,
-		news:   c.config.ChaosNews,
-		report: c.status.NetworkChaos,
-		reader: c.cluster.GetClient(),
-		writer: c.cluster.GetClient(),
-		log:    c.config.Log,
-		fresh:  make(chan struct{}, 1),
+		chaos:   c.config.Chaos,
+		news:    c.config.ChaosNews,
+		report:  c.status.NetworkChaos,
+		deleted: c.status.DeletedChaos,
+		replica: status.Replica{Name: c.config.Leader.Identity, Switch: c.config.Translate.Chaos.SwitchName()},
+		reader:  c.cluster.GetClient(),
+		writer:  c.cluster.GetClient(),
+		log:     c.config.Log,
+		fresh:   make(chan struct{}, 1),
 	}
 	c.places = infrastructure.NewWriter(infrastructure.Config{
 		Controller: gatewayv1.GatewayController(c.config.Translate.Controller),

@@ -168,15 +168,18 @@ func (w *warner) ports() {
 	}
 }
 
-// experiments finds experiments that are accepted with a remark, and those that are to act on more endpoints than there are.
+// experiments finds experiments that are accepted with a remark, those that nothing leads to, and those that are to act on more endpoints
+// than there are.
 func (w *warner) experiments() {
 	for key, r := range w.report.NetworkChaos {
 		c := meta.FindStatusCondition(r.Conditions, v1alpha1.ConditionAccepted)
 		if c == nil || c.Status != metav1.ConditionTrue {
 			continue
 		}
-		if c.Message != "" {
-			w.add(v1alpha1.KindNetworkChaos, key, reasonExperiment, "%s", c.Message)
+		for _, remark := range []string{c.Message, r.Idle} {
+			if remark != "" {
+				w.add(v1alpha1.KindNetworkChaos, key, reasonExperiment, "%s", remark)
+			}
 		}
 		source := w.view.NetworkChaos[key]
 		if source == nil || source.Spec.Endpoints == nil || source.Spec.Endpoints.Count == nil {

@@ -217,6 +217,8 @@ type ExperimentStatus struct {
 	Revision int64 // of the configuration in force
 	Phase    ExperimentPhase
 	Problem  string // why it is invalid or refused; otherwise empty
+	// SwitchedOff names the kill switches that are used, if the Phase is ExperimentOff.
+	SwitchedOff []string
 
 	Matched      uint64 // that its Targets, Token and Matches select
 	Injected     uint64 // that got at least one fault

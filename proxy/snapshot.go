@@ -16,6 +16,8 @@ type Snapshot struct {
 	Refused []RefusedExperiment
 	// ChaosOff is the kill switch: no Experiment acts, whatever it says.
 	ChaosOff bool
+	// ChaosSwitch says, for readers, what ChaosOff comes from; empty if it is false.
+	ChaosSwitch string
 	// ChaosNamespaces are the namespaces, in order, whose TCPRoutes may be given toxics without an Experiment.
 	ChaosNamespaces []string
 }

@@ -76,8 +76,8 @@ func processors() []func(*build) {
 	return []func(*build){
 		ingresses, // Ingress, IngressClass: one Listener for all of them
 		gateways,  // GatewayClass, Gateway, HTTPRoute, TCPRoute, UDPRoute, ReferenceGrant: the Listeners of every Gateway
-		faults,    // NetworkChaos, Secret, ConfigMap, Pod: the Experiments
 		backends,  // Service, EndpointSlice: the Backends that the above refer to
+		faults,    // NetworkChaos, Secret, ConfigMap, Pod: the Experiments
 		snapshot,  // what the proxy serves
 		report,    // what the cluster is told
 	}
@@ -119,7 +119,7 @@ func Build(v *view.View, o Options, prev *Result) *Result {
 // changed, Endpoints returns prev itself.
 func Endpoints(v *view.View, o Options, prev *Result, services []types.NamespacedName) *Result {
 	table, ok := prev.backends.Endpoints(v, services)
-	if !ok || !o.equal(prev.options) {
+	if !ok || !o.equal(prev.options) || prev.chaos.SelectsEndpoints() {
 		return Build(v, o, prev)
 	}
 	if table == prev.backends {
@@ -161,20 +161,27 @@ func gateways(b *build) {
 	b.next.gateway = gateway.Build(b.view, b.delta, o, b.prev.gateway, b.uses)
 }
 
-func faults(b *build) { b.next.chaos = chaos.Build(b.view, b.options.Chaos, b.prev.chaos) }
-
 func backends(b *build) { b.next.backends = b.prev.backends.Update(b.view, b.delta, b.uses) }
 
+func faults(b *build) {
+	served := chaos.Served{Listeners: b.listeners(), Backends: b.next.backends.Backends}
+	b.next.chaos = chaos.Build(b.view, served, b.options.Chaos, b.prev.chaos)
+}
+
 func snapshot(b *build) {
-	s := &proxy.Snapshot{
-		Backends: b.next.backends.Backends, Experiments: b.next.chaos.Experiments, Refused: b.next.chaos.Refused,
-		ChaosOff: b.next.chaos.Off, ChaosNamespaces: b.next.chaos.Namespaces,
+	b.next.Snapshot = &proxy.Snapshot{
+		Listeners: b.listeners(),
+		Backends:  b.next.backends.Backends, Experiments: b.next.chaos.Experiments, Refused: b.next.chaos.Refused,
+		ChaosOff: b.next.chaos.Off, ChaosSwitch: b.next.chaos.Switch, ChaosNamespaces: b.next.chaos.Namespaces,
 	}
+}
+
+// listeners returns the Listeners of all that is served.
+func (b *build) listeners() (all []*proxy.Listener) {
 	if l := b.next.ingress.Listener; l != nil {
-		s.Listeners = append(s.Listeners, l)
+		all = append(all, l)
 	}
-	s.Listeners = append(s.Listeners, b.next.gateway.Listeners...)
-	b.next.Snapshot = s
+	return append(all, b.next.gateway.Listeners...)
 }
 
 func report(b *build) {

@@ -66,6 +66,29 @@ func TestTheFastLaneServesStreams(t *testing.T) {
 	}
 }
 
+// TestTheFastLaneTellsWhoseEndpointsHaveCome: the Report on an experiment for one zone follows the endpoints.
+func TestTheFastLaneTellsWhoseEndpointsHaveCome(t *testing.T) {
+	v := view.New()
+	for _, o := range parse(t, sharingObjects+`---
+apiVersion: breakwater-gateway.io/v1alpha1
+kind: NetworkChaos
+metadata: {name: x, creationTimestamp: "2026-01-01T10:00:00Z"}
+spec: {targetRefs: [{kind: Service, name: web}], at: Backend, endpoints: {zone: b}, duration: 1m, toxics: [{type: Noop}]}
+`) {
+		v.Set(o)
+	}
+	last := translate.Build(v, testOptions(), nil)
+	for _, zone := range []string{"a", "b", "a"} {
+		slice := sliceOf("web-a", "10.0.0.1")
+		slice.Endpoints[0].Zone = &zone
+		v.Set(slice)
+		last = translate.Endpoints(v, testOptions(), last, []types.NamespacedName{{Namespace: "default", Name: "web"}})
+		if idle := last.Report.NetworkChaos[types.NamespacedName{Namespace: "default", Name: "x"}].Idle; (idle == "") != (zone == "b") {
+			t.Errorf("endpoint in zone %s: %q", zone, idle)
+		}
+	}
+}
+
 const streamObjects = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway

@@ -25,7 +25,7 @@ func Text(s *proxy.Snapshot) string {
 		writeBackend(&b, s.Backends[id])
 	}
 	if s.ChaosOff {
-		b.WriteString("chaos off\n")
+		fmt.Fprintf(&b, "chaos off by %s\n", s.ChaosSwitch)
 	}
 	if len(s.ChaosNamespaces) > 0 {
 		fmt.Fprintf(&b, "TCPRoutes that may be broken by hand: namespaces %s\n", strings.Join(s.ChaosNamespaces, ", "))

@@ -50,6 +50,8 @@ type Engine struct {
 	followers []func(on bool)          // of the kill switches
 	switches  [killSwitches]time.Time  // since when each is used; zero: it is not
 	events    []event                  // to be logged by unlock
+	// chaosSwitch is Snapshot.ChaosSwitch.
+	chaosSwitch string
 	// replayChecked: whoever replays the wrong log has been warned.
 	replayChecked bool
 	timer         *time.Timer
@@ -96,7 +98,7 @@ func (e *Engine) Apply(snap *proxy.Snapshot) {
 		return
 	}
 	e.backends.Store(&snap.Backends)
-	e.set(snapshotSwitch, snap.ChaosOff)
+	e.setSnapshot(snap)
 	e.checkReplay(snap)
 	order := make([]*experiment, 0, len(snap.Experiments)+len(snap.Refused))
 	for _, cfg := range snap.Experiments {
@@ -199,7 +201,7 @@ func (e *Engine) Obey(snap *proxy.Snapshot) {
 	e.mu.Lock()
 	defer e.unlock()
 	if !e.closed {
-		e.set(snapshotSwitch, true)
+		e.setSnapshot(snap)
 		e.obeySwitches(false)
 	}
 }

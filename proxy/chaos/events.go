@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -20,9 +22,19 @@ const (
 	killSwitches
 )
 
-// String returns what users know the switch by.
-func (k killSwitch) String() string {
-	return [...]string{"--chaos=false", "the ConfigMap", "the admin endpoint"}[k]
+// nameOf returns what users know a switch by. e.mu is held.
+func (e *Engine) nameOf(k killSwitch) string {
+	return [...]string{"--chaos=false", cmp.Or(e.chaosSwitch, "the ConfigMap"), "the admin endpoint"}[k]
+}
+
+// names returns what users know the switches by that are used. e.mu is held.
+func (e *Engine) names() (used []string) {
+	for k, since := range e.switches {
+		if !since.IsZero() {
+			used = append(used, e.nameOf(killSwitch(k)))
+		}
+	}
+	return used
 }
 
 // Switch is a kill switch that is used.
@@ -37,10 +49,23 @@ func (e *Engine) Switches() (used []Switch) {
 	defer e.unlock()
 	for k, since := range e.switches {
 		if !since.IsZero() {
-			used = append(used, Switch{killSwitch(k).String(), since})
+			used = append(used, Switch{e.nameOf(killSwitch(k)), since})
 		}
 	}
 	return used
+}
+
+// setSnapshot throws or releases the kill switch of a Snapshot. e.mu is held.
+func (e *Engine) setSnapshot(snap *proxy.Snapshot) {
+	if !snap.ChaosOff {
+		e.set(snapshotSwitch, false)
+		e.chaosSwitch = ""
+		return
+	}
+	if e.chaosSwitch != snap.ChaosSwitch { // what is used now is another one, or it is known by now
+		e.chaosSwitch, e.switches[snapshotSwitch] = snap.ChaosSwitch, time.Time{}
+	}
+	e.set(snapshotSwitch, true)
 }
 
 // set throws or releases a kill switch. e.mu is held.
@@ -48,22 +73,17 @@ func (e *Engine) set(k killSwitch, thrown bool) {
 	if was := !e.switches[k].IsZero(); was == thrown {
 		return
 	}
+	name := e.nameOf(k)
 	if thrown {
 		e.switches[k] = time.Now()
-		e.say("kill switch thrown: chaos is off", "switch", k.String())
+		e.say("chaos is off", "switch", name)
 		return
 	}
 	e.switches[k] = time.Time{}
-	still := ""
-	for other, since := range e.switches {
-		if !since.IsZero() {
-			still = killSwitch(other).String()
-		}
-	}
-	if still == "" {
-		e.say("kill switch released: chaos is on", "switch", k.String())
+	if still := e.names(); len(still) > 0 {
+		e.say("chaos stays off", "released", name, "usedStill", strings.Join(still, ", "))
 	} else {
-		e.say("kill switch released: chaos stays off", "switch", k.String(), "usedStill", still)
+		e.say("chaos is on", "released", name)
 	}
 }
 
@@ -128,7 +148,11 @@ func (e *Engine) tell(x *experiment) {
 		e.say("experiment begins", attributes...)
 		x.told = x.cfg
 	case phase == proxy.ExperimentActive && isChanged(x.told, x.cfg):
-		e.say("experiment is changed", "experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339))
+		attributes := []any{"experiment", x.name, "until", x.window.to.UTC().Format(time.RFC3339)}
+		if x.told.DryRun != x.cfg.DryRun {
+			attributes = append(attributes, "dryRun", x.cfg.DryRun)
+		}
+		e.say("experiment is changed", attributes...)
 		x.told = x.cfg
 	case phase == proxy.ExperimentActive || phase == proxy.ExperimentOff || x.told == nil:
 	default:

@@ -145,11 +145,13 @@ func TestEvents(t *testing.T) {
 			{func() { serve(e, request()) }, ""},
 			{func() { e.Apply(snapshot(with(x, func(x *proxy.Experiment) { x.Spared = []string{"z"} }))) }, ""}, // nobody has edited it
 			{func() { e.Apply(edited(func(*proxy.Experiment) {})) }, `msg="experiment is changed"`},
-			{func() { e.SetEnabled(false) }, `msg="kill switch thrown: chaos is off" switch="the admin endpoint"`},
+			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.DryRun = true })) }, `msg="experiment is changed" dryRun=true`},
+			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.DryRun = false })) }, `msg="experiment is changed" dryRun=false`},
+			{func() { e.SetEnabled(false) }, `msg="chaos is off" switch="the admin endpoint"`},
 			{func() { e.SetEnabled(false) }, ""},
-			{func() { e.Apply(off) }, `msg="kill switch thrown: chaos is off" switch="the ConfigMap"`},
-			{func() { e.SetEnabled(true) }, `msg="kill switch released: chaos stays off" switch="the admin endpoint" usedStill="the ConfigMap"`},
-			{func() { e.Apply(snapshot(x)) }, `msg="kill switch released: chaos is on" switch="the ConfigMap"`},
+			{func() { e.Apply(off) }, `msg="chaos is off" switch="the ConfigMap"`},
+			{func() { e.SetEnabled(true) }, `msg="chaos stays off" released="the admin endpoint" usedStill="the ConfigMap"`},
+			{func() { e.Apply(snapshot(x)) }, `msg="chaos is on" released="the ConfigMap"`},
 			{func() { e.order[0].stop("test") }, `msg="experiment halted by its guard" reason=test`},
 			{func() { e.Rearm(x.ID) }, `msg="experiment is armed again" msg="experiment begins" percent=100`},
 			{func() { e.Apply(edited(func(x *proxy.Experiment) { x.Suspend = true })) }, `msg="experiment ends" reason=suspended`},
@@ -165,6 +167,39 @@ func TestEvents(t *testing.T) {
 			if got := strings.Join(strings.Fields(text.take()), " "); got != step.says {
 				t.Errorf("got %q, want %q", got, step.says)
 			}
+		}
+	})
+}
+
+// A switch is called what it is: one that could not be read yet is not one that somebody uses.
+func TestSwitchesHaveNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := anExperiment("x", abort(503))
+		unread, used := snapshot(x), snapshot(x)
+		unread.ChaosOff, unread.ChaosSwitch = true, "ConfigMap a/b, which could not be read yet"
+		used.ChaosOff, used.ChaosSwitch = true, "ConfigMap a/b"
+		e := New(Config{Log: slog.New(slog.DiscardHandler)})
+		defer e.Close()
+		for i, step := range []struct {
+			snapshot *proxy.Snapshot
+			want     []string
+		}{
+			{unread, []string{unread.ChaosSwitch}}, {used, []string{used.ChaosSwitch}}, {snapshot(x), nil}, {unread, []string{unread.ChaosSwitch}},
+		} {
+			time.Sleep(time.Second)
+			e.Apply(step.snapshot)
+			var names []string
+			for _, s := range e.Switches() {
+				if names = append(names, s.Name); !s.Since.Equal(time.Now()) {
+					t.Errorf("step %d: %+v", i, s)
+				}
+			}
+			if s := e.Status()[0]; !slices.Equal(names, step.want) || !slices.Equal(s.SwitchedOff, step.want) {
+				t.Errorf("step %d: %v, %+v", i, names, s)
+			}
+		}
+		if e.Apply(snapshot()); len(e.Retired()) != 1 || e.Retired()[0].ID != x.ID {
+			t.Errorf("%+v", e.Retired())
 		}
 	})
 }

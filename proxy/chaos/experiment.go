@@ -222,6 +222,20 @@ func (x *experiment) end() (time.Time, bool) {
 	return w.from.Add(x.rested.Sub(w.start)), !x.rested.Before(w.start)
 }
 
+// Retired says what has become of Experiments that have left the Snapshot, as far as that is remembered; the oldest first.
+func (e *Engine) Retired() []proxy.ExperimentStatus {
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.unlock()
+	all := make([]proxy.ExperimentStatus, len(e.retired))
+	for i, x := range e.retired {
+		all[i] = x.status()
+	}
+	return all
+}
+
 // status says what has become of the experiment. Engine.mu is held.
 func (x *experiment) status() proxy.ExperimentStatus {
 	s := proxy.ExperimentStatus{
@@ -233,6 +247,9 @@ func (x *experiment) status() proxy.ExperimentStatus {
 	}
 	if x.refused != "" {
 		s.Problem = x.refused
+	}
+	if s.Phase == proxy.ExperimentOff {
+		s.SwitchedOff = x.engine.names()
 	}
 	switch {
 	case x.halt.here:

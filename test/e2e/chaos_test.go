@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,6 +70,27 @@ func (w *world) expectCondition(name, kind string, state metav1.ConditionStatus,
 		return nil
 	})
 	return &o
+}
+
+// expectChaosEvent waits until there is an Event of a NetworkChaos with this reason and text.
+func (w *world) expectChaosEvent(name, reason, text string) {
+	w.t.Helper()
+	eventually(w.t, "the event "+reason+" of "+name, func() error {
+		var list eventsv1.EventList
+		if err := api.List(w.t.Context(), &list, client.InNamespace(w.ns)); err != nil {
+			return err
+		}
+		var got []string
+		for _, e := range list.Items {
+			if e.Regarding.Name == name && e.Regarding.Kind == v1alpha1.KindNetworkChaos {
+				if e.Reason == reason && strings.Contains(e.Note, text) {
+					return nil
+				}
+				got = append(got, e.Reason+" "+e.Note)
+			}
+		}
+		return fmt.Errorf("got %q, want %q", got, text)
+	})
 }
 
 func (w *world) expectEvents(name string, reasons ...string) {
@@ -165,12 +187,89 @@ func TestChaosEndsWithItsObject(t *testing.T) {
 	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Suspend = true })
 	b.expect(t, b.ingressPort, w.host(), healthy("app"))
 	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
-	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Suspend = false })
+	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.Suspend, o.Spec.DryRun = false, true })
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonDryRun)
+	w.expectChaosEvent("a", v1alpha1.EventStarted, "faults are counted, not injected")
+	update(w, o, func(o *v1alpha1.NetworkChaos) { o.Spec.DryRun = false })
 	b.expect(t, b.ingressPort, w.host(), broken())
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	w.expectChaosEvent("a", v1alpha1.EventStarted, "faults are being injected")
 	if err := api.Delete(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	b.expect(t, b.ingressPort, w.host(), healthy("app"))
+	w.expectChaosEvent("a", v1alpha1.EventStopped, "Ingress/app: it has been deleted (")
+}
+
+// What nothing leads to is not said to be broken, until something does.
+func TestChaosWithoutTraffic(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	in := w.ingress("other", "other."+w.host(), "app")
+	foreign := "somebody-else"
+	in.Spec.IngressClassName = &foreign
+	w.create(in)
+	o := w.abort("a", "1h")
+	o.Spec.TargetRefs[0].Name = "other"
+	w.create(o)
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonNoTraffic)
+	update(w, in, func(in *networkingv1.Ingress) { *in.Spec.IngressClassName = class })
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	w.expectChaosEvent("a", v1alpha1.EventStarted, "faults are being injected")
+	b.must(t, b.ingressPort, "other."+w.host(), broken())
+}
+
+// Results outlive the target of an experiment, and the replica that has counted.
+func TestChaosKeepsItsResults(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	in := &networkingv1.Ingress{ObjectMeta: w.meta("app")}
+	w.create(w.abort("a", "1h"))
+	b.expect(t, b.ingressPort, w.host(), broken())
+	o := w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	w.get("app", in)
+	if err := api.Delete(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	results := func() {
+		t.Helper()
+		got := w.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonTargetNotFound).Status
+		if got.Counts == nil || got.Counts.Injected == 0 || !got.StartTime.Equal(o.Status.StartTime) || !got.EndTime.Equal(o.Status.EndTime) {
+			t.Errorf("counts %+v, from %v to %v", got.Counts, got.StartTime, got.EndTime)
+		}
+	}
+	results()
+	w.expectChaosEvent("a", v1alpha1.EventStopped, "it is not accepted: ")
+	b.stop()
+	_ = startReplica(t, "b", "127.0.0.2", lease)
+	eventually(t, "the next replica leads", func() error { return w.leader("b") })
+	w.create(w.abort("later", "1h"))
+	w.expectCondition("later", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonTargetNotFound) // it has written by now
+	results()
+}
+
+// Who restarts the replica that leads does not read that faults have been stopped.
+func TestChaosSaysNothingOfARestart(t *testing.T) {
+	w := chaosWorld(t)
+	b := start(t)
+	w.create(w.abort("a", "1h"))
+	b.expect(t, b.ingressPort, w.host(), broken())
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	b.stop()
+	b = start(t)
+	b.expect(t, b.ingressPort, w.host(), broken())
+	w.create(w.abort("later", "1h"))
+	w.expectCondition("later", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting) // it has written by now
+	w.expectCondition("a", v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonOverlapping)
+	var list eventsv1.EventList
+	if err := api.List(t.Context(), &list, client.InNamespace(w.ns)); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list.Items {
+		if e.Reason == v1alpha1.EventStopped {
+			t.Errorf("%s: %s", e.Regarding.Name, e.Note)
+		}
+	}
 }
 
 func TestChaosNeedsTheNamespaceToOptIn(t *testing.T) {
@@ -193,7 +292,11 @@ func TestChaosKillSwitchWins(t *testing.T) {
 	off := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "breakwater-chaos"}, Data: map[string]string{"chaos": "off"}}
 	w.create(off)
 	b.expect(t, b.ingressPort, w.host(), healthy("app"))
-	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSwitchedOff)
+	o := w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonSwitchedOff)
+	active := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionActive)
+	if want := "chaos is off in all replicas, switched off by the ConfigMap " + systemNamespace + "/breakwater-chaos"; active.Message != want {
+		t.Errorf("got %q, want %q", active.Message, want)
+	}
 	update(w, off, func(m *corev1.ConfigMap) { m.Data["chaos"] = "on" })
 	b.expect(t, b.ingressPort, w.host(), broken())
 }
@@ -318,7 +421,7 @@ func TestChaosSelectsEndpointsByPodLabels(t *testing.T) {
 	o.Spec.At = v1alpha1.PointBackend
 	o.Spec.Endpoints = &v1alpha1.EndpointSelector{PodSelector: &v1alpha1.PodSelector{MatchLabels: map[string]v1alpha1.LabelValue{"sick": "yes"}}}
 	w.create(o)
-	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionTrue, v1alpha1.ReasonInjecting)
+	w.expectCondition("a", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonNoTraffic)
 	pods := func() map[string]struct{} {
 		for _, x := range b.server.Snapshot().Experiments {
 			if x.ID.Namespace == w.ns {

@@ -41,6 +41,7 @@ type State struct {
 	Experiments []*proxy.Experiment // those accepted, in the order in which they compose
 	Refused     []proxy.RefusedExperiment
 	Off         bool     // the kill switch
+	Switch      string   // what Off comes from, for readers; empty if it is false
 	Namespaces  []string // those whose TCPRoutes may be broken without a NetworkChaos, in order
 	Reports     map[types.NamespacedName]*status.NetworkChaos
 	Lookups     []view.Lookup // what has to be looked up, in order
@@ -72,9 +73,9 @@ func (n *object) asRefused() proxy.RefusedExperiment {
 	}
 }
 
-// Build translates the objects of the View. prev, which may be nil, makes no difference to the outcome; it is returned itself if
-// nothing has changed.
-func Build(v *view.View, o Options, prev *State) *State {
+// Build translates the objects of the View; served is the rest of the Snapshot. prev, which may be nil, makes no difference to the
+// outcome; it is returned itself if nothing has changed.
+func Build(v *view.View, served Served, o Options, prev *State) *State {
 	if prev == nil || prev.options != o {
 		prev = &State{}
 	}
@@ -92,12 +93,20 @@ func Build(v *view.View, o Options, prev *State) *State {
 	}
 	slices.SortFunc(next.Experiments, compare)
 	slices.SortFunc(next.Refused, func(a, b proxy.RefusedExperiment) int { return strings.Compare(a.ID.String(), b.ID.String()) })
-	next.Off = b.off()
+	unread := false
+	next.Off, unread = b.off()
+	if next.Off {
+		next.Switch = o.switchText(unread)
+	}
 	next.Namespaces = b.streamNamespaces()
 	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
-	overlaps := b.overlaps(next.Experiments)
+	overlaps, reached := b.overlaps(next.Experiments), served.reachOf(next.Experiments, b.closed())
 	for key, n := range next.objects {
 		r := report(n, overlaps[key])
+		r.Off, r.Unread = next.Switch, unread
+		if n.experiment != nil {
+			r.Idle = served.idle(n.experiment, reached)
+		}
 		if old := prev.Reports[key]; old != nil && reflect.DeepEqual(old, r) {
 			r = old
 		}
@@ -110,7 +119,7 @@ func Build(v *view.View, o Options, prev *State) *State {
 }
 
 func (s *State) same(prev *State) bool {
-	return prev.objects != nil && s.Off == prev.Off && slices.Equal(s.Experiments, prev.Experiments) &&
+	return prev.objects != nil && s.Off == prev.Off && s.Switch == prev.Switch && slices.Equal(s.Experiments, prev.Experiments) &&
 		slices.Equal(s.Refused, prev.Refused) && slices.Equal(s.Namespaces, prev.Namespaces) &&
 		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports)
 }
@@ -189,17 +198,36 @@ const (
 	lookupConfig = "ConfigMap"
 )
 
-// off reports whether the kill switch is used. As long as nobody knows, it is.
-func (b *building) off() bool {
+// SwitchName returns what readers know the kill switch by; empty if there is none.
+func (o *Options) SwitchName() string {
+	switch {
+	case o.Switch.Name == "":
+		return ""
+	case o.Switch.Namespace == "":
+		return "the ConfigMap " + o.Switch.Name
+	}
+	return "the ConfigMap " + o.Switch.String()
+}
+
+// switchText says of the kill switch what it is that keeps chaos off.
+func (o *Options) switchText(unread bool) string {
+	if unread {
+		return o.SwitchName() + ", which could not be read yet: a Role must let the controller watch it"
+	}
+	return o.SwitchName()
+}
+
+// off reports whether the kill switch is used. As long as nobody knows, since it has not been read, it is.
+func (b *building) off() (off, unread bool) {
 	name := b.options.Switch
 	if name.Name == "" {
-		return false
+		return false, false
 	}
 	if !b.options.Files {
 		lookup := view.Lookup{Kind: lookupConfig, Namespace: name.Namespace, Name: name.Name}
 		b.lookups[lookup] = struct{}{}
 		if !b.view.IsListed(lookup) {
-			return true
+			return true, true
 		}
 	}
 	for key, m := range b.view.ConfigMaps {
@@ -207,10 +235,10 @@ func (b *building) off() bool {
 			continue
 		}
 		if !saysOn(m.Data) {
-			return true
+			return true, false
 		}
 	}
-	return false
+	return false, false
 }
 
 // saysOn reports whether a ConfigMap says that faults may act. Whoever is in a hurry may use any word for the opposite.

@@ -39,20 +39,20 @@ func latency() *v1alpha1.NetworkChaos {
 func TestTheKillSwitchIsTakenToBeUsedUntilItIsKnown(t *testing.T) {
 	v, o := cluster(), Options{Switch: types.NamespacedName{Namespace: "system", Name: "switch"}}
 	lookup := view.Lookup{Kind: "ConfigMap", Namespace: "system", Name: "switch"}
-	s := Build(v, o, nil)
+	s := Build(v, Served{}, o, nil)
 	if !s.Off || len(s.Lookups) != 1 || s.Lookups[0] != lookup {
 		t.Errorf("before it is known: off is %v, lookups %v", s.Off, s.Lookups)
 	}
 	v.Listed(lookup)
-	if s = Build(v, o, s); s.Off {
+	if s = Build(v, Served{}, o, s); s.Off {
 		t.Error("it does not exist, and chaos is off")
 	}
 	v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "switch"}, Data: map[string]string{"chaos": "off"}})
-	if s = Build(v, o, s); s.Off {
+	if s = Build(v, Served{}, o, s); s.Off {
 		t.Error("one in another namespace counts")
 	}
 	v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "switch"}, Data: map[string]string{"chaos": " OFF\n"}})
-	if s = Build(v, o, s); !s.Off {
+	if s = Build(v, Served{}, o, s); !s.Off {
 		t.Error("it says off, and chaos is on")
 	}
 }
@@ -73,7 +73,7 @@ func TestTheKillSwitchUnderstandsAnyWordForOff(t *testing.T) {
 	} {
 		v := cluster()
 		v.Set(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "switch"}, Data: c.data})
-		if s := Build(v, o, nil); s.Off != c.off {
+		if s := Build(v, Served{}, o, nil); s.Off != c.off {
 			t.Errorf("%q: off is %v", c.data, s.Off)
 		}
 	}
@@ -85,7 +85,7 @@ func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
 		v, c := cluster(), latency()
 		c.Spec.Schedule = &schedule
 		v.Set(c)
-		s := Build(v, Options{}, nil)
+		s := Build(v, Served{}, Options{}, nil)
 		if got := len(s.Experiments) == 1; got != want {
 			t.Errorf("%q: accepted is %v: %+v", schedule, got, s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions)
 		}
@@ -100,7 +100,7 @@ func TestSecretWithLineFeed(t *testing.T) {
 		v.Set(c)
 		v.Set(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"key": []byte(data)}})
 		got := ""
-		for _, x := range Build(v, Options{Files: true}, nil).Experiments {
+		for _, x := range Build(v, Served{}, Options{Files: true}, nil).Experiments {
 			got = x.Token.Secret
 		}
 		if got != want {
@@ -114,24 +114,24 @@ func TestPodsAreLookedUpWhileSomebodyAsks(t *testing.T) {
 	c.Spec.At = v1alpha1.PointBackend
 	c.Spec.Endpoints = &v1alpha1.EndpointSelector{PodSelector: &v1alpha1.PodSelector{MatchLabels: map[string]v1alpha1.LabelValue{"b": "2", "a": "1"}}}
 	v.Set(c)
-	s := Build(v, Options{}, nil)
+	s := Build(v, Served{}, Options{}, nil)
 	want := view.Lookup{Kind: "Pod", Namespace: "default", Labels: "a=1,b=2"}
 	if len(s.Lookups) != 1 || s.Lookups[0] != want || len(s.Experiments) != 0 {
 		t.Fatalf("lookups %v, experiments %v", s.Lookups, s.Experiments)
 	}
 	v.SetPod(want, "p", true)
 	v.Listed(want)
-	s = Build(v, Options{}, s)
+	s = Build(v, Served{}, Options{}, s)
 	if len(s.Experiments) != 1 || len(s.Experiments[0].Endpoints.Pods) != 1 {
 		t.Fatalf("experiments %v", s.Experiments)
 	}
-	same := Build(v, Options{}, s)
+	same := Build(v, Served{}, Options{}, s)
 	if same != s {
 		t.Error("nothing has changed, and the outcome is another")
 	}
 	v.Delete(c)
 	v.Forget(want)
-	if s = Build(v, Options{}, s); len(s.Lookups) != 0 || len(s.Experiments) != 0 {
+	if s = Build(v, Served{}, Options{}, s); len(s.Lookups) != 0 || len(s.Experiments) != 0 {
 		t.Errorf("afterwards: lookups %v, experiments %v", s.Lookups, s.Experiments)
 	}
 }
@@ -152,7 +152,7 @@ func TestSparedNamespaces(t *testing.T) {
 		x := latency()
 		x.Spec.TargetRefs[0].Kind = kind
 		v.Set(x)
-		s := Build(v, Options{}, nil)
+		s := Build(v, Served{}, Options{}, nil)
 		if len(s.Experiments) != 1 || !slices.Equal(s.Experiments[0].Spared, want) {
 			t.Errorf("%s: %+v, want %v to be spared", kind, s.Experiments, want)
 		}
@@ -165,17 +165,17 @@ func TestSparedNamespaces(t *testing.T) {
 func TestAnExperimentKeepsItsPointer(t *testing.T) {
 	v := cluster()
 	v.Set(latency())
-	first := Build(v, Options{}, nil)
+	first := Build(v, Served{}, Options{}, nil)
 	again := latency() // as after a write of its status
 	v.Set(again)
-	second := Build(v, Options{}, first)
+	second := Build(v, Served{}, Options{}, first)
 	if second.Experiments[0] != first.Experiments[0] {
 		t.Error("an equal object makes another Experiment")
 	}
 	again = latency()
 	again.Status.Halt = &v1alpha1.Halt{}
 	v.Set(again)
-	if third := Build(v, Options{}, second); third.Experiments[0] == first.Experiments[0] || !third.Experiments[0].Halted {
+	if third := Build(v, Served{}, Options{}, second); third.Experiments[0] == first.Experiments[0] || !third.Experiments[0].Halted {
 		t.Error("a halt is not taken over")
 	}
 }
@@ -186,7 +186,7 @@ func TestWhatIsRefusedIsPassedOn(t *testing.T) {
 	c.UID, c.Generation = "u", 3
 	c.Spec.TargetRefs[0].Name = "gone"
 	v.Set(c)
-	first := Build(v, Options{}, nil)
+	first := Build(v, Served{}, Options{}, nil)
 	if len(first.Refused) != 1 || len(first.Experiments) != 0 {
 		t.Fatalf("refused %+v, experiments %v", first.Refused, first.Experiments)
 	}
@@ -195,11 +195,11 @@ func TestWhatIsRefusedIsPassedOn(t *testing.T) {
 		r.Reason != v1alpha1.ReasonTargetNotFound || r.Message == "" {
 		t.Errorf("%+v", r)
 	}
-	if Build(v, Options{}, first) != first {
+	if Build(v, Served{}, Options{}, first) != first {
 		t.Error("nothing has changed, and the outcome is another")
 	}
 	v.Set(latency())
-	if s := Build(v, Options{}, first); len(s.Refused) != 0 || len(s.Experiments) != 1 {
+	if s := Build(v, Served{}, Options{}, first); len(s.Refused) != 0 || len(s.Experiments) != 1 {
 		t.Errorf("refused %+v, experiments %v", s.Refused, s.Experiments)
 	}
 }
@@ -208,12 +208,12 @@ func TestWhatIsRefusedIsPassedOn(t *testing.T) {
 func TestAnObjectHeldByAFinalizerDoesNothing(t *testing.T) {
 	v, c := cluster(), latency()
 	v.Set(c)
-	before := Build(v, Options{}, nil)
+	before := Build(v, Served{}, Options{}, nil)
 	now := metav1.Unix(2000, 0)
 	c = latency()
 	c.DeletionTimestamp, c.Finalizers = &now, []string{"foregroundDeletion"}
 	v.Set(c)
-	s := Build(v, Options{}, before)
+	s := Build(v, Served{}, Options{}, before)
 	report := s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions[0]
 	if len(before.Experiments) != 1 || len(s.Experiments) != 0 || len(s.Refused) != 0 || report.Reason != v1alpha1.ReasonBeingDeleted || report.Status != metav1.ConditionFalse {
 		t.Errorf("experiments %v, report %+v", s.Experiments, report)
@@ -239,7 +239,7 @@ func FuzzSpec(f *testing.F) {
 		}
 		v := cluster()
 		v.Set(c)
-		for _, x := range Build(v, Options{MaxDuration: time.Hour}, nil).Experiments {
+		for _, x := range Build(v, Served{}, Options{MaxDuration: time.Hour}, nil).Experiments {
 			if x.Window.Duration <= 0 || x.Window.Duration > time.Hour || len(x.Toxics) == 0 || x.Percent.Min() < 0 || x.Percent.Max() > 100 {
 				t.Errorf("%+v", x)
 			}

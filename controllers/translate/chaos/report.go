@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -14,22 +15,21 @@ import (
 // Experiments that share targets with it, itself included.
 func report(n *object, overlapping []*proxy.Experiment) *status.NetworkChaos {
 	r := &status.NetworkChaos{UID: n.source.UID, Generation: n.source.Generation, Target: targetSummary(n.source), DryRun: n.source.Spec.DryRun}
-	reason, message := v1alpha1.ReasonAccepted, ""
-	switch {
-	case n.refused != nil:
-		reason, message = n.refused.reason, n.refused.message
-	case len(overlapping) > 1:
-		reason = v1alpha1.ReasonOverlapping
-		message = "shares targets with other experiments; they act in this order: " + namesOf(overlapping)
-	case n.experiment.Endpoints.Pods != nil && len(n.experiment.Endpoints.Pods) == 0:
-		message = "no pod has these labels now"
-	default:
-		message = n.remark
+	if n.refused != nil {
+		r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, false, n.refused.reason, n.refused.message, r.Generation)}
+		return r
 	}
-	r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, n.refused == nil, reason, message, r.Generation)}
-	if n.experiment != nil && n.experiment.Window.Schedule == "" {
-		r.Start = status.Moment(n.experiment.Window.Start)
-		r.End = status.Moment(n.experiment.Window.Start.Add(n.experiment.Window.Duration))
+	reason, remarks := v1alpha1.ReasonAccepted, []string{}
+	if len(overlapping) > 1 {
+		reason = v1alpha1.ReasonOverlapping
+		remarks = append(remarks, "shares targets with other experiments; they act in this order: "+namesOf(overlapping))
+	}
+	if n.remark != "" {
+		remarks = append(remarks, n.remark)
+	}
+	r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, true, reason, strings.Join(remarks, "; "), r.Generation)}
+	if w := &n.experiment.Window; w.Schedule == "" {
+		r.Start, r.End = status.Moment(w.Start), status.Moment(w.Start.Add(w.Duration))
 	}
 	return r
 }
