@@ -64,7 +64,7 @@ func (w *forwarder) apply(x *proxy.Exchange) {
 		}
 	}
 	r.Header.Fields = kept
-	peer := r.Peer.Addr().AppendTo(x.Scratch(48)[:0])
+	peer := r.Peer.Addr().WithZone("").AppendTo(x.Scratch(48)[:0]) // the zone is one of ours, and says nothing elsewhere
 	chain := peer
 	if trusted {
 		r.ClientIP = w.client(seen.chain, r.Peer.Addr())
@@ -162,7 +162,7 @@ func (w *forwarder) client(chain []byte, peer netip.Addr) netip.Addr {
 		if err != nil {
 			return client // what stands further left cannot be relied on
 		}
-		client = a.Unmap()
+		client = a.Unmap().WithZone("") // which is any text
 		if !w.trusts(client) {
 			return client
 		}
