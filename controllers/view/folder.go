@@ -161,31 +161,18 @@ func (f *Folder) change(c *Changes, o Object, do func(Object)) {
 	}
 }
 
-// read returns the objects of all files without those that are wrong.
+// read returns the objects of all files without those that are wrong. A folder in which something goes while it is read is read again: a
+// file that has been given another name may have been listed under neither.
 func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
-	r := reading{
-		objects: make(map[identity]Object, len(f.served)), places: make(map[identity]Place, len(f.served)),
-		mark: f.Switch, now: now,
-	}
-	files := make(map[string]*file, len(f.files))
-	root := f.dir
-	if info, err := os.Stat(root); err == nil && info.IsDir() {
-		root = filepath.Clean(root) + string(filepath.Separator) // leads to the folder even if dir is a link to one
-	}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			r.problems = append(r.problems, Problem{File: path, Reason: reasonOf(err)})
-		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
-			return filepath.SkipDir
-		case !entry.IsDir() && (path == root || isManifest(path)):
-			files[path] = readFile(path, f.files[path], now)
-			r.add(path, files[path])
+	r, files, gone := f.walk(now)
+	for range 3 {
+		if gone == "" {
+			break
 		}
-		return nil
-	})
-	if err != nil {
-		r.problems = append(r.problems, Problem{File: f.dir, Reason: reasonOf(err)})
+		r, files, gone = f.walk(now)
+	}
+	if gone != "" {
+		r.unfinished(gone, now.Add(lookAgain), "has been deleted or renamed while the folder was read, again and again")
 	}
 	if len(files) == 0 && len(r.problems) == 0 {
 		r.problems = append(r.problems, Problem{File: f.dir, Level: Warning, Reason: "holds no manifests (*.yaml, *.yml or *.json)"})
@@ -198,6 +185,48 @@ func (f *Folder) read(now time.Time) (map[identity]Object, []Problem) {
 	}
 	f.files, f.places, f.due = files, r.places, r.due
 	return r.objects, r.problems
+}
+
+// walk reads all files. gone is the last of those that were there only at first.
+func (f *Folder) walk(now time.Time) (r reading, files map[string]*file, gone string) {
+	r = reading{
+		objects: make(map[identity]Object, len(f.served)), places: make(map[identity]Place, len(f.served)),
+		mark: f.Switch, now: now,
+	}
+	files = make(map[string]*file, len(f.files))
+	root := f.dir
+	if info, err := os.Stat(root); err == nil && info.IsDir() {
+		root = filepath.Clean(root) + string(filepath.Separator) // leads to the folder even if dir is a link to one
+	}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && path != root && isGone(path): // a folder
+			gone = path
+		case err != nil:
+			r.problems = append(r.problems, Problem{File: path, Reason: reasonOf(err)})
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case !entry.IsDir() && (path == root || isManifest(path)):
+			next := readFile(path, f.files[path], now)
+			if next.problem != "" && path != root && isGone(path) {
+				gone = path
+				break
+			}
+			files[path] = next
+			r.add(path, next)
+		}
+		return nil
+	})
+	if err != nil {
+		r.problems = append(r.problems, Problem{File: f.dir, Reason: reasonOf(err)})
+	}
+	return r, files, gone
+}
+
+// isGone reports whether a name is not in its folder any more.
+func isGone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // reasonOf returns what an error of the file system says, without the path, which a Problem has besides.
@@ -219,8 +248,8 @@ const (
 	// writeGrace is how long after it was written last a file that is still open for writing is taken to be in the middle of it. It
 	// has an end because some file systems call any file open, and some programs close none.
 	writeGrace = 5 * time.Second
-	// writtenAgain is how soon such a file is looked at again: nobody tells that it has been closed.
-	writtenAgain = 100 * time.Millisecond
+	// lookAgain is how soon such a file is looked at again: nobody tells that it has been closed.
+	lookAgain = 100 * time.Millisecond
 )
 
 // readFile reads a file, or returns what it was before if it is the same.
@@ -292,7 +321,7 @@ func (r *reading) add(path string, f *file) {
 	}
 	isBeingWritten := f.isBeingWritten(r.now)
 	if until := f.emptied.Add(emptyGrace); isBeingWritten {
-		r.unfinished(path, r.now.Add(writtenAgain), "is being written: some program has it open")
+		r.unfinished(path, r.now.Add(lookAgain), "is being written: some program has it open")
 	} else if !f.emptied.IsZero() && r.now.Before(until) {
 		r.unfinished(path, until,
 			fmt.Sprintf("has become empty: taken to be being written for %v; to remove what it held, delete it", emptyGrace))

@@ -43,7 +43,7 @@ func TestAFileThatIsOpenForWritingIsNotTakenYet(t *testing.T) {
 			writeTo(t, w, part)
 			now := written(t, path)
 			_, problems, ok := f.Load(now)
-			if ok || len(problems) != 1 || problems[0].Level != Unfinished || !f.Due().Equal(now.Add(writtenAgain)) {
+			if ok || len(problems) != 1 || problems[0].Level != Unfinished || !f.Due().Equal(now.Add(lookAgain)) {
 				t.Errorf("after %q: ok %v, problems %v, due %v", part, ok, problems, f.Due())
 			}
 			if len(f.View.Ingresses) != 2 {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,6 +52,51 @@ func load(t *testing.T, f *Folder) Changes {
 }
 
 func name(s string) types.NamespacedName { return types.NamespacedName{Namespace: "default", Name: s} }
+
+// What is deleted while a folder is read is no mistake in it.
+func TestFolderMayBeDeletedWhileItIsRead(t *testing.T) {
+	for range 3 {
+		dir := t.TempDir()
+		for i := range 200 {
+			sub := filepath.Join(dir, fmt.Sprint(i))
+			if err := os.Mkdir(sub, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, sub, "a.yaml", ingressText(fmt.Sprint("a", i), "a.test"))
+		}
+		deleted := make(chan error)
+		go func() {
+			var err error
+			for i := range 200 {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, fmt.Sprint(199-i))))
+			}
+			deleted <- err
+		}()
+		f := NewFolder(dir)
+		for isDeleted := false; !isDeleted; {
+			_, problems, _ := f.Load(time.Now())
+			for _, p := range problems {
+				if p.Level == Invalid {
+					t.Error(p)
+				}
+			}
+			select {
+			case err := <-deleted:
+				isDeleted = true
+				if err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+		}
+		if err := os.Symlink("nowhere", filepath.Join(dir, "b.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if _, problems, ok := f.Load(time.Now()); ok || len(problems) != 1 {
+			t.Errorf("a link that leads nowhere: ok %v, problems %v", ok, problems)
+		}
+	}
+}
 
 func TestFolderKeepsWhatHasNotChanged(t *testing.T) {
 	dir := t.TempDir()
