@@ -96,6 +96,14 @@ func (s *restarting) watch(_ context.Context, o metav1.ListOptions) (watch.Inter
 	return w, nil
 }
 
+// ask asks once, as an informer does.
+func (s *restarting) ask(t *testing.T) error {
+	o := &outage{log: slog.New(slog.DiscardHandler)}
+	lw := o.bridge(&cache.ListWatch{ListWithContextFunc: s.list, WatchFuncWithContext: s.watch})
+	_, err := cache.ToListerWithContext(lw).ListWithContext(t.Context(), metav1.ListOptions{})
+	return err
+}
+
 // informed starts an informer as the cache has them, and returns what becomes of the ConfigMap's version.
 func informed(t *testing.T, s *restarting) (versions <-chan string, log *bytes.Buffer) {
 	log = &bytes.Buffer{}
@@ -204,9 +212,8 @@ func TestOtherErrorsAreNoOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &restarting{failure: err}
-				lw := (&outage{log: slog.New(slog.DiscardHandler)}).bridge(&cache.ListWatch{ListWithContextFunc: s.list, WatchFuncWithContext: s.watch})
 				began := time.Now()
-				if _, got := lw.List(metav1.ListOptions{}); !errors.Is(got, err) || s.attempts != 1 || time.Since(began) > 0 {
+				if got := s.ask(t); !errors.Is(got, err) || s.attempts != 1 || time.Since(began) > 0 {
 					t.Errorf("%v after %d attempts and %s", got, s.attempts, time.Since(began))
 				}
 			})
@@ -218,10 +225,9 @@ func TestOtherErrorsAreNoOutage(t *testing.T) {
 func TestRetryAfterIsObeyed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &restarting{failure: apierrors.NewTooManyRequests("starting", 20)}
-		lw := (&outage{log: slog.New(slog.DiscardHandler)}).bridge(&cache.ListWatch{ListWithContextFunc: s.list, WatchFuncWithContext: s.watch})
 		time.AfterFunc(50*time.Second, func() { s.work() })
 		began := time.Now()
-		if _, err := lw.List(metav1.ListOptions{}); err != nil || s.attempts != 3 || time.Since(began) != time.Minute {
+		if err := s.ask(t); err != nil || s.attempts != 3 || time.Since(began) != time.Minute {
 			t.Errorf("%v after %d attempts that failed and %s", err, s.attempts, time.Since(began))
 		}
 	})
@@ -231,10 +237,9 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 func TestARefusalAfterAnOutageIsBelievedInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &restarting{failure: errRefused}
-		lw := (&outage{log: slog.New(slog.DiscardHandler)}).bridge(&cache.ListWatch{ListWithContextFunc: s.list, WatchFuncWithContext: s.watch})
 		time.AfterFunc(time.Hour, func() { s.fail(errForbidden) })
 		began := time.Now()
-		_, err := lw.List(metav1.ListOptions{})
+		err := s.ask(t)
 		if took := time.Since(began); !apierrors.IsForbidden(err) || took < time.Hour+settling-2*attemptEvery || took > time.Hour+settling+2*attemptEvery {
 			t.Errorf("%v after %s", err, took)
 		}
