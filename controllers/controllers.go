@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -155,6 +156,9 @@ func (c *Config) complete() error {
 	c.REST = rest.CopyConfig(c.REST)
 	if c.REST.QPS == 0 {
 		c.REST.QPS, c.REST.Burst = defaultQPS, defaultBurst
+	}
+	if c.REST.Dial == nil {
+		c.REST.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
 	return c.Gateways.Ports.Validate()
 }
