@@ -14,7 +14,7 @@ import (
 const chaosOffLong = `Off is the kill switch of one running instance: within milliseconds no experiment acts there any more, and no toxic that
 was made through the API for Toxiproxy's clients. It holds until "breakwater chaos on" or a restart.
 
-For all replicas of an installation there is a ConfigMap:
+Other replicas go on. For all replicas of an installation there is a ConfigMap:
 
   kubectl create configmap -n breakwater-system breakwater-chaos \
     --from-literal=chaos=off`
@@ -69,7 +69,7 @@ func newChaosRearm() *cobra.Command {
 	var at instance
 	c := &cobra.Command{
 		Use:   "rearm NAMESPACE/NAME",
-		Short: "Let an experiment that its guard has halted act again",
+		Short: "Let an experiment act again that was halted, in all replicas",
 		Args:  exactly(1, "NAMESPACE/NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			namespace, name, err := experimentName(args[0])

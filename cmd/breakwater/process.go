@@ -90,6 +90,9 @@ type process struct {
 	server    *server.Server
 	dataPlane *dataPlane
 	source    source
+	// replica is the name of this replica, and chaosSwitch what switches chaos off in all; empty without a cluster.
+	replica, chaosSwitch string
+
 	accessLog *telemetry.AccessLog // nil: off
 	operator  *operator            // nil: off
 	toxiproxy *toxiproxyAPI        // nil: off
@@ -161,6 +164,8 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		Snapshot: p.server.Snapshot,
 		Explain:  p.explain,
 		Chaos:    p.chaos.Engine,
+		Replica:  p.replica,
+		Switch:   p.chaosSwitch,
 		Toxics:   p.toxiproxy.list(),
 	}, log)
 	return p, err

@@ -103,6 +103,7 @@ func (o *serveOptions) controllers(p *process) (source, error) {
 	}
 	config.DataPlane, config.Log, config.Applied, config.Problems = p.dataPlane, p.log, p.applied, p.metrics.SetProblems
 	config.Chaos, config.ChaosNews = p.chaos, p.chaos.Changed()
+	p.replica, p.chaosSwitch = config.Leader.Identity, config.Translate.Chaos.SwitchName()
 	shareLog(p.log)
 	return controllers.New(config)
 }

@@ -68,6 +68,29 @@ Written by ` + "`make manifests`" + ` from the definition in config/crd. ` + "`k
 - A **duration** is a number with a unit, or several: ` + "`90s`, `1h30m`, `2.5ms`" + ` (units h, m, s, ms, us).
 - A **quantity** is a number of bytes, or of bytes per second: ` + "`500`, `100k` (100,000), `1Mi` (1,048,576)" + `.
 - Percentages go from 0 to 100. **Bold** fields are required.
+
+## What the status says
+
+` + "`kubectl get nchaos`" + ` shows the reason of the condition Active as STATE, and with ` + "`-o wide`" + ` its message:
+
+| STATE | Active | what it means |
+|---|---|---|
+| Injecting | True | faults are being injected |
+| DryRun | True | they are counted, not injected |
+| NoTraffic | False | its time has come, and nothing that is served here is among what it could touch; the message says why |
+| Waiting | False | its time has not come, or the next run of its schedule has not |
+| Suspended | False | ` + "`spec.suspend`" + ` is true |
+| SwitchedOff | False | a kill switch is used: in all replicas or in the one that leads, as the message says |
+| Halted | False | its guard has halted it |
+| Expired | False | its time is over |
+| NotAccepted | False | it does nothing; the condition Accepted and the message say why |
+
+- Status and Events are those of the replica that leads. Counts begin anew with another one, but not when the experiment is over or is
+  not accepted any more: what has been counted then stays.
+- Events say when faults, or a dry run, start (Started), also if a dry run becomes a real one, when they stop and why (Stopped), also if
+  the object is deleted, and when a guard halts them (Halted). A restart of the controller is no reason for any.
+- A halt holds in all replicas, and so does its end: by a change of ` + "`spec.rearm`" + ` or by ` + "`breakwater chaos rearm`" + ` at any one of them.
+  ` + "`status.halts`" + ` counts them.
 `
 
 // fields returns the page.

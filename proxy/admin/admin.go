@@ -29,6 +29,9 @@ type Config struct {
 	Explain func(Query) (fmt.Stringer, error)
 	// Chaos is what is live of experiments; nil: nothing is shown of them.
 	Chaos *chaos.Engine
+	// Replica is the name of this replica, where there may be others that nobody asks here, and Switch is what switches chaos off in all of
+	// them, if anything does. Both are empty for a process that stands alone.
+	Replica, Switch string
 	// Toxics are those made through the API for Toxiproxy's clients, which are shown beside experiments; nil: there is no such API.
 	Toxics func() []toxiproxy.Toxic
 	// Hosts are names, besides addresses and localhost, by which clients may call the endpoint, without port.

@@ -90,7 +90,8 @@ type Guard struct {
 
 // Experiments is the answer of /chaos?format=json.
 type Experiments struct {
-	Enabled bool `json:"enabled"` // no kill switch is used
+	Replica string `json:"replica,omitempty"` // whose answer it is; others may say something else
+	Enabled bool   `json:"enabled"`           // no kill switch is used
 	// Switches are the kill switches that are used.
 	Switches    []chaos.Switch `json:"switches,omitempty"`
 	Experiments []Experiment   `json:"experiments"`
@@ -100,7 +101,7 @@ type Experiments struct {
 
 func (e *endpoint) chaos(w http.ResponseWriter, r *http.Request) {
 	switches := e.Chaos.Switches()
-	all := Experiments{Enabled: len(switches) == 0, Switches: switches, Experiments: []Experiment{}}
+	all := Experiments{Replica: e.Replica, Enabled: len(switches) == 0, Switches: switches, Experiments: []Experiment{}}
 	for _, s := range e.Chaos.Status() {
 		all.Experiments = append(all.Experiments, glance(&s))
 	}
@@ -144,10 +145,10 @@ func glance(s *proxy.ExperimentStatus) Experiment {
 // String lays the experiments out for a terminal.
 func (all Experiments) String() string {
 	var b bytes.Buffer
-	b.WriteString("chaos is on\n")
-	if !all.Enabled {
-		b.Reset()
-		b.WriteString("chaos is off: " + used(all.Switches) + "\n")
+	if all.Enabled {
+		b.WriteString("chaos is on" + in(all.Replica) + "\n")
+	} else {
+		b.WriteString("chaos is off" + in(all.Replica) + ": " + used(all.Switches) + "\n")
 	}
 	if len(all.Experiments) == 0 {
 		b.WriteString("no experiments\n")
@@ -187,6 +188,14 @@ func (all Experiments) writeExperiments(b *bytes.Buffer) {
 			fmt.Fprintf(b, "\n%s/%s: its guard judges from %d requests in %v on\n", x.Namespace, x.Name, x.Guard.MinRequests, window)
 		}
 	}
+}
+
+// in says in which replica something is so, where there may be several.
+func in(replica string) string {
+	if replica == "" {
+		return ""
+	}
+	return " in the replica " + replica
 }
 
 // used names kill switches and says since when they are used.
@@ -254,12 +263,24 @@ func (e *endpoint) enable(w http.ResponseWriter, on bool) {
 	e.Chaos.SetEnabled(on)
 	switch others := e.Chaos.Switches(); {
 	case !on:
-		text(w, http.StatusOK, "chaos is off: no experiment and no toxic acts until it is switched on again or the process restarts\n")
+		text(w, http.StatusOK, "chaos is off"+in(e.Replica)+": no experiment and no toxic acts until it is switched on again or the process restarts\n"+
+			e.elsewhere())
 	case len(others) == 0:
-		text(w, http.StatusOK, "chaos is on\n")
+		text(w, http.StatusOK, "chaos is on"+in(e.Replica)+"\n")
 	default:
-		text(w, http.StatusConflict, "chaos stays off: "+used(others)+"\n")
+		text(w, http.StatusConflict, "chaos stays off"+in(e.Replica)+": "+used(others)+"\n")
 	}
+}
+
+// elsewhere says what the kill switch of this replica means for others.
+func (e *endpoint) elsewhere() string {
+	switch {
+	case e.Replica == "":
+		return ""
+	case e.Switch == "":
+		return "other replicas go on\n"
+	}
+	return "other replicas go on; in all of them " + e.Switch + " switches chaos off\n"
 }
 
 func (e *endpoint) rearm(w http.ResponseWriter, r *http.Request) {
@@ -273,7 +294,11 @@ func (e *endpoint) rearm(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if e.Chaos.Rearm(id) {
-			text(w, http.StatusOK, id.Namespace+"/"+id.Name+" is armed again\n")
+			says := id.Namespace + "/" + id.Name + " is armed again"
+			if e.Replica != "" {
+				says += ", in all replicas as soon as the cluster knows"
+			}
+			text(w, http.StatusOK, says+"\n")
 		} else {
 			says := id.Namespace + "/" + id.Name + " is not halted, it is " + s.Phase.String()
 			if s.Problem != "" {

@@ -137,6 +137,31 @@ func TestToxicsAreShown(t *testing.T) {
 	shown("/chaos", "chaos is off: switched off by ", "\nthese toxics do not act while chaos is off\n")
 }
 
+// One replica of several says that it speaks for itself only, and what is for all.
+func TestAReplicaSpeaksForItself(t *testing.T) {
+	c, _ := withChaos(t, chaos.Config{})
+	c.Replica, c.Switch = "pod-1", "the ConfigMap system/switch"
+	for _, step := range []struct {
+		method, target, says string
+	}{
+		{"GET", "/chaos", "chaos is on in the replica pod-1\n"},
+		{"POST", "/chaos/off", "chaos is off in the replica pod-1: no experiment and no toxic acts until it is switched on again or the process " +
+			"restarts\nother replicas go on; in all of them the ConfigMap system/switch switches chaos off\n"},
+		{"GET", "/chaos", "chaos is off in the replica pod-1: switched off by the admin endpoint (since 20"},
+		{"GET", "/chaos?format=json", `{"replica":"pod-1","enabled":false,`},
+		{"POST", "/chaos/on", "chaos is on in the replica pod-1\n"},
+		{"POST", "/chaos/rearm?namespace=shop&name=stopped", "shop/stopped is armed again, in all replicas as soon as the cluster knows\n"},
+	} {
+		w := get(t, c, step.target, nil)
+		if step.method == http.MethodPost {
+			w = post(t, c, step.target, nil)
+		}
+		if !strings.HasPrefix(w.Body.String(), step.says) {
+			t.Errorf("%s %s: %q, want %q", step.method, step.target, w.Body, step.says)
+		}
+	}
+}
+
 func TestFaultLogIsLinesOfJSON(t *testing.T) {
 	c, e := withChaos(t, chaos.Config{})
 	body := get(t, c, "/chaos/log", nil).Body.String()
