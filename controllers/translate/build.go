@@ -119,7 +119,7 @@ func Build(v *view.View, o Options, prev *Result) *Result {
 // changed, Endpoints returns prev itself.
 func Endpoints(v *view.View, o Options, prev *Result, services []types.NamespacedName) *Result {
 	table, ok := prev.backends.Endpoints(v, services)
-	if !ok || !o.equal(prev.options) || prev.chaos.SelectsEndpoints() {
+	if !ok || !o.equal(prev.options) || prev.chaos.Follows(services) {
 		return Build(v, o, prev)
 	}
 	if table == prev.backends {

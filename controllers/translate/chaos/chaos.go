@@ -46,8 +46,9 @@ type State struct {
 	Reports     map[types.NamespacedName]*status.NetworkChaos
 	Lookups     []view.Lookup // what has to be looked up, in order
 
-	options Options
-	objects map[types.NamespacedName]*object
+	options  Options
+	objects  map[types.NamespacedName]*object
+	followed map[types.NamespacedName]struct{} // Services, see Follows
 }
 
 // object is a NetworkChaos and what was made of it.
@@ -101,6 +102,7 @@ func Build(v *view.View, served Served, o Options, prev *State) *State {
 	next.Namespaces = b.streamNamespaces()
 	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
 	overlaps, reached := b.overlaps(next.Experiments), served.reachOf(next.Experiments, b.closed())
+	next.followed = followed(reached)
 	for key, n := range next.objects {
 		r := report(n, overlaps[key])
 		r.Off, r.Unread = next.Switch, unread
@@ -121,7 +123,7 @@ func Build(v *view.View, served Served, o Options, prev *State) *State {
 func (s *State) same(prev *State) bool {
 	return prev.objects != nil && s.Off == prev.Off && s.Switch == prev.Switch && slices.Equal(s.Experiments, prev.Experiments) &&
 		slices.Equal(s.Refused, prev.Refused) && slices.Equal(s.Namespaces, prev.Namespaces) &&
-		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports)
+		slices.Equal(s.Lookups, prev.Lookups) && maps.Equal(s.Reports, prev.Reports) && maps.Equal(s.followed, prev.followed)
 }
 
 // compare orders Experiments as they compose.
