@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -615,12 +617,42 @@ func TestBadReplay(t *testing.T) {
 	}
 }
 
+// FuzzReplay: of any text, whatever is read can be asked; and a line that the engine may write, cut or not, says what it said.
 func FuzzReplay(f *testing.F) {
-	f.Add([]byte(`{"object":"a","toxic":"b","ordinal":1,"attempt":300,"decision":"inject"}`))
-	f.Fuzz(func(_ *testing.T, text []byte) {
-		r, err := ReadReplay(bytes.NewReader(text))
-		if err == nil {
+	f.Add([]byte(`{"object":"a","toxic":"b","ordinal":1,"attempt":300,"decision":"inject"}`), uint64(1), 300, uint8(0), 0.5, uint8(9))
+	f.Add([]byte("\n{}"), uint64(1<<60), 0, uint8(1), 1e300, uint8(255))
+	f.Add([]byte("\"\xff"), uint64(0), -1, uint8(2), -1.0, uint8(1))
+	f.Add([]byte("["), uint64(7), 1, uint8(0), 7200.0, uint8(0))
+	f.Fuzz(func(t *testing.T, text []byte, ordinal uint64, attempt int, decision uint8, delay float64, cut uint8) {
+		if r, err := ReadReplay(bytes.NewReader(text)); err == nil {
 			_ = r.knows("a") && r.acts("a", "b", 1, false)
+		}
+		told := Fault{
+			Object: "NetworkChaos/a/" + strings.ToValidUTF8(string(text), ""), Toxic: "b", Ordinal: ordinal &^ attemptBits, Attempt: attempt, Seed: 3,
+			Decision: []string{decidedInject, decidedDryRun, decidedCap, decidedEnd}[decision%4], Delay: delay,
+		}
+		line, err := json.Marshal(told)
+		if err != nil || len(line) > maxLine/2 {
+			return // not a number, for instance
+		}
+		again := line[:min(int(cut), len(line))]
+		r, err := ReadReplay(io.MultiReader(bytes.NewReader(line), strings.NewReader("\n"), bytes.NewReader(again)))
+		if err != nil || r.IsCut() != (len(again) > 0 && len(again) < len(line)) {
+			t.Fatalf("%s, then %d bytes of it: cut %v, %v", line, len(again), r.IsCut(), err)
+		}
+		what := attemptOrdinal(told.Ordinal, max(attempt, 1))
+		for _, dryRun := range []bool{false, true} {
+			want := told.Decision == decidedInject || told.Decision == decidedDryRun && dryRun
+			if r.acts(told.Object, "b", what, dryRun) != want || r.acts(told.Object, "c", what, dryRun) {
+				t.Errorf("%s: in a dry run (%v) it acts: %v", line, dryRun, !want)
+			}
+		}
+		wanted := 0.0
+		if told.Decision == decidedInject {
+			wanted = min(max(delay, 0), 3600)
+		}
+		if d := r.delay(told.Object, "b", what).Seconds(); math.Abs(d-wanted) > 1e-6 || r.seed(told.Object) != 3 {
+			t.Errorf("%s: the delay is %v, the seed %d", line, d, r.seed(told.Object))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,46 @@ func TestTicksInNightsInWhichTheClockIsChanged(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzTicks: what is found is a tick, and no minute around that is one is passed over, whatever the clock of the zone did then.
+func FuzzTicks(f *testing.F) {
+	for i, schedule := range []string{
+		"0 3 * * MON-FRI", "*/15 1-2 1,15 * *", "5 4 15W * 5#3", "? ? L * 7", "0-59/7 0/3 1-31/2 */2 1-7/2", "0 0 29 2 1", "30 2 * * *", "0 * * * *",
+	} {
+		f.Add(schedule, int64(i)*1_000_003, uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, schedule string, minutes int64, place uint8) {
+		if len(schedule) > 64 || len(strings.Fields(schedule)) != 5 || !gronx.IsValid(schedule) {
+			return
+		}
+		zone, err := time.LoadLocation([]string{"UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"}[place%4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		const most = 60 * 24 * 365 * 30
+		at := time.Unix(1_600_000_000, 0).Truncate(time.Minute).Add(time.Duration(minutes%most) * time.Minute).In(zone)
+		isTick := func(at time.Time) bool {
+			due, err := gronx.New().IsDue(schedule, faceOf(at))
+			return err == nil && due && (goesOn(schedule) || !shownBefore(at))
+		}
+		next, some := nextTick(schedule, at)
+		if some && (!next.After(at) || !isTick(next)) {
+			t.Errorf("%q: %v is no tick after %v", schedule, next, at)
+		}
+		last, found := lastTick(schedule, at)
+		if found && (last.After(at) || !isTick(last)) {
+			t.Errorf("%q: %v is no tick before %v", schedule, last, at)
+		}
+		for i := range 200 {
+			if minute := at.Add(time.Duration(i+1) * time.Minute); (!some || minute.Before(next)) && isTick(minute) {
+				t.Fatalf("%q: the next after %v is %v, %v, and not %v", schedule, at, next, some, minute)
+			}
+			if minute := at.Add(-time.Duration(i) * time.Minute); (!found || minute.After(last)) && isTick(minute) {
+				t.Fatalf("%q: the last before %v is %v, %v, and not %v", schedule, at, last, found, minute)
+			}
+		}
+	})
 }
 
 // A schedule of nothing but times that the clock skips is one that never matches.

@@ -1,9 +1,12 @@
 package syntax
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/breakwater-gateway/breakwater/proxy/http1"
 )
 
 func TestHostProblem(t *testing.T) {
@@ -62,8 +65,11 @@ func TestPathIsBroughtIntoTheFormOfRequests(t *testing.T) {
 	}
 }
 
+// FuzzPath: a path is brought into the form that a request's own parser gives it.
 func FuzzPath(f *testing.F) {
-	f.Add("/%7Euser/é/%2e")
+	for _, path := range []string{"/%7Euser/é/%2e", "/%7Euser/é/%2E.", "/a%3bb%20", "/a%5c..", "/a;b=1", "/%00", "/a\\b", "/caf%c3%A9"} {
+		f.Add(path)
+	}
 	f.Fuzz(func(t *testing.T, path string) {
 		normal, problem := Path(path)
 		if problem != "" {
@@ -71,6 +77,12 @@ func FuzzPath(f *testing.F) {
 		}
 		if again, problem := Path(normal); again != normal || problem != "" {
 			t.Errorf("%q is %q, and that %q, %q", path, normal, again, problem)
+		}
+		for _, text := range []string{path, normal} {
+			r, err := http1.ParseRequest([]byte("GET "+text+" HTTP/1.1\r\nHost: h\r\n\r\n"), http1.Limits{})
+			if err == nil && string(r.Path) != normal {
+				t.Errorf("%q is %q in an object, and %q in a request for %q", path, normal, r.Path, text)
+			}
 		}
 	})
 }
@@ -106,12 +118,17 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// FuzzDuration: durations are what the expression in GEP-2257 says, and as long as the standard library says.
 func FuzzDuration(f *testing.F) {
-	f.Add("1h30m")
-	f.Add("00001ms")
+	for _, s := range []string{"1h30m", "00001ms", "00001ms99999h1s1m", "1s1s1s1s1s", "100000h"} {
+		f.Add(s)
+	}
+	expression := regexp.MustCompile(`^([0-9]{1,5}(h|m|s|ms)){1,4}$`)
 	f.Fuzz(func(t *testing.T, s string) {
-		if d, err := Duration(s); err == nil && d < 0 {
-			t.Errorf("%q is %v", s, d)
+		got, err := Duration(s)
+		want, _ := time.ParseDuration(s)
+		if (err == nil) != expression.MatchString(s) || err == nil && got != want {
+			t.Errorf("%q is %v, %v, want %v", s, got, err, want)
 		}
 	})
 }
