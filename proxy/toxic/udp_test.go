@@ -203,28 +203,55 @@ func TestDatagramToxicsRefuse(t *testing.T) {
 	}
 }
 
-// FuzzDatagrams: chains of toxics neither panic nor make datagrams due before they came.
+// FuzzDatagrams: toxics do not panic and make no datagram due before it came; those that lose none let all of every datagram
+// through, but for what they cut off.
 func FuzzDatagrams(f *testing.F) {
 	f.Add(uint64(1), 0.5, 3.0, []byte{1, 2, 3, 250})
+	f.Add(uint64(1), 0.0, 200.0, []byte{1, 2, 3, 250})
+	f.Add(uint64(1), 1.0, 0.0, []byte{1, 2, 3, 250})
 	f.Fuzz(func(t *testing.T, seed uint64, rate, amount float64, script []byte) {
-		for _, d := range []Datagram{
-			Drop{Loss{Rate: shape.Const(rate), Burst: shape.Const(amount)}}, Duplicate{Rate: shape.Const(rate), Delay: shape.Const(amount)},
-			Delay{Latency: shape.Const(amount), Jitter: shape.Const(rate)}, Rate{Rate: shape.Const(amount), Queue: shape.Const(rate)},
-			Reorder{Rate: shape.Const(rate), Packets: shape.Const(min(max(amount, 0), 1000)), Delay: shape.Const(amount)},
-			Truncate{shape.Const(amount)}, Corrupt{shape.Const(rate)},
+		for _, c := range []struct {
+			Datagram
+			least, most int // that come of one
+		}{
+			{Drop{Loss{Rate: shape.Const(rate), Burst: shape.Const(amount)}}, 0, 1},
+			{Drop{}, 1, 1},
+			{Duplicate{Rate: shape.Const(rate), Delay: shape.Const(amount)}, 1, 2},
+			{Duplicate{Rate: shape.Const(1), Delay: shape.Const(amount)}, 2, 2},
+			{Delay{Latency: shape.Const(amount), Jitter: shape.Const(rate)}, 1, 1},
+			{Rate{Rate: shape.Const(amount), Queue: shape.Const(rate)}, 0, 1},
+			{Reorder{Rate: shape.Const(rate), Packets: shape.Const(min(max(amount, 0), 1000)), Delay: shape.Const(amount)}, 1, 1},
+			{Truncate{shape.Const(amount)}, 1, 1},
+			{Corrupt{shape.Const(rate)}, 1, 1},
 		} {
-			if d.Validate() != nil {
+			if c.Validate() != nil {
 				continue
 			}
-			s := d.NewDatagram(site(seed))
+			s := c.NewDatagram(site(seed))
 			now := time.Duration(0)
+			count, bytes, wanted := 0, 0, 0
+			emit := func(p Packet) {
+				if p.Due < now {
+					t.Fatalf("%s: due at %v, before it came at %v", c.Type(), p.Due, now)
+				}
+				count, bytes = count+1, bytes+len(p.Data)
+			}
 			for _, b := range script {
-				s.ShapePacket(Packet{make([]byte, b), now}, func(p Packet) {
-					if p.Due < now {
-						t.Fatalf("%s: due at %v, before it came at %v", d.Type(), p.Due, now)
-					}
-				})
+				s.ShapePacket(Packet{make([]byte, b), now}, emit)
 				now += time.Duration(b) * milli
+				size := int(b)
+				if _, cuts := c.Datagram.(Truncate); cuts {
+					size = min(size, int(amount))
+				}
+				wanted += c.least * size
+			}
+			if h, ok := s.(Holder); ok {
+				now = Never
+				h.Release(now, emit)
+			}
+			if count < c.least*len(script) || count > c.most*len(script) || bytes < wanted || c.least == c.most && bytes > wanted {
+				t.Errorf("%s: of %v come %d datagrams of %d bytes, want %d to %d of %d", c.Type(), script, count, bytes,
+					c.least*len(script), c.most*len(script), wanted)
 			}
 		}
 	})
