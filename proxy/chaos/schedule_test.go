@@ -74,6 +74,9 @@ func FuzzTicks(f *testing.F) {
 	} {
 		f.Add(schedule, int64(i)*1_000_003, uint8(i))
 	}
+	f.Add("* * * * *", int64(0), uint8(0))
+	f.Add("30 1-2 * * *", int64(59_779), uint8(1)) // in the hour that Berlin's clock shows twice
+	f.Add("0 12 * * *", int64(59_014), uint8(1))   // and the day before
 	f.Fuzz(func(t *testing.T, schedule string, minutes int64, place uint8) {
 		if len(schedule) > 64 || len(strings.Fields(schedule)) != 5 || !gronx.IsValid(schedule) {
 			return

@@ -1,7 +1,9 @@
 package toxiproxy
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -45,4 +47,43 @@ func TestPopulateEnablesUnlessItIsToldNotTo(t *testing.T) {
 			t.Errorf("%s: %d %s", enabled, status, body)
 		}
 	}
+}
+
+// FuzzPopulate: of a configuration file all proxies are made, or none.
+func FuzzPopulate(f *testing.F) {
+	f.Add(`[{"name":"q","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}]`)
+	f.Add(`[{"name":"q","listen":"127.0.0.1:0","upstream":"a","enabled":false,"x":1},{"NAME":"q","listen":"127.0.0.1:0","upstream":"b"}] more`)
+	f.Add(`[{"name":"q","listen":"127.0.0.1:0","upstream":"a"},{"name":"a/b","upstream":"b"}]`)
+	f.Add(`[null]`)
+	f.Fuzz(func(t *testing.T, file string) {
+		if bindsElsewhere(file) {
+			return
+		}
+		s := New(Config{Log: slog.New(slog.DiscardHandler), Seed: 1})
+		defer s.Close()
+		err := s.Populate(strings.NewReader(file))
+		got := s.all()
+		if err != nil {
+			if len(got) > 0 {
+				t.Errorf("%s: %v, and %v", file, err, got)
+			}
+			return
+		}
+		var entries []proxyInput
+		if err := json.NewDecoder(strings.NewReader(file)).Decode(&entries); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		want := map[string]string{}
+		for _, in := range entries {
+			if err := in.check(); err != nil {
+				t.Errorf("%s: %v, and it is made", file, err)
+			}
+			want[in.Name] = in.Upstream
+		}
+		for name, upstream := range want {
+			if got[name].Upstream != upstream || len(got) != len(want) {
+				t.Errorf("%s: %v", file, got)
+			}
+		}
+	})
 }

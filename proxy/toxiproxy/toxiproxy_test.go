@@ -1,14 +1,17 @@
 package toxiproxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -426,14 +429,19 @@ func TestPopulateWarnsOfWhatAFileHasInVain(t *testing.T) {
 	}
 }
 
+// FuzzAPI: no request makes the server fail, and what a request has changed is what it asked for, and stays.
 func FuzzAPI(f *testing.F) {
+	const someToxic = "/proxies/p/toxics/l"
 	f.Add("POST", "/proxies/p/toxics", `{"type":"latency","attributes":{"latency":1}}`)
-	f.Add("PATCH", "/proxies/p/toxics/noop_downstream", `{"toxicity":0.5}`)
+	f.Add("PATCH", someToxic, `{"toxicity":0.5}`)
+	f.Add("POST", someToxic, `{"attributes":{"latency":7,"jitter":2}}`)
 	f.Add("POST", "/proxies/p", `{"enabled":false}`)
+	f.Add("PATCH", "/proxies/p", `{"upstream":"b:2","enabled":true,"LISTEN":"127.0.0.1:0"}`)
+	f.Add("POST", "/proxies", `{"name":"q","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}`)
 	f.Add("POST", "/populate", `[{"name":"q","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}]`)
 	f.Fuzz(func(t *testing.T, method, path, body string) {
-		if !strings.HasPrefix(path, "/") || strings.Contains(body, "listen") {
-			return // nothing is bound but what the test binds
+		if !strings.HasPrefix(path, "/") || bindsElsewhere(body) {
+			return
 		}
 		r, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
 		if err != nil {
@@ -442,12 +450,73 @@ func FuzzAPI(f *testing.F) {
 		s := New(Config{Log: slog.New(slog.DiscardHandler), Seed: 1})
 		defer s.Close()
 		ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
+		ask(s, "POST", "/proxies/p/toxics", `{"name":"l","type":"latency"}`)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
 		if w.Code >= 500 {
 			t.Errorf("%s %s %s: %d %s", method, path, body, w.Code, w.Body)
 		}
+		isUpdate := (method == "POST" || method == "PATCH") && (path == "/proxies/p" || path == someToxic)
+		if !isUpdate || w.Code != http.StatusOK {
+			return
+		}
+		if _, is := ask(s, "GET", path, ""); is != w.Body.String() {
+			t.Errorf("%s %s %s: answered %s, and is %s", method, path, body, w.Body, is)
+		}
+		for field, want := range shownBy(body, path == someToxic) {
+			if got := shownBy(w.Body.String(), path == someToxic)[field]; got != want {
+				t.Errorf("%s %s %s: %s is %v: %s", method, path, body, field, got, w.Body)
+			}
+		}
 	})
+}
+
+const someAddress = "127.0.0.1:0"
+
+// bindsElsewhere reports whether a request with this body might bind anything but a free port of the loopback interface, as it does
+// that says nothing of where.
+func bindsElsewhere(body string) bool {
+	var change proxyChange
+	var one proxyInput
+	var many []proxyInput
+	for _, v := range []any{&change, &one, &many} {
+		_ = json.NewDecoder(strings.NewReader(body)).Decode(v) // of what cannot be read, nothing is made
+	}
+	return change.Listen != nil && *change.Listen != someAddress || slices.ContainsFunc(append(many, one), func(in proxyInput) bool {
+		return in.check() == nil && in.Listen != someAddress
+	})
+}
+
+// shownBy returns fields of a proxy, or of a toxic, that are shown as they were set.
+func shownBy(body string, ofToxic bool) map[string]any {
+	var v struct {
+		Upstream   *string
+		Enabled    *bool
+		Toxicity   *float64
+		Attributes struct{ Latency, Jitter any }
+	}
+	if err := json.NewDecoder(strings.NewReader(body)).Decode(&v); err != nil {
+		return nil
+	}
+	all := map[string]any{}
+	if ofToxic {
+		if v.Toxicity != nil {
+			all["toxicity"] = *v.Toxicity
+		}
+		for name, value := range map[string]any{"latency": v.Attributes.Latency, "jitter": v.Attributes.Jitter} {
+			if n, ok := value.(float64); ok && n == math.Trunc(n) {
+				all[name] = n
+			}
+		}
+		return all
+	}
+	if v.Upstream != nil {
+		all["upstream"] = *v.Upstream
+	}
+	if v.Enabled != nil {
+		all["enabled"] = *v.Enabled
+	}
+	return all
 }
 
 // The official server counts what a connection has carried when it ends, under these names.

@@ -375,3 +375,46 @@ func TestFormats(t *testing.T) {
 		t.Error("an unknown format is written")
 	}
 }
+
+// FuzzWrite: a report that was read from any JSON can be written in every format, and as JSON it says what it said.
+func FuzzWrite(f *testing.F) {
+	f.Add([]byte(`{"time":"2026-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"experiments":[{"kind":"x","phase":"Halted","start":"9999-01-01T00:00:00Z","toxics":[{"delay":{"count":1,"max":1e308}}],` +
+		`"injectedTraffic":{"requests":18446744073709551615,"latency":{"count":1,"p50":-1}}}]}`))
+	for _, r := range reports() {
+		text, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var r, again chaos.Report
+		if json.Unmarshal(text, &r) != nil {
+			return
+		}
+		var b bytes.Buffer
+		for _, format := range Formats() {
+			b.Reset()
+			if err := Write(&b, &r, format, Failing{Halted, NoneInjected}); err != nil {
+				t.Fatalf("%s of %s: %v", format, text, err)
+			}
+			switch format {
+			case JUnit:
+				if err := xml.Unmarshal(b.Bytes(), new(struct{})); err != nil {
+					t.Errorf("JUnit of %s: %v", text, err)
+				}
+			case JSON:
+				if err := json.Unmarshal(b.Bytes(), &again); err != nil {
+					t.Errorf("JSON of %s: %v", text, err)
+				}
+			}
+		}
+		r.Experiments = append([]chaos.ExperimentReport{}, r.Experiments...) // none are an empty list
+		before, _ := json.Marshal(r)
+		after, _ := json.Marshal(again)
+		if !bytes.Equal(before, after) {
+			t.Errorf("got %s, want %s", after, before)
+		}
+	})
+}
