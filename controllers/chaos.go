@@ -58,10 +58,12 @@ type chaosReporter struct {
 	halts map[string]toldHalt                // by UID
 }
 
-// toldHalt is the latest halt that arose here and that the cluster knows of: since when, and as which of all halts of the object.
+// toldHalt is the latest halt that arose here and that the cluster knows of: since when, and which of all halts of the object has been in
+// force then, its own or one that was there already.
 type toldHalt struct {
 	at     time.Time
 	number int64
+	halt   v1alpha1.Halt
 }
 
 // told is what was said of an object last.
@@ -194,7 +196,7 @@ func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus)
 		return
 	}
 	if isNew {
-		c.halts[s.UID] = toldHalt{s.HaltedAt, o.Status.Halts}
+		c.halts[s.UID] = toldHalt{s.HaltedAt, o.Status.Halts, *o.Status.Halt}
 	}
 }
 
@@ -209,10 +211,14 @@ func writeHalt(o *v1alpha1.NetworkChaos, s *proxy.ExperimentStatus) {
 	o.Status.Halts++
 }
 
-// removeHalt removes the halt if it has been lifted here: by its number or, before that was seen here, as the one that was told last.
+// removeHalt removes the halt if it has been lifted here: by its number or, before that was seen here, as the one that was told last. Who
+// tells of halts without counting them, as where the CRD is older than this program, has none removed that is not known here.
 func removeHalt(o *v1alpha1.NetworkChaos, s *proxy.ExperimentStatus, last toldHalt) {
-	isLifted := o.Status.Halts < int64(s.LiftedHalts) || !last.at.IsZero() && o.Status.Halts == last.number
-	if isLifted && s.HaltedAt.IsZero() {
+	if o.Status.Halt == nil || !s.HaltedAt.IsZero() {
+		return
+	}
+	isLast := !last.at.IsZero() && o.Status.Halts == last.number && equality.Semantic.DeepEqual(*o.Status.Halt, last.halt)
+	if isLast || o.Status.Halts < int64(s.LiftedHalts) {
 		o.Status.Halt = nil
 	}
 }

@@ -77,6 +77,29 @@ func TestEveryHaltIsToldOnce(t *testing.T) {
 	}
 }
 
+// A halt that nobody has lifted here stays, also where halts are not counted: the CRD may be of before status.halts.
+func TestAHaltWithoutANumberStays(t *testing.T) {
+	s, a, b, live := haltCluster()
+	a.tellHalt(t.Context(), live(1, 0))
+	s.object.Status.Halts = 0
+	s.object.Spec.Rearm, s.object.Status.Halt = "2", nil
+	a.tellHalt(t.Context(), live(0, 0))
+	b.tellHalt(t.Context(), live(2, 0))
+	s.object.Status.Halts = 0
+	a.tellHalt(t.Context(), live(0, 0))
+	if s.object.Status.Halt == nil {
+		t.Error("a has removed what b has halted")
+	}
+	b.tellHalt(t.Context(), live(0, 0))
+	if s.object.Status.Halts = 1; s.object.Status.Halt == nil {
+		t.Error("b has removed a halt of another number")
+	}
+	b.tellHalt(t.Context(), live(0, 0))
+	if s.object.Status.Halt != nil {
+		t.Error("b has not lifted its own")
+	}
+}
+
 // A halt that is lifted in one replica is lifted in the cluster; the next one is told again, though rearm is as before.
 func TestAHaltIsLiftedInTheCluster(t *testing.T) {
 	s, a, b, live := haltCluster()

@@ -178,7 +178,7 @@ type NetworkChaosSpec struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_+/-]+$`
 	TimeZone *string `json:"timeZone,omitempty"`
 
-	// suspend stops all faults for as long as it is true. It does not move the end.
+	// suspend stops all faults for as long as it is true. It does not move the end, and maxPercent goes on bounding other experiments.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
@@ -206,7 +206,7 @@ type NetworkChaosSpec struct {
 	Guard *Guard `json:"guard,omitempty"`
 
 	// maxPercent bounds the share of a target's requests or connections that all experiments together may touch. The least of
-	// all that concern a target counts.
+	// all that concern a target counts, until their ends: also that of an experiment that has been halted or suspended.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:ExclusiveMinimum=true

@@ -111,6 +111,9 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 		x.halt.here = false
 		x.guard.reset()
 	}
+	if !cfg.Halted {
+		x.halt.lifted = 0 // what was lifted is gone: whatever comes is another one, even if who told of it does not count
+	}
 	x.halt.lifted = min(x.halt.lifted, cfg.Halts+1) // the count begins anew where an object is restored without its status
 	x.halted.Store(x.isHalted())
 	x.guard.configure(cfg.Guard)

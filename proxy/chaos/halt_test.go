@@ -72,3 +72,22 @@ func TestAHaltIsLiftedForAllReplicas(t *testing.T) {
 		}
 	}
 }
+
+// What was lifted is over once the cluster shows no halt: the next one counts, even if whoever tells of it does not count.
+func TestAHaltWithoutANumberHalts(t *testing.T) {
+	x := anExperiment("x", abort(503))
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, x)
+	for i, halted := range []bool{true, false, true} {
+		e.Apply(snapshot(clusterHalt(x, 0, halted)))
+		if is := status(t, e, "x").Phase == proxy.ExperimentHalted; is != halted {
+			t.Errorf("%d: halted %v", i, is)
+		}
+		if i == 0 {
+			e.Rearm(x.ID)
+			e.Apply(snapshot(clusterHalt(x, 0, true))) // it is still there
+			if status(t, e, "x").Phase == proxy.ExperimentHalted {
+				t.Error("halted although lifted")
+			}
+		}
+	}
+}
