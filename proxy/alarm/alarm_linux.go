@@ -3,12 +3,22 @@ package alarm
 import (
 	"os"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// Set makes the process look at its timers at a time. One call serves one ring; a time that has passed only lets the next one
+// take its place. It costs less than setting the timer did and may be called concurrently.
+func Set(at time.Time) {
+	c := theClock()
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.set(at.Sub(began), time.Since(began))
+}
 
 // began is where the queue's times begin, on the clock of package time and, as zero, on CLOCK_MONOTONIC.
 var began, zero = bothClocks()
@@ -34,16 +44,18 @@ func monotonic() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// timer is the timerfd of the process. Nobody reads it: that the poller tells of it is enough.
-type timer struct {
-	file *os.File // registered with the runtime's poller
-	raw  syscall.RawConn
-	fd   int // of file
+// clock is the timerfd of the process.
+type clock struct {
+	file *os.File // registered with the runtime's poller; kept from being collected
+	fd   int      // of file
+
+	mu    sync.Mutex
+	queue queue // guarded by mu
 }
 
 var theClock = sync.OnceValue(newClock)
 
-// newClock returns nil if the kernel has no timerfd for us.
+// newClock returns nil if the kernel has no timerfd for us: timers are late then.
 func newClock() *clock {
 	if zero < 0 {
 		return nil
@@ -52,24 +64,12 @@ func newClock() *clock {
 	if err != nil {
 		return nil
 	}
-	t := &timer{fd: fd, file: os.NewFile(uintptr(fd), "timerfd")}
-	if t.raw, err = t.file.SyscallConn(); err != nil || t.file.SetReadDeadline(time.Time{}) != nil { // the poller does not know it
-		_ = t.file.Close()
-		return nil
-	}
-	c := &clock{bell: t}
-	c.queue.bell = t
+	c := &clock{fd: fd, file: os.NewFile(uintptr(fd), "timerfd")}
+	c.queue.bell = c
 	return c
 }
 
-// ring implements bell. A time of 0 or less, which has passed long ago, would stop the timer instead. The scheduler is not told of the
-// call, which cannot block: being told would wake a thread of its own.
-func (t *timer) ring(at time.Duration) {
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(max(zero+at, 1)))}
-	_, _, _ = syscall.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(t.fd), unix.TFD_TIMER_ABSTIME, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
-}
-
-// serve implements bell. The poller calls at once, and again after each ring.
-func (t *timer) serve(rung func() bool) {
-	_ = t.raw.Read(func(uintptr) bool { return !rung() })
+// ring implements bell.
+func (c *clock) ring(at time.Duration) {
+	_ = unix.TimerfdSettime(c.fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(zero + at))}, nil)
 }

@@ -101,7 +101,6 @@ func (l *DatagramLink) Close() DatagramResult {
 			if f.timer != nil {
 				f.timer.Stop()
 			}
-			f.ring.Stop()
 			for _, st := range f.stages {
 				st.finish()
 			}
@@ -143,7 +142,6 @@ type flow struct {
 	room     int    // bytes taken by them
 	now      time.Duration
 	timer    *time.Timer
-	ring     alarm.Timer // for timer
 	bytes    int64
 	err      error
 	isClosed bool
@@ -211,13 +209,13 @@ func (f *flow) schedule() {
 		}
 	}
 	if next != Never {
-		f.ring.Set(f.link.began.Add(next))
+		alarm.Set(f.link.began.Add(next))
 	}
 	switch d := next - time.Since(f.link.began); {
 	case next == Never:
 		if f.timer != nil {
 			f.timer.Stop()
-			f.ring.Stop()
+			alarm.Next()
 		}
 	case f.timer == nil:
 		f.timer = time.AfterFunc(d, f.wake)

@@ -34,8 +34,7 @@ type direction struct {
 	isGone  bool  // nobody is there to take anything
 	isCut   bool  // we have closed a connection ourselves
 	departure
-	rings   time.Duration // when alarm rings
-	alarm   *alarm.Timer  // nil until it is of use
+	rings   time.Duration // when the alarm that was asked for last rings
 	wake    chan struct{}
 	timer   *time.Timer // of sleep
 	early   int         // times in a row that reading gave up at once
@@ -80,7 +79,6 @@ func (d *direction) run() {
 		if p := recover(); p != nil {
 			d.link.end(RST, Result{Cause: ByPanic, Toxic: d.chain.shaping(), Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
 		}
-		d.noAlarm()
 		d.link.stopped(d.which)
 	}()
 	for d.step() {
@@ -225,11 +223,17 @@ func (d *direction) fill() {
 	if len(c.stages) == 0 && c.idle() && d.pass() {
 		return
 	}
-	d.src.arm(d.link.deadline(d.unrung(due)))
-	if d.isStale() || due <= d.link.now() {
-		return
+	b, err := (*block)(nil), error(nil)
+	if due != Never {
+		b, err = d.src.tryRead(room)
 	}
-	b, err := d.src.read(room)
+	if b == nil && err == nil {
+		d.src.arm(d.link.deadline(due))
+		if d.isStale() {
+			return
+		}
+		b, err = d.src.read(room)
+	}
 	switch {
 	case err == nil:
 		d.early = 0
@@ -247,48 +251,11 @@ func (d *direction) ring(due time.Duration) {
 	switch {
 	case due == d.rings:
 	case due == Never:
-		d.alarm.Stop()
+		alarm.Next()
 	default:
-		if d.alarm == nil {
-			d.alarm = &alarm.Timer{}
-			if d.isReal() {
-				d.alarm = alarm.NewTimer(d.rung)
-			}
-		}
-		d.alarm.Set(d.link.began.Add(due))
+		alarm.Set(d.link.began.Add(due))
 	}
 	d.rings = due
-}
-
-// noAlarm is called when the direction waits for nothing any more.
-func (d *direction) noAlarm() {
-	if d.alarm != nil {
-		d.alarm.Close()
-	}
-	d.alarm, d.rings = nil, Never
-}
-
-// unrung returns due unless the alarm ends the wait then. That may happen before the wait has begun, and be undone by arm, so it is to
-// be seen after that whether due has passed.
-func (d *direction) unrung(due time.Duration) time.Duration {
-	if d.isReal() {
-		return Never
-	}
-	return due
-}
-
-// isReal reports whether the alarm ends a wait. Without any socket, time may be a test's, in which only the runtime's deadlines pass:
-// then the alarm lets the runtime look at them.
-func (d *direction) isReal() bool { return d.src.raw != nil || d.dst.raw != nil }
-
-// rung is called by the alarm, which may come when the connection is not the link's any more.
-func (d *direction) rung() {
-	l := d.link
-	l.detaching.mu.Lock()
-	defer l.detaching.mu.Unlock()
-	if !l.detaching.isOff && l.directions[d.which] == d {
-		d.kick()
-	}
 }
 
 // arrive puts b through the toxics and writes what comes out at once.

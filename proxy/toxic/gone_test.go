@@ -156,11 +156,11 @@ func TestPeersThatHaveBothEndedAreNotKeptForTheIdleTimeout(t *testing.T) {
 func TestEndBehindAFullBufferIsNoticed(t *testing.T) {
 	client, near := tcpPair(t)
 	far, endpoint := tcpPair(t)
-	l := newLink(NewSlot(holdBoth()...), Options{Buffer: 64 << 10})
+	l := newLink(NewSlot(holdBoth()...), Options{Buffer: 16 << 10})
 	done := make(chan Result, 1)
 	go func() { done <- l.run(near, far) }()
 	for _, c := range []*net.TCPConn{client, endpoint} {
-		write(t, c, make([]byte, 128<<10))
+		write(t, c, make([]byte, 32<<10)) // the kernel has room for what we have not
 		_ = c.CloseWrite()
 	}
 	eventually(t, "both ends are noticed", func() bool { return l.goneAt.Load() != 0 })

@@ -20,6 +20,7 @@ type reader struct {
 
 	// The fields below carry the arguments and results of lazily, so that calling it allocates nothing.
 	lazily func(fd uintptr) bool
+	wait   bool
 	limit  int
 	block  *block
 	err    error
@@ -86,14 +87,7 @@ const plainRead = 3 // a class
 // read returns at most limit bytes. It waits for them up to what arm has set, then returns os.ErrDeadlineExceeded.
 func (r *reader) read(limit int) (*block, error) {
 	if r.raw != nil {
-		r.limit, r.block, r.err = limit, nil, nil
-		err := r.raw.Read(r.lazily)
-		b := r.block
-		r.block = nil
-		if err == nil {
-			err = r.err
-		}
-		return b, r.known(err)
+		return r.readRaw(limit, true)
 	}
 	b := newBlock(plainRead)
 	n, err := r.nc.Read(b.data[:min(limit, len(b.data))])
@@ -106,6 +100,29 @@ func (r *reader) read(limit int) (*block, error) {
 		err = io.ErrNoProgress
 	}
 	return nil, r.known(err)
+}
+
+// tryRead is read without waiting. It returns nil and no error if there is nothing, or if it cannot tell.
+func (r *reader) tryRead(limit int) (*block, error) {
+	if r.raw == nil {
+		return nil, nil
+	}
+	b, err := r.readRaw(limit, false)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return b, err
+}
+
+func (r *reader) readRaw(limit int, wait bool) (*block, error) {
+	r.limit, r.wait, r.block, r.err = limit, wait, nil, nil
+	err := r.raw.Read(r.lazily)
+	b := r.block
+	r.block = nil
+	if err == nil {
+		err = r.err
+	}
+	return b, r.known(err)
 }
 
 // readLazily is called by the runtime's poller: at once, and again each time the descriptor may have become readable.
@@ -121,7 +138,7 @@ func (r *reader) readLazily(fd uintptr) bool {
 	case err == nil:
 		r.err = io.EOF
 	case err == syscall.EAGAIN:
-		return false
+		return !r.wait
 	default:
 		r.err = os.NewSyscallError("read", err)
 	}
