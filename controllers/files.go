@@ -49,6 +49,7 @@ type Files struct {
 	problems []view.Problem // of the last load
 	changes  []any          // what the last load has changed, for the log; nil if it has been logged
 	findings []finding      // what is wrong or doubtful about the objects, by the last build
+	rested   time.Time      // until when not to load again if nothing has changed but time
 }
 
 // NewFiles returns Files that have not begun.
@@ -136,19 +137,26 @@ func (f *Files) Run(ctx context.Context) error {
 				f.count()
 				continue
 			}
+			began := time.Now()
 			f.watch(watcher)
 			f.load(first)
-			first = time.Time{}
+			first, f.rested = time.Time{}, time.Now().Add(restPerLoad*time.Since(began))
 		}
 	}
 }
+
+// restPerLoad is how many times longer than a load takes it is before the next one, if nothing has changed but time: a large folder in
+// which somebody keeps a file open for writing takes a fifth of a processor at the most.
+const restPerLoad = 4
 
 // again returns how long to wait if nothing changes meanwhile: for another attempt to bind ports, or for a file that turned
 // empty to count as such. ok is false if there is nothing to wait for.
 func (f *Files) again(now time.Time) (d time.Duration, ok bool) {
 	d, ok = f.builder.retryAfter()
-	if due := f.folder.Due(); !due.IsZero() && (!ok || due.Sub(now) < d) {
-		return max(0, due.Sub(now)), true
+	if due := f.folder.Due(); !due.IsZero() {
+		if wait := max(0, due.Sub(now), f.rested.Sub(now)); !ok || wait < d {
+			return wait, true
+		}
 	}
 	return d, ok
 }

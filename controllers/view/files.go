@@ -102,6 +102,7 @@ func read(path string, info os.FileInfo) (data []byte, open bool, err error) {
 		return nil, false, err
 	}
 	defer f.Close()
+	open = isOpenForWriting(f)
 	data, err = io.ReadAll(f)
-	return data, isOpenForWriting(f), err
+	return data, open || isOpenForWriting(f), err
 }
