@@ -334,3 +334,15 @@ func TestFill(t *testing.T) {
 		}
 	}
 }
+
+func TestHelpCompletesCommands(t *testing.T) {
+	for args, want := range map[string]string{"help": "serve", "help chaos": "rearm", "help nonsense": ""} {
+		var stdout output
+		if code := run(t.Context(), append(append([]string{"__complete"}, strings.Fields(args)...), ""), &stdout, io.Discard); code != 0 {
+			t.Errorf("%s: exit code %d", args, code)
+		}
+		if got := stdout.String(); !strings.Contains(got, want) || want == "" && strings.Contains(got, "serve") {
+			t.Errorf("%s: %q, want %q in it", args, got, want)
+		}
+	}
+}
