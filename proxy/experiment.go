@@ -152,6 +152,15 @@ type EndpointSelector struct {
 	Pods    map[string]struct{} // if not nil, only Endpoints of these pods ("namespace/name")
 }
 
+// Filters reports whether Endpoints are left out for what they are, whatever their number.
+func (s *EndpointSelector) Filters() bool { return s.Zone != "" || s.Pods != nil }
+
+// Fits reports whether Zone and Pods leave an Endpoint to choose from.
+func (s *EndpointSelector) Fits(e *Endpoint) bool {
+	_, isPod := s.Pods[e.Pod]
+	return (s.Zone == "" || e.Zone == s.Zone) && (s.Pods == nil || isPod)
+}
+
 // Window is when an Experiment acts. It never acts longer than Duration after a start, whatever happens to clocks or
 // configuration: the proxy holds the deadline on its monotonic clock.
 type Window struct {

@@ -34,7 +34,7 @@ type choice struct {
 
 func newEndpoints(x *experiment, s proxy.EndpointSelector, seed uint64) *endpoints {
 	return &endpoints{
-		sel: s, seed: seed, id: x.key.id, backends: &x.engine.backends, all: s.Count == 0 && s.Percent == 0 && s.Zone == "" && s.Pods == nil,
+		sel: s, seed: seed, id: x.key.id, backends: &x.engine.backends, all: s.Count == 0 && s.Percent == 0 && !s.Filters(),
 		chosen: map[proxy.BackendID]choice{},
 	}
 }
@@ -93,8 +93,7 @@ func choose(sel proxy.EndpointSelector, b *proxy.Backend, seed uint64, id proxy.
 	}
 	var some, ending []candidate
 	for _, e := range b.Endpoints {
-		_, podFits := sel.Pods[e.Pod]
-		if sel.Zone != "" && e.Zone != sel.Zone || sel.Pods != nil && !podFits {
+		if !sel.Fits(&e) {
 			continue
 		}
 		c := candidate{e.ID(), chance.NewKey(seed, id.Namespace, id.Name, "", "endpoint", e.String()).Bits(0)}

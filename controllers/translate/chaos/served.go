@@ -44,7 +44,7 @@ func (s *Served) reachOf(experiments []*proxy.Experiment, closed []string) map[p
 				r = &reach{backends: map[proxy.BackendID]struct{}{}}
 				all[t] = r
 			}
-			r.selects = r.selects || selectsEndpoints(x)
+			r.selects = r.selects || x.Endpoints.Filters()
 			services = services || t.Object.Kind == kindService
 			routes = routes || !isShared(t)
 		}
@@ -106,7 +106,7 @@ func (s *Served) idle(x *proxy.Experiment, all map[proxy.ExperimentTarget]*reach
 	for _, t := range x.Targets {
 		isServed = isServed || all[t].served
 		for id := range all[t].backends {
-			if b := s.Backends[id]; b != nil && slices.ContainsFunc(b.Endpoints, func(e proxy.Endpoint) bool { return isSelected(&x.Endpoints, &e) }) {
+			if b := s.Backends[id]; b != nil && slices.ContainsFunc(b.Endpoints, func(e proxy.Endpoint) bool { return x.Endpoints.Fits(&e) }) {
 				return ""
 			}
 		}
@@ -122,12 +122,6 @@ func (s *Served) idle(x *proxy.Experiment, all map[proxy.ExperimentTarget]*reach
 		return "no endpoint of its targets is in the zone " + x.Endpoints.Zone
 	}
 	return ""
-}
-
-// isSelected reports whether zone and pods of a selector leave an Endpoint to choose from.
-func isSelected(s *proxy.EndpointSelector, e *proxy.Endpoint) bool {
-	_, isPod := s.Pods[e.Pod]
-	return (s.Zone == "" || e.Zone == s.Zone) && (s.Pods == nil || isPod)
 }
 
 // Follows reports whether what the State says changes with the Endpoints of one of the Services, since an Experiment is for some of them
@@ -148,9 +142,4 @@ func followed(all map[proxy.ExperimentTarget]*reach) map[types.NamespacedName]st
 		}
 	}
 	return services
-}
-
-// selectsEndpoints reports whether an Experiment is for the Endpoints of some zone or of some pods only.
-func selectsEndpoints(x *proxy.Experiment) bool {
-	return x.Endpoints.Zone != "" || x.Endpoints.Pods != nil
 }
