@@ -53,7 +53,7 @@ func (n *NetworkChaos) Agrees(live *proxy.ExperimentStatus) bool {
 func (n *NetworkChaos) With(live *proxy.ExperimentStatus, at Replica) *NetworkChaos {
 	with := *n
 	accepted := *meta.FindStatusCondition(n.Conditions, v1alpha1.ConditionAccepted)
-	active := Condition(v1alpha1.ConditionActive, false, v1alpha1.ReasonNotAccepted, "it is not accepted: "+accepted.Message, n.Generation)
+	active := notAccepted(&accepted)
 	expired := Condition(v1alpha1.ConditionExpired, false, v1alpha1.ReasonNotExpired, "", n.Generation)
 	if live != nil {
 		with = *n.WithCounts(live)
@@ -70,7 +70,7 @@ func (n *NetworkChaos) With(live *proxy.ExperimentStatus, at Replica) *NetworkCh
 		active = Condition(active.Type, false, v1alpha1.ReasonWaiting, "the proxy has not taken it over yet", n.Generation)
 	case live.Phase == proxy.ExperimentInvalid:
 		accepted = Condition(accepted.Type, false, v1alpha1.ReasonInvalid, live.Problem, n.Generation)
-		active.Message += live.Problem
+		active = notAccepted(&accepted)
 	default:
 		is, reason, message := n.phase(live, at)
 		active = Condition(active.Type, is, reason, message, n.Generation)
@@ -80,6 +80,11 @@ func (n *NetworkChaos) With(live *proxy.ExperimentStatus, at Replica) *NetworkCh
 	}
 	with.Conditions = []metav1.Condition{accepted, active, expired}
 	return &with
+}
+
+// notAccepted returns the condition Active of an experiment that is not accepted.
+func notAccepted(accepted *metav1.Condition) metav1.Condition {
+	return Condition(v1alpha1.ConditionActive, false, v1alpha1.ReasonNotAccepted, "it is not accepted: "+accepted.Message, accepted.ObservedGeneration)
 }
 
 // WithCounts returns n with the counts of the data plane.

@@ -54,6 +54,23 @@ const (
 	counted = "Started Ingress/app: faults are counted, not injected until 2026-01-01T11:00:00Z"
 )
 
+// Why an experiment is not accepted is said by itself, whatever was remarked of it when it was.
+func TestWhyAnExperimentIsNotAccepted(t *testing.T) {
+	overlapping := func(n *NetworkChaos) { n.Conditions[0].Message = "shares targets" }
+	for name, c := range map[string]struct {
+		n    *NetworkChaos
+		live *proxy.ExperimentStatus
+		want string
+	}{
+		"by the build":      {built(refused), nil, "it is not accepted: Ingress app not found"},
+		"by the data plane": {built(overlapping), &proxy.ExperimentStatus{Phase: proxy.ExperimentInvalid, Problem: "no such zone"}, "it is not accepted: no such zone"},
+	} {
+		if got := c.n.With(c.live, Replica{}).Conditions[1]; got.Reason != v1alpha1.ReasonNotAccepted || got.Message != c.want {
+			t.Errorf("%s: %s: %q, want %q", name, got.Reason, got.Message, c.want)
+		}
+	}
+}
+
 // What changes while an experiment acts is said as it is.
 func TestEventsOfAnExperiment(t *testing.T) {
 	here := Replica{Name: "pod-1", Switch: "the ConfigMap system/switch"}
