@@ -149,17 +149,24 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 
 // tellDeleted tells of the objects that are not built any more, or are others by the same names.
 func (c *chaosReporter) tellDeleted(before map[types.NamespacedName]told, built map[types.NamespacedName]*status.NetworkChaos) {
+	gone := map[types.NamespacedName]*status.NetworkChaos{}
 	for key, last := range before {
-		if b := built[key]; b != nil && b.UID == last.status.UID {
-			continue
+		if b := built[key]; b == nil || b.UID != last.status.UID {
+			gone[key] = last.status
 		}
-		n := last.status
-		if c.chaos != nil {
-			for _, s := range c.chaos.Retired() {
-				if types.UID(s.UID) == n.UID {
-					n = n.WithCounts(&s)
-				}
-			}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	retired := map[types.UID]*proxy.ExperimentStatus{}
+	if c.chaos != nil {
+		for _, s := range c.chaos.Retired() {
+			retired[types.UID(s.UID)] = &s
+		}
+	}
+	for key, n := range gone {
+		if live := retired[n.UID]; live != nil {
+			n = n.WithCounts(live)
 		}
 		c.deleted(key, n)
 	}

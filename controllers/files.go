@@ -149,8 +149,8 @@ func (f *Files) Run(ctx context.Context) error {
 // which somebody keeps a file open for writing takes a fifth of a processor at the most.
 const restPerLoad = 4
 
-// again returns how long to wait if nothing changes meanwhile: for another attempt to bind ports, or for a file that turned
-// empty to count as such. ok is false if there is nothing to wait for.
+// again returns how long to wait if nothing changes meanwhile: for another attempt to bind ports, or another look at the folder, see
+// view.Folder.Due. ok is false if there is nothing to wait for.
 func (f *Files) again(now time.Time) (d time.Duration, ok bool) {
 	d, ok = f.builder.retryAfter()
 	if due := f.folder.Due(); !due.IsZero() {
