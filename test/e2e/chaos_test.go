@@ -57,6 +57,17 @@ func (w *world) abort(name string, duration v1alpha1.Duration) *v1alpha1.Network
 	}}
 }
 
+// guarded creates a NetworkChaos that fails all requests of the Ingress app, until its guard halts it for that.
+func (w *world) guarded(name string) *v1alpha1.NetworkChaos {
+	w.t.Helper()
+	o := w.abort(name, "1h")
+	percent, failing := 1.0, int32(http.StatusInternalServerError)
+	o.Spec.Toxics[0].Abort.Status = &failing
+	o.Spec.Guard = &v1alpha1.Guard{Window: "10s", MinRequests: 5, MaxErrorPercent: &percent}
+	w.create(o)
+	return o
+}
+
 // expectCondition waits until a condition of a NetworkChaos has this reason.
 func (w *world) expectCondition(name, kind string, state metav1.ConditionStatus, reason string) *v1alpha1.NetworkChaos {
 	w.t.Helper()
@@ -323,11 +334,7 @@ func TestChaosInAnotherNamespaceNeedsAGrant(t *testing.T) {
 func TestChaosHaltReachesAllReplicas(t *testing.T) {
 	w := chaosWorld(t)
 	a, b := startReplica(t, "a", "127.0.0.1", lease), startReplica(t, "b", "127.0.0.2", lease)
-	o := w.abort("a", "1h")
-	percent, failing := 1.0, int32(http.StatusInternalServerError)
-	o.Spec.Toxics[0].Abort.Status = &failing
-	o.Spec.Guard = &v1alpha1.Guard{Window: "10s", MinRequests: 5, MaxErrorPercent: &percent}
-	w.create(o)
+	o := w.guarded("a")
 	b.expect(t, b.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
 	a.expect(t, a.ingressPort, w.host(), reply{status: http.StatusInternalServerError})
 	eventually(t, "b halts it", func() error {
@@ -356,11 +363,7 @@ func TestChaosHaltReachesAllReplicas(t *testing.T) {
 func TestChaosIsArmedAgainInAllReplicas(t *testing.T) {
 	w := chaosWorld(t)
 	a, b := startReplica(t, "a", "127.0.0.1", lease), startReplica(t, "b", "127.0.0.2", lease)
-	o := w.abort("x", "1h")
-	percent, failing := 1.0, int32(http.StatusInternalServerError)
-	o.Spec.Toxics[0].Abort.Status = &failing
-	o.Spec.Guard = &v1alpha1.Guard{Window: "10s", MinRequests: 5, MaxErrorPercent: &percent}
-	w.create(o)
+	w.guarded("x")
 	injected := reply{status: http.StatusInternalServerError}
 	all := []*breakwater{a, b}
 	for round, halting := range []*breakwater{a, b, a} { // not always the one that has been armed again, or leads
