@@ -1,8 +1,10 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,8 +130,8 @@ func (n *NetworkChaos) off(live *proxy.ExperimentStatus, at Replica) string {
 	switch {
 	case n.Unread:
 		return fmt.Sprintf("chaos is off in the replica %s because of %s", at.Name, n.Off)
-	case n.Off != "":
-		return "chaos is off in all replicas, switched off by " + n.Off
+	case n.Off != "" || slices.Contains(live.SwitchedOff, at.Switch): // the data plane may know it before the build does
+		return "chaos is off in all replicas, switched off by " + cmp.Or(n.Off, at.Switch)
 	}
 	text := fmt.Sprintf("chaos is off in the replica %s, switched off by %s", at.Name, strings.Join(live.SwitchedOff, " and by "))
 	if at.Switch != "" {

@@ -71,6 +71,16 @@ func TestWhyAnExperimentIsNotAccepted(t *testing.T) {
 	}
 }
 
+// The data plane may have been switched off for all before the build says so.
+func TestASwitchForAllIsToldAsSuch(t *testing.T) {
+	at := Replica{Name: "pod-1", Switch: "the ConfigMap system/switch"}
+	live := running(proxy.ExperimentOff, 0)
+	live.SwitchedOff = []string{at.Switch}
+	if got := built().With(live, at).Conditions[1].Message; got != "chaos is off in all replicas, switched off by "+at.Switch {
+		t.Error(got)
+	}
+}
+
 // What changes while an experiment acts is said as it is.
 func TestEventsOfAnExperiment(t *testing.T) {
 	here := Replica{Name: "pod-1", Switch: "the ConfigMap system/switch"}
