@@ -71,7 +71,18 @@ func (w *world) create(o client.Object) {
 		if err := api.Delete(context.Background(), o); client.IgnoreNotFound(err) != nil {
 			w.t.Errorf("delete %T %s: %v", o, o.GetName(), err)
 		}
+		if ns, ok := o.(*corev1.Namespace); ok {
+			w.finalize(ns)
+		}
 	})
+}
+
+// finalize lets a namespace go that is being deleted, as no controller does here: the same test can run again.
+func (w *world) finalize(ns *corev1.Namespace) {
+	ns.Spec.Finalizers, ns.ResourceVersion = nil, ""
+	if err := api.SubResource("finalize").Update(context.Background(), ns); client.IgnoreNotFound(err) != nil {
+		w.t.Errorf("finalize namespace %s: %v", ns.Name, err)
+	}
 }
 
 func (w *world) meta(name string) metav1.ObjectMeta {
