@@ -75,7 +75,7 @@ func bears(r *proxy.Request, t *proxy.Token, id proxy.ObjectID, now time.Time) b
 		}
 		if t.Cookie != "" && proxy.EqualFold(f.Name, "Cookie") {
 			eachPart(f.Value, ';', func(part []byte) {
-				if name, value, ok := bytes.Cut(bytes.TrimSpace(part), []byte{'='}); ok && string(name) == t.Cookie {
+				if name, value, ok := bytes.Cut(part, []byte{'='}); ok && string(bytes.TrimSpace(name)) == t.Cookie {
 					check(value)
 				}
 			})
@@ -99,8 +99,8 @@ func strip(r *proxy.Request, t *proxy.Token) {
 	}
 	if t.Cookie != "" {
 		stripParts(&r.Header, "Cookie", ';', func(part []byte) bool {
-			name, _, _ := bytes.Cut(bytes.TrimSpace(part), []byte{'='})
-			return string(name) == t.Cookie
+			name, _, _ := bytes.Cut(part, []byte{'='})
+			return string(bytes.TrimSpace(name)) == t.Cookie
 		})
 	}
 	if t.Baggage != "" {

@@ -42,6 +42,7 @@ func TestToken(t *testing.T) {
 			{"cookie", []string{"Cookie", "a=1; chaos=" + good + "; b=2"}, "a", "Cookie=a=1; b=2"},
 			{"cookie first", []string{"Cookie", "chaos=" + good + "; b=2"}, "a", "Cookie=b=2"},
 			{"cookie alone", []string{"Cookie", "chaos=" + good}, "a", ""},
+			{"cookie with white space, as parsers take it (RFC 6265 section 5.2)", []string{"Cookie", "a=1; chaos = " + good + " ;b=2"}, "a", "Cookie=a=1;b=2"},
 			{"second of two cookies", []string{"Cookie", "chaos=x; chaos=" + good}, "a", ""},
 			{"baggage", []string{"Baggage", "a=1, chaos=" + good + ";p=2 , b=2"}, "a", "Baggage=a=1, b=2"},
 			{"baggage in two lines", []string{"baggage", "a=1", "baggage", "chaos = " + good}, "a", "baggage=a=1"},
@@ -133,6 +134,7 @@ func FuzzToken(f *testing.F) {
 	f.Add(uint8(0), "TOKEN")
 	f.Add(uint8(1), "a=1; chaos=TOKEN; ;=")
 	f.Add(uint8(1), " chaos=TOKEN;chaos;b")
+	f.Add(uint8(1), "a; chaos = TOKEN ;b")
 	f.Add(uint8(2), "a=1;b , chaos=TOKEN;p=1,,")
 	f.Add(uint8(2), "chaos, a;chaos=1")
 	f.Add(uint8(3), "chaos=TOKEN")
@@ -166,7 +168,7 @@ func partsOf(x *proxy.Exchange) (others []string, tokens int) {
 		for part := range strings.SplitSeq(string(f.Value), separator) {
 			part = strings.TrimSpace(part)
 			key, _, hasValue := strings.Cut(part, "=")
-			if separator == ";" && key == "chaos" || separator == "," && hasValue && strings.TrimSpace(key) == "chaos" {
+			if strings.TrimSpace(key) == "chaos" && (separator == ";" || hasValue) {
 				tokens++
 			} else if part != "" {
 				others = append(others, part)
