@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -285,10 +284,8 @@ func (s *session) try(ctx context.Context, e *upstream.Endpoint) (_ *outlet, err
 			Client: s.key.client, Protocol: proxy.UDP, Attempt: s.entry.Attempts,
 		})
 	}
-	if o.chaos != nil {
-		if slices.ContainsFunc(o.chaos.Dial(), func(h toxic.Hold) bool { return h.Refused && h.InForce() }) {
-			return nil, errRefused
-		}
+	if o.chaos != nil && toxic.Refuses(o.chaos.Dial()) {
+		return nil, errRefused
 	}
 	nc, failed := e.DialNet(ctx, "udp")
 	if failed != nil {

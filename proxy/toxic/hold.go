@@ -51,8 +51,13 @@ func Await(holds []Hold, patience time.Duration, pause func(d time.Duration, gon
 			return DialTimesOut
 		}
 	}
-	if slices.ContainsFunc(holds, func(h Hold) bool { return h.Refused && h.InForce() }) {
+	if Refuses(holds) {
 		return DialRefused
 	}
 	return DialGoes
+}
+
+// Refuses reports whether one of holds is in force and makes the opening of a connection fail, at once or later.
+func Refuses(holds []Hold) bool {
+	return slices.ContainsFunc(holds, func(h Hold) bool { return h.Refused && h.InForce() })
 }
