@@ -23,6 +23,9 @@ type Chaos interface {
 	Status() []proxy.ExperimentStatus
 	// Retired returns what has become of those whose objects have been deleted.
 	Retired() []proxy.ExperimentStatus
+	// ToldHalt notes that the cluster has heard of the halt that arose here at a time, as that of a number (status.halts); 0 where it
+	// does not count.
+	ToldHalt(uid string, at time.Time, number uint64)
 }
 
 const (
@@ -204,6 +207,7 @@ func (c *chaosReporter) tellHalt(ctx context.Context, s *proxy.ExperimentStatus)
 	}
 	if isNew {
 		c.halts[s.UID] = toldHalt{s.HaltedAt, o.Status.Halts, *o.Status.Halt}
+		c.chaos.ToldHalt(s.UID, s.HaltedAt, uint64(max(o.Status.Halts, 0)))
 	}
 }
 

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func haltCluster() (s *oneChaos, a, b *chaosReporter, live func(haltedAt int64, 
 	s = &oneChaos{}
 	s.object.UID, s.object.Namespace, s.object.Name = "u", "shop", "x"
 	replica := func() *chaosReporter {
-		return &chaosReporter{reader: s, writer: s, log: slog.New(slog.DiscardHandler), halts: map[string]toldHalt{}}
+		return &chaosReporter{chaos: &dataPlane{}, reader: s, writer: s, log: slog.New(slog.DiscardHandler), halts: map[string]toldHalt{}}
 	}
 	return s, replica(), replica(), func(haltedAt int64, lifted uint64) *proxy.ExperimentStatus {
 		live := proxy.ExperimentStatus{
@@ -137,13 +138,30 @@ func TestAHaltIsLiftedInTheCluster(t *testing.T) {
 	a.tellHalt(t.Context(), late)
 	a.tellHalt(t.Context(), live(0, 0))
 	want("a had halted too, before it heard of rearm", true, 4, 8)
+	for _, c := range []struct {
+		of   *chaosReporter
+		want []toldHalt
+	}{
+		{a, []toldHalt{{at: time.Unix(1, 0), number: 1}, {at: time.Unix(3, 0), number: 2}, {at: time.Unix(4, 0), number: 3}}},
+		{b, []toldHalt{{at: time.Unix(2, 0), number: 1}, {at: time.Unix(5, 0), number: 4}}}, // the first was a's by then
+	} {
+		if got := c.of.chaos.(*dataPlane).told; !reflect.DeepEqual(got, c.want) {
+			t.Errorf("the data plane has been told of %+v, want %+v", got, c.want)
+		}
+	}
 }
 
-// dataPlane is what a data plane says of experiments.
-type dataPlane struct{ status, retired []proxy.ExperimentStatus }
+// dataPlane is what a data plane says of experiments, and what it has been told.
+type dataPlane struct {
+	status, retired []proxy.ExperimentStatus
+	told            []toldHalt
+}
 
 func (d *dataPlane) Status() []proxy.ExperimentStatus  { return d.status }
 func (d *dataPlane) Retired() []proxy.ExperimentStatus { return d.retired }
+func (d *dataPlane) ToldHalt(_ string, at time.Time, number uint64) {
+	d.told = append(d.told, toldHalt{at: at, number: int64(number)})
+}
 
 // While the build and the data plane are not at the same point, or the kill switch has not been read, nothing is said that was not said
 // before; if that lasts it is said.

@@ -338,6 +338,22 @@ func (e *Engine) Rearm(id proxy.ObjectID) bool {
 	return found
 }
 
+// ToldHalt notes that the cluster has heard of the halt that arose here at this time (ExperimentStatus.HaltedAt), and counts it as the one
+// of this number (Experiment.Halts): its own, or one of another replica that was in force already. From then on it is lifted when that
+// is. It does nothing if there is another halt by now, or none.
+func (e *Engine) ToldHalt(uid string, at time.Time, number uint64) {
+	e.mu.Lock()
+	defer e.unlock()
+	for _, x := range e.order {
+		if x.key.uid == uid && x.halt.here && x.halt.at.Equal(at) {
+			x.halt.number = number
+			x.settleHalt()
+			x.halted.Store(x.isHalted())
+			e.refresh(false)
+		}
+	}
+}
+
 // Status says what has become of every Experiment of the Snapshot, in its order, and then of those that it refuses.
 func (e *Engine) Status() []proxy.ExperimentStatus {
 	if e == nil {

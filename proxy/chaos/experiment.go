@@ -51,7 +51,7 @@ type halt struct {
 	at     time.Time
 	reason string
 	rearm  string // Experiment.Rearm at that time
-	known  uint64 // Experiment.Halts at that time: the cluster will give it a higher number
+	number uint64 // which of the cluster's halts (Experiment.Halts) it has become; 0 until the cluster has heard of it
 	count  uint64
 	lifted uint64 // ExperimentStatus.LiftedHalts
 }
@@ -106,11 +106,7 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 		return
 	}
 	x.cfg = cfg
-	isLifted := !cfg.Halted && cfg.Halts > x.halt.known
-	if x.halt.here && (x.halt.rearm != cfg.Rearm || isLifted) {
-		x.halt.here = false
-		x.guard.reset()
-	}
+	x.settleHalt()
 	if !cfg.Halted {
 		x.halt.lifted = 0 // what was lifted is gone: whatever comes is another one, even if who told of it does not count
 	}
@@ -154,6 +150,16 @@ func (x *experiment) isHalted() bool {
 	return x.halt.here || x.cfg.Halted && x.cfg.Halts >= x.halt.lifted
 }
 
+// settleHalt ends a halt that arose here if Experiment.Rearm has changed since, or if it has been lifted in the cluster. One that the
+// cluster has not heard of cannot have been: what has been lifted there was another's. Engine.mu is held.
+func (x *experiment) settleHalt() {
+	isLifted := x.halt.number > 0 && !x.cfg.Halted && x.cfg.Halts >= x.halt.number
+	if x.halt.here && (isLifted || x.halt.rearm != x.cfg.Rearm) {
+		x.halt.here = false
+		x.guard.reset()
+	}
+}
+
 // rearm lifts the halt there is. One that another replica tells of later is another one. Engine.mu is held.
 func (x *experiment) rearm() bool {
 	was := x.isHalted()
@@ -175,7 +181,7 @@ func (x *experiment) stop(reason string) {
 		return
 	}
 	x.halt = halt{
-		here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, known: x.cfg.Halts, count: x.halt.count + 1, lifted: x.halt.lifted,
+		here: true, at: e.cfg.Now(), reason: reason, rearm: x.cfg.Rearm, count: x.halt.count + 1, lifted: x.halt.lifted,
 	}
 	x.halted.Store(true)
 	x.guard.reset()

@@ -52,24 +52,57 @@ func TestArmingAgainLiftsOneHalt(t *testing.T) {
 	}
 }
 
-// A halt that arose here ends when the cluster says that it is lifted, which it says with the number of that halt or a later one.
+// A halt that arose here ends when the cluster says that it is lifted, which it says with the number of that halt or a later one. Until
+// the cluster has heard of it, as while it cannot be reached, nobody there can have lifted it.
 func TestAHaltIsLiftedForAllReplicas(t *testing.T) {
 	x := anExperiment("x", abort(503))
 	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, clusterHalt(x, 1, false))
 	e.order[0].stop("test")
+	revised := x.Revision
 	for _, c := range []struct {
-		when  string
-		cfg   *proxy.Experiment
-		phase proxy.ExperimentPhase
+		when   string
+		halts  uint64
+		told   uint64 // the number under which the cluster hears of it; 0: not yet
+		others bool   // a halt is in force in the cluster
+		phase  proxy.ExperimentPhase
 	}{
-		{"the cluster has not heard of it", with(clusterHalt(x, 1, false), func(x *proxy.Experiment) { x.Revision++ }), proxy.ExperimentHalted},
-		{"the cluster has heard of it", clusterHalt(x, 2, true), proxy.ExperimentHalted},
-		{"lifted", clusterHalt(x, 2, false), proxy.ExperimentActive},
+		{"the cluster has not heard of it", 1, 0, false, proxy.ExperimentHalted},
+		{"another replica's halt", 2, 0, true, proxy.ExperimentHalted},
+		{"another replica's halt has been lifted", 2, 0, false, proxy.ExperimentHalted},
+		{"the cluster has heard of it", 2, 3, false, proxy.ExperimentHalted},
+		{"and says so", 3, 0, true, proxy.ExperimentHalted},
+		{"lifted", 3, 0, false, proxy.ExperimentActive},
 	} {
-		e.Apply(snapshot(c.cfg))
+		if c.told > 0 {
+			e.ToldHalt(x.UID, status(t, e, "x").HaltedAt, c.told)
+		}
+		revised++
+		e.Apply(snapshot(with(clusterHalt(x, c.halts, c.others), func(x *proxy.Experiment) { x.Revision = revised })))
 		if s := status(t, e, "x"); s.Phase != c.phase || s.HaltedAt.IsZero() != (c.phase == proxy.ExperimentActive) {
 			t.Errorf("%s: %+v", c.when, s)
 		}
+	}
+}
+
+// The cluster may say that a halt is lifted before it is known here that it has heard of it. What is told late is not another halt's.
+func TestAHaltIsToldLate(t *testing.T) {
+	x := anExperiment("x", abort(503))
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, x)
+	e.order[0].stop("first")
+	first := status(t, e, "x").HaltedAt
+	e.Apply(snapshot(clusterHalt(x, 1, false)))
+	e.ToldHalt("another object", first, 1)
+	e.ToldHalt(x.UID, first, 0) // a CRD that does not count
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted {
+		t.Errorf("before: %+v", s)
+	}
+	e.ToldHalt(x.UID, first, 1)
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentActive || serve(e, request()) == "" {
+		t.Errorf("lifted: %+v", s)
+	}
+	e.order[0].stop("second")
+	if e.ToldHalt(x.UID, first.Add(-1), 1); status(t, e, "x").Phase != proxy.ExperimentHalted {
+		t.Error("the second halt is lifted with the first")
 	}
 }
 
