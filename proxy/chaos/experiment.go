@@ -30,19 +30,20 @@ type experiment struct {
 	toxics                          toxicTable
 
 	// Guarded by Engine.mu.
-	cfg     *proxy.Experiment
-	problem string
-	refused string            // why the object is no Experiment as it is now; cfg is what it was before then, or says who it is
-	told    *proxy.Experiment // the configuration that the log has last said acts; nil: none
-	act     *action           // what it does when it acts; nil if there is a problem
-	acting  bool
-	acted   bool      // it has been acting, and not as a dry run
-	rested  time.Time // since when it does not act, on the monotonic clock; zero if it does, or never has
-	deleted bool
-	window  window
-	opened  bool // the window has been open
-	halt    halt
-	budgets map[proxy.ExperimentTarget]*budget
+	cfg      *proxy.Experiment
+	problem  string
+	accepted bool              // cfg is, or was, the object's content; otherwise it only says who it is
+	refused  string            // why the object is no Experiment as it is now; cfg is what it was before then
+	told     *proxy.Experiment // the configuration that the log has last said acts; nil: none
+	act      *action           // what it does when it acts; nil if there is a problem
+	acting   bool
+	acted    bool      // it has been acting, and not as a dry run
+	rested   time.Time // since when it does not act, on the monotonic clock; zero if it does, or never has
+	deleted  bool
+	window   window
+	opened   bool // the window has been open
+	halt     halt
+	budgets  map[proxy.ExperimentTarget]*budget
 }
 
 // halt is why an experiment is halted, and how often it has been.
@@ -100,7 +101,7 @@ func newExperiment(e *Engine, key identity) *experiment {
 
 // configure makes cfg the configuration. Engine.mu is held.
 func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
-	x.refused = ""
+	x.refused, x.accepted = "", true
 	old := x.cfg
 	if old == cfg {
 		return

@@ -31,7 +31,7 @@ type ExperimentReport struct {
 	// all the time.
 	NeverActed bool   `json:"neverActed,omitempty"`
 	Missed     bool   `json:"missed,omitempty"` // its time was over when this process got it, and it is not suspended
-	At         string `json:"at"`
+	At         string `json:"at,omitempty"`     // Client or Backend; "" for Manuals, and for what was refused before it was ever accepted
 	// Start and Deadline are those of the window now, or of the last one; both nil before the first. Manuals have no Deadline.
 	Start    *time.Time `json:"start,omitempty"`
 	Deadline *time.Time `json:"deadline,omitempty"`
@@ -128,9 +128,12 @@ func (x *experiment) report() ExperimentReport {
 	r := ExperimentReport{
 		Kind: s.ID.Kind, Namespace: s.ID.Namespace, Name: s.ID.Name, UID: s.UID, Phase: s.Phase.String(), Problem: s.Problem,
 		Deleted: x.deleted, DryRunOnly: x.cfg.DryRun, NeverActed: !x.acted,
-		Missed: x.window.over && !x.opened && !x.cfg.Suspend, At: x.cfg.At.String(), Halts: s.Halts, HaltedReason: s.HaltedReason,
+		Missed: x.window.over && !x.opened && !x.cfg.Suspend, Halts: s.Halts, HaltedReason: s.HaltedReason,
 		Matched: s.Matched, Injected: s.Injected, SkippedByCap: s.SkippedByCap, DryRun: s.DryRun, Toxics: []ToxicReport{},
 		UninjectedTraffic: x.clients[0].report(), InjectedTraffic: x.clients[1].report(),
+	}
+	if x.accepted {
+		r.At = x.cfg.At.String()
 	}
 	if x.deleted {
 		r.Phase = "Deleted"

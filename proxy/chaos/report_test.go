@@ -122,6 +122,26 @@ func TestReportedEnd(t *testing.T) {
 	}
 }
 
+// Where an experiment acts is known only of one that has been accepted.
+func TestReportedPoint(t *testing.T) {
+	exp := with(anExperiment("x", abort(503)), func(x *proxy.Experiment) { x.At = proxy.AtBackend })
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)})
+	for _, c := range []struct {
+		name string
+		snap *proxy.Snapshot
+		want string
+	}{
+		{"refused from the beginning", refusing(exp), ""},
+		{"then accepted", snapshot(exp), "Backend"},
+		{"then refused again", refusing(exp), "Backend"},
+	} {
+		e.Apply(c.snap)
+		if got := e.Report().Experiments[0].At; got != c.want {
+			t.Errorf("%s: at %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // What this process never had a chance to let act says so, whatever becomes of it later.
 func TestReportedAsMissed(t *testing.T) {
 	long := func(x *proxy.Experiment) { x.Window.Start = x.Window.Start.Add(-2 * time.Hour) }

@@ -108,6 +108,11 @@ func reports() map[string]chaos.Report {
 			x.DryRunOnly, x.NeverActed, x.Matched, x.DryRun = true, true, 1, 1
 			x.UninjectedTraffic.Requests, x.UninjectedTraffic.Status = 1, map[string]uint64{"3xx": 1}
 		})}},
+		"refused": {Time: now, Enabled: true, Experiments: []chaos.ExperimentReport{
+			experiment("never-accepted", "Refused", func(x *chaos.ExperimentReport) {
+				x.At, x.Start, x.Deadline, x.NeverActed, x.Problem = "", nil, nil, true, "TargetNotFound: there is no Ingress shop/crat"
+			}),
+		}},
 		"many": {Time: now, Dropped: 2, Experiments: []chaos.ExperimentReport{
 			busy, halted,
 			experiment("refused", "Invalid", func(x *chaos.ExperimentReport) {
