@@ -41,7 +41,8 @@ type experiment struct {
 	rested   time.Time // since when it does not act, on the monotonic clock; zero if it does, or never has
 	deleted  bool
 	window   window
-	opened   bool // the window has been open
+	first    window // the first in which it acted, as it was then: since then there are counts
+	opened   bool   // the window has been open
 	halt     halt
 	budgets  map[proxy.ExperimentTarget]*budget
 }
@@ -208,6 +209,9 @@ func (x *experiment) advance(now, wall time.Time) time.Duration {
 		x.sequences.reset()
 	}
 	if x.window.open && !x.cfg.Suspend && !x.isHalted() && !x.engine.off() {
+		if !x.first.armed {
+			x.first = x.window
+		}
 		x.acting, x.rested = true, time.Time{}
 		x.acted = x.acted || !x.cfg.DryRun
 		x.act = x.act.begin(x.window.start)
@@ -225,11 +229,18 @@ func (x *experiment) rest() {
 	x.acting, x.act = false, x.act.end()
 }
 
-// end returns when the experiment ceased to act in its latest window, on the wall clock as it was when that was armed. It reports false if
-// it acts, or has not acted in that window. Engine.mu is held.
-func (x *experiment) end() (time.Time, bool) {
-	w := &x.window
-	return w.from.Add(x.rested.Sub(w.start)), !x.rested.Before(w.start)
+// span returns the beginning of the first window in which the experiment acted, and when it ceased to act, on the wall clock as it was
+// when that window was armed. The end is nil if it acts, both are if it has never acted. Engine.mu is held.
+func (x *experiment) span() (start, end *time.Time) {
+	w := x.first
+	if !w.armed {
+		return nil, nil
+	}
+	if !x.rested.IsZero() {
+		at := w.from.Add(x.rested.Sub(w.start))
+		end = &at
+	}
+	return &w.from, end
 }
 
 // Retired says what has become of Experiments that have left the Snapshot, as far as that is remembered; the oldest first.

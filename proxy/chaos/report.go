@@ -32,10 +32,12 @@ type ExperimentReport struct {
 	NeverActed bool   `json:"neverActed,omitempty"`
 	Missed     bool   `json:"missed,omitempty"` // its time was over when this process got it, and it is not suspended
 	At         string `json:"at,omitempty"`     // Client or Backend; "" for Manuals, and for what was refused before it was ever accepted
-	// Start and Deadline are those of the window now, or of the last one; both nil before the first. Manuals have no Deadline.
-	Start    *time.Time `json:"start,omitempty"`
+	// Start is that of the first window in which it acted, or rehearsed: all counts are of the time since then, whatever windows a Schedule
+	// or a change of the object has made since. If it has done neither, Start is that of the window now or of the last one, nil before that.
+	Start *time.Time `json:"start,omitempty"`
+	// Deadline is that of the window now, or of the last one; nil before the first. Manuals have none.
 	Deadline *time.Time `json:"deadline,omitempty"`
-	// End is when it ceased to act, or to rehearse, for whatever reason; nil if it goes on, or has not begun since Start.
+	// End is when it ceased to act, or to rehearse, for whatever reason; nil if it goes on, or has done neither.
 	End          *time.Time    `json:"end,omitempty"`
 	Halts        uint64        `json:"halts"`
 	HaltedReason string        `json:"haltedReason,omitempty"`
@@ -140,9 +142,9 @@ func (x *experiment) report() ExperimentReport {
 	}
 	if !s.Start.IsZero() {
 		r.Start, r.Deadline = &s.Start, &s.End
-		if end, ok := x.end(); ok {
-			r.End = &end
-		}
+	}
+	if start, end := x.span(); start != nil {
+		r.Start, r.End = start, end
 	}
 	for _, t := range x.toxics.all() {
 		r.Toxics = append(r.Toxics, t.report())

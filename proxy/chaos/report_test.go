@@ -86,7 +86,7 @@ func TestReportedEnd(t *testing.T) {
 		}, then: func(e *Engine, _ *proxy.Experiment) {
 			e.SetEnabled(false)
 			time.Sleep(time.Hour)
-		}, want: never, phase: "Off", window: 30 * time.Minute},
+		}, want: after, phase: "Off", window: 90 * time.Minute},
 		{name: "between windows", at: func(x *proxy.Experiment) {
 			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 15 * time.Minute}
 		}, then: func(*Engine, *proxy.Experiment) { time.Sleep(10 * time.Minute) }, want: 15 * time.Minute, phase: "Pending", window: 15 * time.Minute},
@@ -119,6 +119,80 @@ func TestReportedEnd(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// What has been counted in a window stays when another one begins, so the report is of the time from the first of them on.
+func TestReportedStart(t *testing.T) {
+	const idle = 10 * time.Minute
+	edited := func(change func(*proxy.Experiment)) func(*Engine, *proxy.Experiment) {
+		return func(e *Engine, x *proxy.Experiment) {
+			e.Apply(snapshot(with(x, func(x *proxy.Experiment) {
+				x.Window = proxy.Window{Start: time.Now(), Duration: 20 * time.Minute} // as of files: a change of the spec begins anew
+				change(x)
+			})))
+		}
+	}
+	none := func(*proxy.Experiment) {}
+	for _, c := range []struct {
+		name            string
+		at              func(*proxy.Experiment)
+		then            func(*Engine, *proxy.Experiment) // ten minutes after the traffic
+		start, deadline time.Duration                    // since the beginning; no deadline is 0
+		end             time.Duration                    // likewise; 0: it goes on, or has never acted
+		phase           string
+		matched         uint64
+	}{
+		{name: "its duration edited", at: none, then: edited(none), deadline: idle + 20*time.Minute, phase: "Active", matched: 10},
+		{name: "its start moved", at: none, then: edited(func(x *proxy.Experiment) { x.Window.Start = time.Now().Add(time.Hour) }),
+			deadline: idle + 80*time.Minute, end: idle, phase: "Pending", matched: 10},
+		{name: "edited while it is switched off", at: none, then: func(e *Engine, x *proxy.Experiment) {
+			e.SetEnabled(false)
+			time.Sleep(time.Minute)
+			edited(none)(e, x)
+		}, deadline: idle + 21*time.Minute, end: idle, phase: "Off", matched: 10},
+		{name: "edited and deleted", at: none, then: func(e *Engine, x *proxy.Experiment) {
+			edited(none)(e, x)
+			time.Sleep(time.Minute)
+			e.Apply(snapshot())
+		}, deadline: idle + 20*time.Minute, end: idle + time.Minute, phase: "Deleted", matched: 10},
+		{name: "a dry run before", at: func(x *proxy.Experiment) { x.DryRun = true },
+			then: edited(func(x *proxy.Experiment) { x.DryRun = false }), deadline: idle + 20*time.Minute, phase: "Active", matched: 10},
+		{name: "suspended before", at: func(x *proxy.Experiment) { x.Suspend = true },
+			then: edited(func(x *proxy.Experiment) { x.Suspend = false }), start: idle, deadline: idle + 20*time.Minute, phase: "Active"},
+		{name: "the second run of its schedule", at: func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Schedule: "0 * * * *", Duration: 15 * time.Minute} // the first begins at once
+		}, then: func(*Engine, *proxy.Experiment) { time.Sleep(55 * time.Minute) }, deadline: 75 * time.Minute, phase: "Active", matched: 10},
+		{name: "given a schedule whose time has not come", at: none, then: edited(func(x *proxy.Experiment) {
+			x.Window = proxy.Window{Schedule: "0 12 * * *", Duration: time.Hour}
+			x.Created = time.Now()
+		}), end: idle, phase: "Pending", matched: 10},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // begins at midnight
+				began := time.Now()
+				exp := with(anExperiment("x", abort(503)), c.at)
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, exp)
+				defer e.Close()
+				for range 10 {
+					serve(e, request())
+				}
+				time.Sleep(idle)
+				c.then(e, exp)
+				r := e.Report().Experiments[0]
+				since := func(at *time.Time) time.Duration {
+					if at == nil {
+						return 0
+					}
+					return at.Sub(began)
+				}
+				if start, deadline, end := since(r.Start), since(r.Deadline), since(r.End); r.Start == nil || start != c.start || deadline != c.deadline || end != c.end ||
+					r.Phase != c.phase || r.Matched != c.matched {
+					t.Errorf("%s, from %v to %v, until %v, %d matched; want %s, %v, %v, %v, %d", r.Phase, start, end, deadline, r.Matched,
+						c.phase, c.start, c.end, c.deadline, c.matched)
+				}
+			})
+		})
 	}
 }
 
