@@ -83,7 +83,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), those of the modules under tes
 	done
 
 .PHONY: bench
-bench: build ## Measure beside nginx, HAProxy and Go peers; minutes, and figures only.
+bench: build ## Measure beside nginx, HAProxy and Go peers; half an hour, and figures only.
 	$(GO) run -C test/bench . --breakwater ../../bin/breakwater $(ARGS)
 
 .PHONY: lint
