@@ -37,11 +37,13 @@ func streamWorkloads(awake bool) []streamWorkload {
 	}
 	return append(all, []streamWorkload{
 		{name: "bulk", bulk: true, seconds: 2},
+		{name: "ping-pong, noop", seconds: 1, toxics: one("noop", attributes{})},
 		{name: "ping-pong, latency 5 ms", seconds: 1, toxics: one("latency", attributes{"latency": 5}), asked: 5 * time.Millisecond},
 		{name: "ping-pong, bandwidth 1 GB/s", seconds: 1, toxics: one("bandwidth", attributes{"rate": 1000000})},
 		{name: "ping-pong, slicer of 16 B", seconds: 1, toxics: one("slicer", attributes{"average_size": 16, "size_variation": 1, "delay": 0})},
 		{name: "ping-pong, limit_data", seconds: 1, toxics: one("limit_data", attributes{"bytes": never})},
 		{name: "ping-pong, slow_close", seconds: 1, toxics: one("slow_close", attributes{"delay": 1})},
+		{name: "bulk, noop", bulk: true, seconds: 1, toxics: one("noop", attributes{})},
 		{name: "bulk, latency 50 ms", bulk: true, seconds: 2, toxics: one("latency", attributes{"latency": 50})},
 		{name: "bulk, bandwidth 10 GB/s", bulk: true, seconds: 1, toxics: one("bandwidth", attributes{"rate": 10000000})},
 		{name: "bulk, slicer of 16 KiB", bulk: true, seconds: 1, toxics: one("slicer", attributes{"average_size": 16384, "size_variation": 1, "delay": 0})},
