@@ -107,12 +107,16 @@ func (x *experiment) configure(cfg *proxy.Experiment, m matchers) {
 	if old == cfg {
 		return
 	}
+	wasHalted := old != nil && (x.isHalted() || cfg.Halts > old.Halts) // the latter: for so short a time that it was not seen here
 	x.cfg = cfg
 	x.settleHalt()
 	if !cfg.Halted {
 		x.halt.lifted = 0 // what was lifted is gone: whatever comes is another one, even if who told of it does not count
 	}
 	x.halt.lifted = min(x.halt.lifted, cfg.Halts+1) // the count begins anew where an object is restored without its status
+	if wasHalted && !x.isHalted() {
+		x.guard.reset() // before anything acts: what it has measured has had its halt, be it that of another replica
+	}
 	x.halted.Store(x.isHalted())
 	x.guard.configure(cfg.Guard)
 	if old != nil && old.Revision != cfg.Revision {

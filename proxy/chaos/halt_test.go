@@ -3,6 +3,7 @@ package chaos
 import (
 	"log/slog"
 	"testing"
+	"testing/synctest"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 )
@@ -81,6 +82,47 @@ func TestAHaltIsLiftedForAllReplicas(t *testing.T) {
 		if s := status(t, e, "x"); s.Phase != c.phase || s.HaltedAt.IsZero() != (c.phase == proxy.ExperimentActive) {
 			t.Errorf("%s: %+v", c.when, s)
 		}
+	}
+}
+
+// What a guard has measured up to a halt counts no more once that is lifted, in the replicas too that another one's guard has halted:
+// armed again, they would halt at the next request.
+func TestGuardBeginsAnewWithWhatIsArmedAgain(t *testing.T) {
+	for name, halt := range map[string]func(*proxy.Experiment) []*proxy.Experiment{
+		"a halt of another replica": func(x *proxy.Experiment) []*proxy.Experiment {
+			return []*proxy.Experiment{clusterHalt(x, 1, true), clusterHalt(x, 1, false)}
+		},
+		"one that was lifted before it was heard of": func(x *proxy.Experiment) []*proxy.Experiment {
+			return []*proxy.Experiment{clusterHalt(x, 1, false)}
+		},
+		"one without a number": func(x *proxy.Experiment) []*proxy.Experiment {
+			return []*proxy.Experiment{clusterHalt(x, 0, true), clusterHalt(x, 0, false)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := guarded()
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, x)
+				fail := func(want proxy.ExperimentPhase) {
+					t.Helper()
+					sessions(t, e, 1)[0].lost(true)
+					if got := status(t, e, "x").Phase; got != want {
+						t.Errorf("%v, want %v", got, want)
+					}
+				}
+				for range 4 {
+					fail(proxy.ExperimentActive)
+				}
+				for _, cfg := range halt(x) {
+					e.Apply(snapshot(cfg))
+				}
+				for range 4 {
+					fail(proxy.ExperimentActive)
+				}
+				e.Apply(snapshot(clusterHalt(x, e.order[0].cfg.Halts, false))) // a change that is of something else
+				fail(proxy.ExperimentHalted)
+			})
+		})
 	}
 }
 
