@@ -50,7 +50,8 @@ func (e EndpointID) String() string {
 // Balancer is the configuration of a policy that chooses an Endpoint. Values are comparable and printable; New makes
 // the running form for one set of Endpoints. Implementations live in package balancer, one file each.
 type Balancer interface {
-	New(targets []Target) Picker
+	// New makes the Picker for targets. It draws what it needs from random, which may be called concurrently.
+	New(targets []Target, random func() uint64) Picker
 }
 
 // Target is what a Balancer knows of one Endpoint: its configuration and its live state, which outlives the Snapshot.

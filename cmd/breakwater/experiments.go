@@ -13,10 +13,11 @@ import (
 
 // experimentOptions are the flags of what is live of experiments.
 type experimentOptions struct {
-	enabled bool
-	log     string
-	replay  string
-	final   finalReport
+	enabled     bool
+	log         string
+	replay      string
+	routingSeed uint64 // 0: none
+	final       finalReport
 }
 
 func (o *experimentOptions) add(f *pflag.FlagSet) {
@@ -25,6 +26,9 @@ func (o *experimentOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.replay, "fault-replay", "",
 		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again (not toxics of "+
 			"Toxiproxy's clients)")
+	f.Uint64Var(&o.routingSeed, "routing-seed", 0,
+		"makes shares by weight and the choice of endpoints repeatable, so that seeds and replays hit the same requests also where a fault is "+
+			"for some backends or endpoints only (default drawn at each start)")
 	o.addReport(f)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/breakwater-gateway/breakwater/controllers"
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/admin"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
 	"github.com/breakwater-gateway/breakwater/proxy/server"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
@@ -137,6 +138,9 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		return nil, err
 	}
 	config.Chaos = p.chaos.Engine
+	if seed := o.chaos.routingSeed; seed != 0 {
+		config.Draws = chance.Seeded(seed)
+	}
 	p.server = server.New(config)
 	defer func() {
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 // hash stands for a Balancer that has fields.
 type hash struct{ Header string }
 
-func (hash) New([]proxy.Target) proxy.Picker { return nil }
+func (hash) New([]proxy.Target, func() uint64) proxy.Picker { return nil }
 
 func TestFiltersAreDescribed(t *testing.T) {
 	for want, f := range map[string]proxy.Filter{

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
 )
 
 // target is an Endpoint with its live state.
@@ -33,22 +34,8 @@ func targets(states string) []proxy.Target {
 	return all
 }
 
-// seeded makes the Picker's random choices those of a fixed seed.
-func seeded(p proxy.Picker, seed uint64) proxy.Picker {
-	source := rand.New(rand.NewPCG(seed, seed))
-	switch p := p.(type) {
-	case *leastRequest:
-		p.random = source.Uint64
-	case *random:
-		p.random = source.Uint64
-	case *roundRobin:
-		p.next.Store(seed)
-	case single:
-	default:
-		panic(fmt.Sprintf("no seed for %T", p))
-	}
-	return p
-}
+// seeded is what a Picker draws from, the same in each run.
+func seeded(seed uint64) func() uint64 { return chance.Seeded(seed).Source("test") }
 
 func TestAllNamesItsPolicies(t *testing.T) {
 	for _, p := range All() {
@@ -75,7 +62,7 @@ func TestDistribution(t *testing.T) {
 			{"trt", []int{1}},
 			{"ttt", []int{0, 1, 2}},
 		} {
-			picker := seeded(p.Value.New(targets(c.states)), 7)
+			picker := p.Value.New(targets(c.states), seeded(7))
 			count := make([]int, len(c.states))
 			for range picks {
 				count[picker.Pick(nil, nil)]++
@@ -110,7 +97,7 @@ func TestAvoid(t *testing.T) {
 			{"trr", []int{1, 2}, []int{-1}}, // terminating ones are not a second choice
 			{"tt", []int{0}, []int{1}},
 		} {
-			picker := seeded(p.Value.New(targets(c.states)), 3)
+			picker := p.Value.New(targets(c.states), seeded(3))
 			got := map[int]bool{}
 			for range 100 {
 				got[picker.Pick(nil, func(i int) bool {
@@ -135,7 +122,7 @@ func TestAvoid(t *testing.T) {
 
 func TestRoundRobinTakesTurnsUnderConcurrency(t *testing.T) {
 	const goroutines, rounds, n = 8, 500, 7
-	picker := RoundRobin{}.New(targets("rrrrrrr"))
+	picker := RoundRobin{}.New(targets("rrrrrrr"), seeded(1))
 	var count [n]atomic.Int64
 	var wg sync.WaitGroup
 	for range goroutines {
@@ -157,7 +144,7 @@ func TestRoundRobinPickersStartApart(t *testing.T) {
 	all := targets("rrrrrrrrrr")
 	starts := map[int]bool{}
 	for range 200 {
-		starts[RoundRobin{}.New(all).Pick(nil, nil)] = true
+		starts[RoundRobin{}.New(all, rand.Uint64).Pick(nil, nil)] = true
 	}
 	if len(starts) < 5 { // the chance of that is below 1e-50
 		t.Errorf("200 pickers began at %d of 10 endpoints", len(starts))
@@ -167,7 +154,7 @@ func TestRoundRobinPickersStartApart(t *testing.T) {
 func TestLeastRequestPrefersIdle(t *testing.T) {
 	all := targets("rrrr")
 	all[0].(*target).inFlight.Store(100)
-	picker := seeded(LeastRequest{}.New(all), 1)
+	picker := LeastRequest{}.New(all, seeded(1))
 	for range 1000 {
 		if picker.Pick(nil, nil) == 0 {
 			t.Fatal("the busiest of all was picked although each draw holds a less busy one")
@@ -184,7 +171,7 @@ func TestLeastRequestBeatsRandom(t *testing.T) {
 			states[i] = 'r'
 		}
 		all := targets(string(states[:]))
-		picker := seeded(b.New(all), 11)
+		picker := b.New(all, seeded(11))
 		most := int64(0)
 		for range 200 {
 			most = max(most, all[picker.Pick(nil, nil)].(*target).inFlight.Add(1))
@@ -199,7 +186,7 @@ func TestLeastRequestBeatsRandom(t *testing.T) {
 func TestPickersRunConcurrently(t *testing.T) {
 	for _, p := range All() {
 		all := targets("rrtr")
-		picker := p.Value.New(all)
+		picker := p.Value.New(all, rand.Uint64)
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
@@ -221,7 +208,7 @@ func TestPickersRunConcurrently(t *testing.T) {
 
 func TestPickDoesNotAllocate(t *testing.T) {
 	for _, p := range All() {
-		picker := p.Value.New(targets("rrrt"))
+		picker := p.Value.New(targets("rrrt"), rand.Uint64)
 		x := new(proxy.Exchange)
 		avoid := func(i int) bool { return i == 0 }
 		if n := testing.AllocsPerRun(1000, func() { picker.Pick(x, nil); picker.Pick(x, avoid) }); n != 0 {
@@ -235,7 +222,7 @@ func BenchmarkPick(b *testing.B) {
 		for _, n := range []int{3, 300} {
 			b.Run(fmt.Sprintf("%s/%d", p.Name, n), func(b *testing.B) {
 				states := make([]byte, n)
-				picker := p.Value.New(targets(string(states)))
+				picker := p.Value.New(targets(string(states)), rand.Uint64)
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {

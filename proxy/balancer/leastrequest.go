@@ -1,10 +1,6 @@
 package balancer
 
-import (
-	"math/rand/v2"
-
-	"github.com/breakwater-gateway/breakwater/proxy"
-)
+import "github.com/breakwater-gateway/breakwater/proxy"
 
 // LeastRequest draws two Endpoints at random and takes the one with fewer requests in flight ("power of two choices"):
 // nearly as even as looking at all of them, at a cost that does not grow with their number, and without every proxy
@@ -14,11 +10,11 @@ type LeastRequest struct{}
 var _ proxy.Balancer = LeastRequest{}
 
 // New makes the Picker.
-func (LeastRequest) New(targets []proxy.Target) proxy.Picker {
+func (LeastRequest) New(targets []proxy.Target, random func() uint64) proxy.Picker {
 	if len(targets) == 1 {
 		return single{}
 	}
-	return &leastRequest{targets: targets, candidates: newCandidates(targets), random: rand.Uint64}
+	return &leastRequest{targets: targets, candidates: newCandidates(targets), random: random}
 }
 
 type leastRequest struct {

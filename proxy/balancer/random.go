@@ -1,10 +1,6 @@
 package balancer
 
-import (
-	"math/rand/v2"
-
-	"github.com/breakwater-gateway/breakwater/proxy"
-)
+import "github.com/breakwater-gateway/breakwater/proxy"
 
 // Random takes an Endpoint at random, each as likely as the others.
 type Random struct{}
@@ -12,11 +8,11 @@ type Random struct{}
 var _ proxy.Balancer = Random{}
 
 // New makes the Picker.
-func (Random) New(targets []proxy.Target) proxy.Picker {
+func (Random) New(targets []proxy.Target, bits func() uint64) proxy.Picker {
 	if len(targets) == 1 {
 		return single{}
 	}
-	return &random{newCandidates(targets), rand.Uint64}
+	return &random{newCandidates(targets), bits}
 }
 
 type random struct {

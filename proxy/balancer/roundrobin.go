@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -14,12 +13,12 @@ type RoundRobin struct{}
 var _ proxy.Balancer = RoundRobin{}
 
 // New makes the Picker.
-func (RoundRobin) New(targets []proxy.Target) proxy.Picker {
+func (RoundRobin) New(targets []proxy.Target, random func() uint64) proxy.Picker {
 	if len(targets) == 1 {
 		return single{}
 	}
 	p := &roundRobin{candidates: newCandidates(targets)}
-	p.next.Store(rand.Uint64() >> 1) // far from wrapping round, which would break the turn
+	p.next.Store(random() >> 1) // far from wrapping round, which would break the turn
 	return p
 }
 

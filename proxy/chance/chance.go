@@ -2,13 +2,14 @@
 // an ordinal, so that the same order of connections or requests meets the same faults, and adding one toxic does not change
 // what another decides.
 //
-// Keys are values; all functions are pure and may be called concurrently.
+// Keys are values; their functions are pure and may be called concurrently.
 package chance
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"sync/atomic"
 )
 
 // Key is the identity of one source of decisions.
@@ -42,6 +43,25 @@ func mix(z uint64) uint64 {
 
 // Float returns a number in [0, 1) for an ordinal.
 func (k Key) Float(ordinal uint64) float64 { return float64(k.Bits(ordinal)>>11) / (1 << 53) }
+
+// Draws are where numbers come from that are drawn one after the other, with no ordinal of their own, as by what spreads load. Those of the
+// zero Draws are different in each process.
+type Draws struct {
+	seed    uint64
+	repeats bool
+}
+
+// Seeded returns Draws that repeat: each Source gives the same numbers in the same order in every process.
+func Seeded(seed uint64) Draws { return Draws{seed, true} }
+
+// Source returns what gives the next number. names tell it from all other sources. It may be called concurrently.
+func (d Draws) Source(names ...string) func() uint64 {
+	if !d.repeats {
+		return rand.Uint64
+	}
+	key, last := NewKey(d.seed, names...), new(atomic.Uint64)
+	return func() uint64 { return key.Bits(last.Add(1)) }
+}
 
 // Rand returns a generator for an ordinal, for what needs many numbers. It is not safe for concurrent use.
 func (k Key) Rand(ordinal uint64) *rand.Rand {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"sync"
 	"testing"
 )
 
@@ -122,5 +123,42 @@ func BenchmarkFloat(b *testing.B) {
 	k := NewKey(1, "x")
 	for i := range b.N {
 		_ = k.Float(uint64(i))
+	}
+}
+
+// Draws with a seed repeat, by source; those without do not. Nobody gets a number twice.
+func TestDraws(t *testing.T) {
+	next := func(s func() uint64) (all [1000]uint64) {
+		for i := range all {
+			all[i] = s()
+		}
+		return all
+	}
+	a := next(Seeded(7).Source("a"))
+	for name, s := range map[string]func() uint64{
+		"another seed": Seeded(8).Source("a"), "another source": Seeded(7).Source("b"), "none": Draws{}.Source("a"),
+	} {
+		if next(s) == a {
+			t.Errorf("%s: the same numbers", name)
+		}
+	}
+	if next(Seeded(7).Source("a")) != a || next(Draws{}.Source("a")) == next(Draws{}.Source("a")) {
+		t.Error("only what has a seed repeats")
+	}
+	var wg sync.WaitGroup
+	var got sync.Map
+	s := Seeded(7).Source("a")
+	for range 4 {
+		wg.Go(func() {
+			for range len(a) / 4 {
+				got.Store(s(), nil)
+			}
+		})
+	}
+	wg.Wait()
+	for _, want := range a {
+		if _, ok := got.Load(want); !ok {
+			t.Fatalf("nobody got %x", want)
+		}
 	}
 }

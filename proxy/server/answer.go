@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net/http"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
@@ -98,8 +97,6 @@ func prepare(x *proxy.Exchange, a *proxy.Answer) *proxy.Text {
 	res.Header.Fields = append(res.Header.Fields, a.Header...)
 	return &proxy.Text{Rest: text}
 }
-
-func randomBits() uint64 { return rand.Uint64() }
 
 // refused counts a request that was refused for what the client has sent, or has not sent in time.
 func (s *Server) refused(r *http1.Refusal) { s.metrics.Refused(refusalOf(r)) }

@@ -15,6 +15,7 @@ import (
 type backend struct {
 	id      proxy.BackendID
 	metrics *telemetry.Backend
+	random  func() uint64               // for the Pickers
 	set     atomic.Pointer[endpointSet] // nil: the Backend has been in no Snapshot
 }
 
@@ -53,7 +54,7 @@ func (b *backend) apply(s *Server, cfg *proxy.Backend) {
 	if policy == nil {
 		policy = balancer.RoundRobin{}
 	}
-	set.picker = policy.New(targets)
+	set.picker = policy.New(targets, b.random)
 	b.set.Store(set)
 	b.metrics.SetEndpoints(len(cfg.Endpoints))
 	b.release(s, old)

@@ -278,7 +278,7 @@ func TestBindErrorOfLaterListenerLeavesServerReady(t *testing.T) {
 // swap is a Balancer whose first choice makes the configuration change: the Endpoint that it picks is gone by then.
 type swap struct{ once func() }
 
-func (b *swap) New([]proxy.Target) proxy.Picker { return b }
+func (b *swap) New([]proxy.Target, func() uint64) proxy.Picker { return b }
 
 func (b *swap) Pick(_ *proxy.Exchange, avoid func(int) bool) int {
 	b.once()

@@ -106,7 +106,7 @@ func (r *route) share() *share {
 	if r.only != nil {
 		return r.only
 	}
-	i := r.weights.Pick(randomBits())
+	i := r.weights.Pick(r.random())
 	if i < 0 {
 		return nil
 	}

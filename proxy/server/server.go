@@ -14,6 +14,7 @@ import (
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/accept"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/http1"
 	"github.com/breakwater-gateway/breakwater/proxy/router"
@@ -46,6 +47,9 @@ type Config struct {
 	// Toxics bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
 	Toxics toxic.Options
 
+	// Draws are what shares by weight and Balancers draw from. Those of the zero value are different in each process, so that replicas do
+	// not march in step.
+	Draws chance.Draws
 	// Chaos decides which faults act; nil: none ever does. It gets every Snapshot that is served. Who made it closes it.
 	Chaos *chaos.Engine
 

@@ -33,6 +33,7 @@ type route struct {
 	invalid  bool
 	shares   []share
 	weights  balancer.Weighted
+	random   func() uint64 // for weights
 }
 
 // share is the running form of a proxy.WeightedBackend.
@@ -116,7 +117,7 @@ func (s *Server) bindRoute(cfg *proxy.Route) *route {
 			r.shares[i].backend = s.backend(b.Backend)
 		}
 	}
-	r.weights = balancer.NewWeighted(weights)
+	r.weights, r.random = balancer.NewWeighted(weights), s.cfg.Draws.Source("share", cfg.ID.String())
 	if len(r.shares) == 1 && weights[0] > 0 {
 		r.only = &r.shares[0]
 	}
@@ -138,7 +139,7 @@ func newSteps(filters []proxy.Filter) []proxy.Step {
 func (s *Server) backend(id proxy.BackendID) *backend {
 	b := s.backends[id]
 	if b == nil {
-		b = &backend{id: id, metrics: s.metrics.Backend(id)}
+		b = &backend{id: id, metrics: s.metrics.Backend(id), random: s.cfg.Draws.Source("endpoint", id.String())}
 		s.backends[id] = b
 	}
 	return b

@@ -58,7 +58,7 @@ func (s *Server) compileStreams(prev, st *state) error {
 				continue
 			}
 		}
-		st.streams[id] = stream.NewRoute(l, s.metrics, func(id proxy.BackendID) stream.Backend { return s.backend(id) })
+		st.streams[id] = stream.NewRoute(l, s.metrics, s.cfg.Draws, func(id proxy.BackendID) stream.Backend { return s.backend(id) })
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -91,7 +92,7 @@ func tryParked(t *testing.T, idle time.Duration) *parked {
 	id := proxy.BackendID{Name: "b"}
 	backend := one{registry.Acquire(id, proxy.Endpoint{Address: AddrPort(back.Addr())}), metrics.Backend(id)}
 	l := &proxy.Listener{Stream: &proxy.StreamRoute{Idle: idle, Backends: []proxy.WeightedBackend{{Backend: id, Weight: 1}}}}
-	route := NewRoute(l, metrics, func(proxy.BackendID) Backend { return backend })
+	route := NewRoute(l, metrics, chance.Draws{}, func(proxy.BackendID) Backend { return backend })
 	clients := make(chan net.Conn, 1)
 	near := tcpPair(t, front, func() {
 		nc, err := net.Dial("tcp", front.Addr().String())

@@ -2,9 +2,11 @@ package stream
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
 	"github.com/breakwater-gateway/breakwater/proxy/balancer"
+	"github.com/breakwater-gateway/breakwater/proxy/chance"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
 )
@@ -32,6 +34,7 @@ type Route struct {
 	listener *proxy.Listener
 	shares   []share
 	weights  balancer.Weighted
+	random   func() uint64 // for weights
 	metrics  *telemetry.Stream
 }
 
@@ -48,8 +51,9 @@ func RouteID(l *proxy.Listener) (telemetry.StreamID, bool) {
 	return telemetry.StreamID{Object: l.Stream.ID, Rule: l.Stream.Rule}, true
 }
 
-// NewRoute makes the running form of l.Stream. backend returns the live form of a Backend, whether it exists or not.
-func NewRoute(l *proxy.Listener, m *telemetry.Metrics, backend func(proxy.BackendID) Backend) *Route {
+// NewRoute makes the running form of l.Stream, whose shares by weight come from draws. backend returns the live form of a Backend, whether
+// it exists or not.
+func NewRoute(l *proxy.Listener, m *telemetry.Metrics, draws chance.Draws, backend func(proxy.BackendID) Backend) *Route {
 	r := &Route{cfg: l.Stream, listener: l, metrics: noStream}
 	if l.Stream == nil {
 		r.cfg = &noRoute
@@ -67,7 +71,7 @@ func NewRoute(l *proxy.Listener, m *telemetry.Metrics, backend func(proxy.Backen
 			r.shares[i].backend = backend(b.Backend)
 		}
 	}
-	r.weights = balancer.NewWeighted(weights)
+	r.weights, r.random = balancer.NewWeighted(weights), draws.Source("share", r.cfg.ID.String(), strconv.Itoa(r.cfg.Rule))
 	return r
 }
 
@@ -86,12 +90,12 @@ var (
 	errNoEndpoint = errors.New("no endpoint is ready")
 )
 
-// share picks one of the shares by weight, with 64 random bits.
-func (r *Route) share(random uint64) (*share, error) {
+// share picks one of the shares by weight.
+func (r *Route) share() (*share, error) {
 	if r.cfg.Invalid != "" {
 		return nil, errors.New(r.cfg.Invalid)
 	}
-	i := r.weights.Pick(random)
+	i := r.weights.Pick(r.random())
 	if i < 0 {
 		return nil, errNoBackend
 	}

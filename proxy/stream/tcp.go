@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -115,7 +114,7 @@ func (c *conn) reach() bool {
 			c.finish(recover())
 		}
 	}()
-	sh, err := c.route.share(rand.Uint64())
+	sh, err := c.route.share()
 	if sh != nil {
 		c.entry.Backend = sh.cfg.Backend
 	}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -127,7 +126,7 @@ func (p *Packets) open(key sessionKey, oob []byte) (_ *session, missed *Place) {
 	}
 	s := &session{p: p, key: key, route: route, generation: generation}
 	place := &Place{Listener: route.listener.ID, Route: route.cfg.ID, Client: key.client, Protocol: proxy.UDP, Attempt: 1}
-	sh, err := route.share(rand.Uint64())
+	sh, err := route.share()
 	if sh != nil {
 		place.Backend = sh.cfg.Backend
 	}
