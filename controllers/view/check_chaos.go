@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
@@ -33,9 +34,7 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 		checkTargetRef(fmt.Sprintf("spec.targetRefs[%d]", i), &s.TargetRefs[i], f)
 	}
 	for i := range s.Match {
-		if p := s.Match[i].Path; p != nil && !slices.Contains([]byte("/^(."), p.Value[0]) {
-			f(fmt.Sprintf("spec.match[%d].path.value", i), "must begin with a slash")
-		}
+		checkPathMatch(fmt.Sprintf("spec.match[%d].path.value", i), s.Match[i].Path, f)
 	}
 	for i := range s.Toxics {
 		checkToxic(fmt.Sprintf("spec.toxics[%d]", i), &s.Toxics[i], f)
@@ -61,6 +60,32 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 	if t := s.Token; t != nil && t.Header == nil && t.Cookie == nil && t.Baggage == nil {
 		f("spec.token", "say where the token is: header, cookie or baggage")
 	}
+}
+
+var (
+	pathBegin   = regexp.MustCompile(`^[(^.]`) // of an expression; its first slash may be in there
+	pathText    = regexp.MustCompile(`^([^\x00-\x20\x7f#%?\\]|%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*$`)
+	pathDots    = regexp.MustCompile(`(?i)(/|%2f|%5c)(\.|%2e){1,2}(/|;|%2f|%3b|%5c|$)`)
+	pathEscaped = regexp.MustCompile(`%2[Ff]`)
+)
+
+func checkPathMatch(field string, p *v1alpha1.PathMatch, f fault) {
+	if p == nil {
+		return
+	}
+	isExpression := p.Type == "RegularExpression"
+	rule := func(ok bool, message string) {
+		if !ok {
+			f(field, message)
+		}
+	}
+	rule(strings.HasPrefix(p.Value, "/") || isExpression && pathBegin.MatchString(p.Value), "must begin with a slash")
+	rule(isExpression || pathText.MatchString(p.Value),
+		"must be without spaces, #, ?, backslashes, control characters (not even escaped) and % that no two hexadecimal digits follow")
+	rule(isExpression || !strings.Contains(p.Value, "//"), "must be without //: slashes that follow each other count as one")
+	rule(isExpression || !pathDots.MatchString(p.Value),
+		"must be without . and .. as elements, and without what servers may take for them, such as ..;")
+	rule(isExpression || !pathEscaped.MatchString(p.Value), "must be without %2F: use a RegularExpression")
 }
 
 func hasTarget(s *v1alpha1.NetworkChaosSpec, kinds ...string) bool {

@@ -92,6 +92,26 @@ func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
 	}
 }
 
+// Paths of requests are compared in their normal form, so the values must be in it.
+func TestPathsAreBroughtIntoTheFormOfRequests(t *testing.T) {
+	for _, c := range []struct{ kind, value, want string }{
+		{"Exact", "/%7euser/%c3%a9/café", "/~user/%C3%A9/caf%C3%A9"}, {"PathPrefix", "/a%2db", "/a-b"}, {"", "/", "/"},
+		{"RegularExpression", "/%7e//a", "/%7e//a"},
+		{"Exact", "/a//b", ""}, {"PathPrefix", "/a/../b", ""}, {"", "/a b", ""}, {"", "/a?b=1", ""}, {"Exact", "a", ""}, {"RegularExpression", "(", ""},
+	} {
+		v, x := cluster(), latency()
+		x.Spec.Match = []v1alpha1.Match{{Path: &v1alpha1.PathMatch{Type: c.kind, Value: c.value}}}
+		v.Set(x)
+		s, got := Build(v, Served{}, Options{}, nil), ""
+		if len(s.Experiments) == 1 {
+			got = s.Experiments[0].Matches[0].Path.Value
+		}
+		if got != c.want {
+			t.Errorf("%s %q becomes %q, want %q: %+v", c.kind, c.value, got, c.want, s.Reports[types.NamespacedName{Namespace: "default", Name: "x"}].Conditions)
+		}
+	}
+}
+
 // A Secret made from a file ends as the file does, and the command that makes tokens reads files without their last line feed.
 func TestSecretWithLineFeed(t *testing.T) {
 	for data, want := range map[string]string{"secret": "secret", "secret\n": "secret", "secret\n\n": "secret\n", "\n": "", "": ""} {

@@ -138,8 +138,10 @@ func (c *content) matches() []proxy.Match {
 			m.Path = proxy.PathMatch{Type: pathType(p.Type), Value: p.Value}
 			if m.Path.Type == proxy.PathRegex {
 				c.checkRegex(at+".path.value", p.Value)
-			} else if !strings.HasPrefix(p.Value, "/") {
-				c.fail("%s.path.value: %q does not begin with a slash", at, p.Value)
+			} else if normal, problem := syntax.Path(p.Value); problem != "" {
+				c.fail("%s.path.value: %s %s", at, syntax.Quote(p.Value), problem)
+			} else {
+				m.Path.Value = normal
 			}
 		}
 		for j, h := range from.Headers {
