@@ -144,7 +144,7 @@ func (a *apiServer) apply(ctx context.Context, files []string) error {
 			if object.Object == nil || object.GetKind() == "Kustomization" {
 				continue
 			}
-			if err := a.Create(ctx, &object); err != nil {
+			if err := a.Create(ctx, &object); err != nil && !apierrors.IsAlreadyExists(err) {
 				return fmt.Errorf("%s: %w", file, err)
 			}
 		}

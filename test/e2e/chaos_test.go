@@ -316,8 +316,7 @@ func TestChaosInAnotherNamespaceNeedsAGrant(t *testing.T) {
 	api.installGatewayAPI(t)
 	w := chaosWorld(t)
 	b := start(t)
-	other := &world{t: t, ns: "chaos-grant-other"}
-	other.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other.ns}})
+	other := emptyWorld(t, "chaos-grant-other")
 	o := other.abort("a", "1h")
 	o.Spec.TargetRefs[0].Namespace = &w.ns
 	other.create(o)

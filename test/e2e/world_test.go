@@ -45,19 +45,30 @@ type world struct {
 	ns string
 }
 
-// newWorld makes a namespace, and the IngressClass if there is none.
+// worlds are how many there have been by each name. What a test leaves in a namespace stays, as nobody collects garbage here, so that a
+// second run (-count) has one of its own.
+var worlds = map[string]int{}
+
+// newWorld makes a namespace that is called like the test, and the IngressClass if there is none.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, ns: strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))}
-	w.ns = w.ns[:min(len(w.ns), 63)]
-	ns := &corev1.Namespace{}
-	ns.Name = w.ns
-	w.create(ns)
+	w := emptyWorld(t, strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")))
 	ingressClass := &networkingv1.IngressClass{Spec: networkingv1.IngressClassSpec{Controller: controller}}
 	ingressClass.Name = class
 	if err := api.Create(t.Context(), ingressClass); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
+	return w
+}
+
+// emptyWorld makes a namespace.
+func emptyWorld(t *testing.T, name string) *world {
+	t.Helper()
+	w := &world{t: t, ns: name[:min(len(name), 60)]}
+	if worlds[w.ns]++; worlds[w.ns] > 1 {
+		w.ns += fmt.Sprint("-", worlds[w.ns])
+	}
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}})
 	return w
 }
 
@@ -71,18 +82,7 @@ func (w *world) create(o client.Object) {
 		if err := api.Delete(context.Background(), o); client.IgnoreNotFound(err) != nil {
 			w.t.Errorf("delete %T %s: %v", o, o.GetName(), err)
 		}
-		if ns, ok := o.(*corev1.Namespace); ok {
-			w.finalize(ns)
-		}
 	})
-}
-
-// finalize lets a namespace go that is being deleted, as no controller does here: the same test can run again.
-func (w *world) finalize(ns *corev1.Namespace) {
-	ns.Spec.Finalizers, ns.ResourceVersion = nil, ""
-	if err := api.SubResource("finalize").Update(context.Background(), ns); client.IgnoreNotFound(err) != nil {
-		w.t.Errorf("finalize namespace %s: %v", ns.Name, err)
-	}
 }
 
 func (w *world) meta(name string) metav1.ObjectMeta {
