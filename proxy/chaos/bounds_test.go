@@ -336,7 +336,7 @@ func TestGuardOfWhatIsNotTouched(t *testing.T) {
 			if q == nil {
 				return
 			}
-			touched := q.Client(x, nil) != nil
+			touched := act(q.Client(x, nil)) != ""
 			x.Response.Status = 200
 			if badly(touched) {
 				time.Sleep(1100 * time.Millisecond)

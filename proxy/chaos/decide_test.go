@@ -363,6 +363,7 @@ func TestKindsOfToxics(t *testing.T) {
 	if !f.HasToxics() || len(f.steps) != 1 {
 		t.Errorf("%d steps, toxics %v", len(f.steps), f.HasToxics())
 	}
+	f.acts(&f.steps[0])
 	slot := toxic.NewSlot()
 	f.Attach(slot)
 	if slot.Empty() {

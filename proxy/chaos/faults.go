@@ -17,9 +17,10 @@ import (
 // switch, does nothing any more: waits end at once, and a body that is slowed down goes on as it is.
 type Faults struct {
 	request *Request
+	x       *proxy.Exchange
 	w       proxy.Responder
 	steps   []running
-	toxics  []decision // that want toxics on the connection
+	toxics  []ofBytes
 	place   Place
 	conn    *Connection // once they have been attached
 
@@ -34,18 +35,39 @@ type running struct {
 	of      *decision // for the whole request
 	target  string    // as in the log
 	ordinal uint64
+	acted   bool // it has been counted and logged
 }
 
-// isOfBody reports whether only the response tells if the step does anything: not every response is one that it can damage.
-func (s *running) isOfBody() bool {
-	return s.Body != nil && s.Response == nil && s.Request == nil && s.Reply == nil && s.End == fault.None && s.Delay == 0
+// ofBytes is a decision that wants toxics on the connection.
+type ofBytes struct {
+	decision
+	of *decision // for the whole request
 }
 
-// acts counts a decision's fault, which acts on the request for certain.
-func (f *Faults) acts(x *proxy.Exchange, of *decision) {
+// isOfResponse reports whether the step does nothing before there is a response.
+func (s *running) isOfResponse() bool {
+	return (s.Body != nil || s.Response != nil) && s.Request == nil && s.Reply == nil && s.End == fault.None && s.Delay == 0
+}
+
+// acts counts and logs that a step acts, once.
+func (f *Faults) acts(s *running) {
+	if s.acted {
+		return
+	}
+	s.acted = true
+	s.armed.stats.applied.Add(1)
+	if s.Delay == 0 {
+		s.armed.stats.delay.observe(0)
+	}
+	s.armed.logged(s.target, s.ordinal, decidedInject, 0, s.Delay)
+	f.injected(s.of)
+}
+
+// injected counts that something of what a decision lets act does so.
+func (f *Faults) injected(of *decision) {
 	of.count()
 	f.request.touch()
-	x.Experiments = addTo(x.Experiments, of.key.id)
+	f.x.Experiments = addTo(f.x.Experiments, of.key.id)
 }
 
 // step makes the running form of a fault.
@@ -82,8 +104,8 @@ func (f *Faults) Begin(x *proxy.Exchange) (*fault.Reply, fault.End, *proxy.Error
 		if !s.armed.inForce() {
 			continue
 		}
-		if !s.isOfBody() {
-			s.armed.stats.applied.Add(1)
+		if !s.isOfResponse() {
+			f.acts(s)
 		}
 		if s.Delay > 0 {
 			if err := f.delay(s); err != nil {
@@ -140,10 +162,9 @@ func (f *Faults) Respond(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		wrapped := fault.Respond([]fault.Step{s.Step}, x, b)
 		if wrapped != b {
 			wrapped = &passing{Body: wrapped, inner: b}
-			if s.isOfBody() {
-				s.armed.stats.applied.Add(1)
-				f.acts(x, s.of)
-			}
+		}
+		if wrapped != b || s.Response != nil && x.Response.Status != 101 {
+			f.acts(s)
 		}
 		b = wrapped
 	}
@@ -181,6 +202,7 @@ func (f *Faults) Arrive(x *proxy.Exchange) (err *proxy.Error) {
 				return
 			}
 			if late := (toxic.Active{Entry: t.Entry, Ordinal: d.ordinal}).Late(headSize(&x.Request)); late > 0 {
+				f.injected(d.of)
 				err = http1.PauseUntil(f.w, late, t.gone)
 			}
 		})
@@ -204,7 +226,18 @@ func (f *Faults) HasToxics() bool { return f != nil && len(f.toxics) > 0 }
 // has ended.
 func (f *Faults) Attach(slot *toxic.Slot) {
 	e := f.request.engine
-	f.conn = &Connection{engine: e, fixed: true, admission: admitted, decisions: slices.Clone(f.toxics), place: f.place, Slot: slot}
+	f.conn = &Connection{engine: e, fixed: true, admission: admitted, place: f.place, Slot: slot}
+	for i := range f.toxics {
+		d := &f.toxics[i]
+		acts := false
+		d.each(func(t *armed) { acts = acts || t.fault == nil && t.inForce() })
+		if acts {
+			f.injected(d.of)
+		}
+		one := d.decision
+		one.counted = true // or it is not to be
+		f.conn.decisions = append(f.conn.decisions, one)
+	}
 	e.conns.open(f.conn)
 	f.request.conns = append(f.request.conns, f.conn)
 }
@@ -232,7 +265,10 @@ func (f *Faults) Dial() (all []toxic.Hold) {
 		return nil
 	}
 	for i := range f.toxics {
-		all = f.toxics[i].dial(all)
+		d, before := &f.toxics[i], len(all)
+		if all = d.dial(all); len(all) > before {
+			f.injected(d.of)
+		}
 	}
 	return all
 }

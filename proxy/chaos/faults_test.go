@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"io"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +97,141 @@ func TestHoldsOfTwoExperiments(t *testing.T) {
 			c.Close(Outcome{})
 			q.End(x, time.Now())
 		}
+	}
+}
+
+// What has been decided is not what has happened: an earlier fault may have answered, or nothing has come that a fault could change.
+func TestFaultsCountWhenTheyAct(t *testing.T) {
+	header := fault.Headers{Response: fault.HeaderChange{Set: "X-A: 1"}}
+	both := header
+	both.Request.Set = "X-A: 1"
+	for name, c := range map[string]struct {
+		at      proxy.Point
+		first   proxy.Toxic // of the experiment "first"; that of "second" is
+		second  proxy.Toxic
+		status  int // of the response that comes; 0 is none
+		want    string
+		toClose bool // before the faults begin
+	}{
+		"both":                                 {first: delay(0), second: abort(503), want: "first second"},
+		"answered before":                      {first: abort(503), second: delay(0), want: "first"},
+		"answered before, toxics":              {first: abort(503), second: toxic.Noop{}, want: "first"},
+		"ended before":                         {first: fault.Abort{End: fault.RST}, second: header, want: "first"},
+		"a reply that is changed":              {first: abort(503), second: both, status: 503, want: "first second"},
+		"a response that is changed":           {first: delay(0), second: header, status: 200, want: "first second"},
+		"no response to change":                {first: delay(0), second: header, want: "first"},
+		"no response to cut":                   {at: proxy.AtBackend, first: header, second: fault.TruncateBody{}, want: ""},
+		"a response that cannot be cut":        {first: fault.TruncateBody{}, second: header, status: 204, want: "second"},
+		"a switch of protocols":                {first: header, second: both, status: 101, want: "second"},
+		"at backend, both":                     {at: proxy.AtBackend, first: both, second: delay(0), want: "first second"},
+		"at backend, answered before":          {at: proxy.AtBackend, first: abort(503), second: delay(0), want: "first"},
+		"nothing, by a switch in the meantime": {first: delay(0), second: abort(503), toClose: true, want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := func(x *proxy.Experiment) { x.At = c.at }
+			e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, with(anExperiment("first", c.first), at), with(anExperiment("second", c.second), at))
+			x := request()
+			q := e.Begin(x, backendID)
+			var f *Faults
+			if c.at == proxy.Client {
+				f = q.Client(x, nil)
+			} else {
+				x.Backend, x.Endpoint, x.Attempts = &route.Backends[0], endpointAt(1), 1
+				f = q.Attempt(x, nil)
+			}
+			if c.toClose {
+				e.SetEnabled(false)
+			}
+			_, _, _ = f.Begin(x)
+			if c.status > 0 {
+				x.Response.Status, x.Response.ContentLength = c.status, 10
+				f.Respond(x, readerBody{strings.NewReader("0123456789")})
+				f.Respond(x, nil) // nothing counts twice
+			}
+			q.End(x, time.Now())
+			var acted, logged, injected, applied []string
+			for _, id := range x.Experiments {
+				acted = append(acted, id.Name)
+			}
+			for _, one := range e.Faults() {
+				logged = append(logged, one.Object[strings.LastIndex(one.Object, "/")+1:])
+			}
+			touched := uint64(0)
+			for _, one := range e.Report().Experiments {
+				injected = append(injected, slices.Repeat([]string{one.Name}, int(one.Injected))...)
+				applied = append(applied, slices.Repeat([]string{one.Name}, int(one.Toxics[0].Applied))...)
+				touched += one.InjectedTraffic.Requests
+			}
+			slices.Sort(acted) // responses pass the last one first
+			slices.Sort(logged)
+			for what, got := range map[string][]string{"access log": acted, "fault log": logged, "injected": injected, "applied": applied} {
+				if strings.Join(got, " ") != c.want {
+					t.Errorf("%s: %q, want %q", what, got, c.want)
+				}
+			}
+			if (touched > 0) != (c.want != "") {
+				t.Errorf("%d are counted as touched", touched)
+			}
+		})
+	}
+}
+
+// A Guard of what got no fault looks at what was to get one and did not.
+func TestGuardLooksAtWhatGotNoFaultAfterAll(t *testing.T) {
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, with(anExperiment("x", fault.Headers{Response: fault.HeaderChange{Remove: "X"}}),
+		func(x *proxy.Experiment) {
+			x.Guard = &proxy.Guard{Window: time.Minute, MinRequests: 1, MaxErrorRate: 0.5, OnlyUninjected: true}
+		}))
+	x := request()
+	q := e.Begin(x, backendID)
+	_, _, _ = q.Client(x, nil).Begin(x)
+	q.End(x, time.Now()) // without an answer
+	if s := status(t, e, "x"); s.Phase != proxy.ExperimentHalted {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Toxics act, and are counted, when they are put on a connection or hold up its opening.
+func TestToxicsOfRequestsCountWhenTheyAct(t *testing.T) {
+	late := toxic.Latency{Latency: shape.Const(100)}
+	for name, c := range map[string]struct {
+		at    proxy.Point
+		toxic proxy.Toxic
+		act   func(*Faults, *proxy.Exchange)
+		want  uint64
+	}{
+		"never":                         {proxy.Client, toxic.Noop{}, func(*Faults, *proxy.Exchange) {}, 0},
+		"put on it":                     {proxy.Client, toxic.Noop{}, func(f *Faults, _ *proxy.Exchange) { f.Attach(toxic.NewSlot()) }, 1},
+		"put on another":                {proxy.AtBackend, toxic.Noop{}, func(f *Faults, _ *proxy.Exchange) { f.Attach(toxic.NewSlot()); f.Detach(); f.Attach(toxic.NewSlot()) }, 1},
+		"over before":                   {proxy.Client, toxic.Noop{}, func(f *Faults, _ *proxy.Exchange) { f.request.engine.SetEnabled(false); f.Attach(toxic.NewSlot()) }, 0},
+		"refused":                       {proxy.AtBackend, toxic.Down{}, func(f *Faults, _ *proxy.Exchange) { f.Dial() }, 1},
+		"opened as ever":                {proxy.AtBackend, toxic.Noop{}, func(f *Faults, _ *proxy.Exchange) { f.Dial() }, 0},
+		"a request that arrives late":   {proxy.Client, late, func(f *Faults, x *proxy.Exchange) { _ = f.Arrive(x) }, 1},
+		"a request that is not delayed": {proxy.Client, toxic.Noop{}, func(f *Faults, x *proxy.Exchange) { _ = f.Arrive(x) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, with(anExperiment("x", c.toxic), func(x *proxy.Experiment) {
+					x.At, x.Toxics[0].Direction = c.at, proxy.Upstreamward
+				}))
+				defer e.Close()
+				x := request()
+				q := e.Begin(x, backendID)
+				x.Backend, x.Endpoint, x.Attempts = &route.Backends[0], endpointAt(1), 1
+				f := q.Client(x, nil)
+				if c.at == proxy.AtBackend {
+					f = q.Attempt(x, nil)
+				}
+				c.act(f, x)
+				x.Response.Status = 200
+				q.End(x, time.Now())
+				r := e.Report().Experiments[0]
+				if r.Injected != c.want || r.InjectedTraffic.Requests != c.want || uint64(len(x.Experiments)) != c.want {
+					t.Errorf("%d are injected, %d counted as touched, the access log names %d; want %d", r.Injected, r.InjectedTraffic.Requests,
+						len(x.Experiments), c.want)
+				}
+			})
+		})
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
-// Fault is one line of the fault log: one toxic's decision for one request or connection, or what has become of it.
+// Fault is one line of the fault log: what one toxic does to one request or connection, and what has become of it. A toxic that was to act
+// and never came to do so, for instance because an earlier one had answered the request, has no line.
 type Fault struct {
 	Time    time.Time `json:"time"`
 	Object  string    `json:"object"`            // the Experiment: Kind/Namespace/Name; of a Manual Toxiproxy//Owner
@@ -18,7 +19,7 @@ type Fault struct {
 	Target  string    `json:"target"`            // the Route or, at Backend, the Endpoint
 	Ordinal uint64    `json:"ordinal"`           // of the request or connection
 	Attempt int       `json:"attempt,omitempty"` // from 2
-	// Decision is "inject"; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a connection is
+	// Decision is "inject" when it begins to act; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a connection is
 	// over, which tells bytes and delay, or when the delay of a request has ended early.
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`

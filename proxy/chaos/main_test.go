@@ -81,8 +81,8 @@ func request(fields ...string) *proxy.Exchange {
 	return x
 }
 
-// serve serves a request as the server would, and returns the statuses of the Aborts that acted, and the Delays that would have
-// been waited for: one letter for each toxic that acted, by its name.
+// serve serves a request as the server would, but waits for nothing and has no fault keep another from acting. It returns one letter for
+// each toxic that acted, by its name.
 func serve(e *Engine, x *proxy.Exchange, change ...func(*proxy.Exchange)) string {
 	q := e.Begin(x, backendID)
 	if q == nil {
@@ -93,7 +93,7 @@ func serve(e *Engine, x *proxy.Exchange, change ...func(*proxy.Exchange)) string
 	for _, c := range change {
 		c(x)
 	}
-	return names(q.Client(x, nil))
+	return act(q.Client(x, nil))
 }
 
 // attempt is serve for one attempt at an Endpoint after another.
@@ -104,7 +104,7 @@ func attempts(e *Engine, x *proxy.Exchange, endpoints ...proxy.Endpoint) (acted 
 	for _, at := range endpoints {
 		x.Attempts++
 		x.Endpoint = at
-		acted = append(acted, names(q.Attempt(x, nil)))
+		acted = append(acted, act(q.Attempt(x, nil)))
 	}
 	if q != nil {
 		q.End(x, time.Now())
@@ -112,14 +112,17 @@ func attempts(e *Engine, x *proxy.Exchange, endpoints ...proxy.Endpoint) (acted 
 	return acted
 }
 
-func names(f *Faults) (acted string) {
+// act lets everything act, and returns its names.
+func act(f *Faults) (acted string) {
 	if f == nil {
 		return ""
 	}
-	for _, s := range f.steps {
-		acted += s.armed.cfg.Name
+	for i := range f.steps {
+		f.acts(&f.steps[i])
+		acted += f.steps[i].armed.cfg.Name
 	}
 	for i := range f.toxics {
+		f.injected(f.toxics[i].of)
 		f.toxics[i].each(func(t *armed) {
 			if t.fault == nil {
 				acted += t.cfg.Name

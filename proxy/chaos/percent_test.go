@@ -150,7 +150,7 @@ func TestAttemptsAreDecidedAsOfTheirTime(t *testing.T) {
 		for range 2 {
 			x.Attempts++
 			x.Endpoint = endpointAt(1)
-			acted = append(acted, names(q.Attempt(x, nil)))
+			acted = append(acted, act(q.Attempt(x, nil)))
 			time.Sleep(time.Second)
 		}
 		q.End(x, time.Now())

@@ -120,7 +120,7 @@ func (r *Request) Client(x *proxy.Exchange, w proxy.Responder) *Faults {
 			f = r.collect(x, f, d, d, w)
 		}
 	}
-	return r.settle(x, f)
+	return f.settle()
 }
 
 // Attempt returns what acts on the latest attempt, which x describes: Backend, Endpoint, Attempts; nil is nothing. It is called
@@ -144,10 +144,11 @@ func (r *Request) Attempt(x *proxy.Exchange, w proxy.Responder) *Faults {
 		f = r.collect(x, f, &one, d, w)
 		d.rehearsed = one.rehearsed
 	}
-	return r.settle(x, f)
+	return f.settle()
 }
 
-// collect adds what d lets act to f. Whether it has been counted stands in of, the decision for the whole request.
+// collect adds what d lets act to f, which counts and logs it when it does: an earlier fault may answer the request. Whether it has been
+// counted stands in of, the decision for the whole request.
 func (r *Request) collect(x *proxy.Exchange, f *Faults, d, of *decision, w proxy.Responder) *Faults {
 	if d.halted.Load() || !d.any() {
 		return f
@@ -162,7 +163,7 @@ func (r *Request) collect(x *proxy.Exchange, f *Faults, d, of *decision, w proxy
 		return f
 	}
 	if f == nil {
-		f = &Faults{request: r, w: w}
+		f = &Faults{request: r, x: x, w: w}
 	}
 	onBytes := false
 	d.each(func(t *armed) {
@@ -171,23 +172,15 @@ func (r *Request) collect(x *proxy.Exchange, f *Faults, d, of *decision, w proxy
 		}
 		if t.fault == nil {
 			onBytes = true
-			f.acts(x, of)
 			return
 		}
 		t.stats.decided.Add(1)
 		s := t.step(d, w, name)
-		if s.of = of; !s.isOfBody() {
-			f.acts(x, of)
-		}
+		s.of = of
 		f.steps = append(f.steps, s)
-		if s.Delay == 0 {
-			t.stats.delay.observe(0)
-		}
-		t.logged(name, d.ordinal, decidedInject, 0, s.Delay)
 	})
 	if onBytes {
-		d.counted = true // as of is, which may be another
-		f.toxics = append(f.toxics, *d)
+		f.toxics = append(f.toxics, ofBytes{*d, of})
 	}
 	return f
 }
@@ -201,10 +194,11 @@ func addTo(ids []proxy.ObjectID, id proxy.ObjectID) []proxy.ObjectID {
 }
 
 // settle notes where f acts.
-func (r *Request) settle(x *proxy.Exchange, f *Faults) *Faults {
+func (f *Faults) settle() *Faults {
 	if f == nil {
 		return nil
 	}
+	x := f.x
 	client := netip.AddrPortFrom(x.Request.ClientIP, x.Request.Peer.Port())
 	f.place = Place{Route: x.Route.ID.Object, Listener: x.Listener, Client: client}
 	if x.Backend != nil {
