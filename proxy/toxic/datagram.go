@@ -33,7 +33,8 @@ type DatagramLink struct {
 // DatagramResult says what a DatagramLink has done.
 type DatagramResult struct {
 	Upstream, Downstream int64 // bytes delivered to the endpoint and to the client
-	Dropped              int64 // datagrams, in both directions, by toxics and for want of room
+	Dropped              int64 // datagrams, in both directions, by toxics, for want of room and by Close
+	Withheld             int64 // those of Dropped that were held back when it was closed
 	Err                  error // the panic of a toxic and its stack; its direction drops everything after it
 }
 
@@ -53,11 +54,15 @@ func NewDatagramLink(slot *Slot, deliver func(d proxy.Direction, p []byte), o Op
 	return l
 }
 
-// Pass takes a datagram that moves in direction d. It may change p, but does not keep it.
-func (l *DatagramLink) Pass(d proxy.Direction, p []byte) {
+// Pass takes a datagram that moves in direction d. It may change p, but does not keep it. It reports false, and has done nothing, if the
+// DatagramLink has been closed.
+func (l *DatagramLink) Pass(d proxy.Direction, p []byte) bool {
 	f := &l.flows[d]
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.isClosed {
+		return false
+	}
 	if f.err != nil {
 		f.dropped++
 	}
@@ -70,6 +75,13 @@ func (l *DatagramLink) Pass(d proxy.Direction, p []byte) {
 		f.advance()
 	})
 	l.follow(f)
+	return true
+}
+
+// Busy reports whether datagrams are held back that will go on by themselves: a session of which that is true is not idle. What is
+// withheld for ever does not count.
+func (l *DatagramLink) Busy() bool {
+	return slices.ContainsFunc([]*flow{&l.flows[0], &l.flows[1]}, (*flow).isBusy)
 }
 
 // follow tells the Slot's Follower what has come of a flow, whose lock is held, since its toxics changed.
@@ -89,7 +101,8 @@ func (l *DatagramLink) follow(f *flow) {
 	}
 }
 
-// Close ends the session and drops what is held back. Nothing is delivered once it has returned.
+// Close ends the session and drops what is held back, of which the Slot's Follower is told as of all that is lost. Nothing is delivered
+// once it has returned.
 func (l *DatagramLink) Close() DatagramResult {
 	l.unwatch()
 	var r DatagramResult
@@ -101,6 +114,8 @@ func (l *DatagramLink) Close() DatagramResult {
 			if f.timer != nil {
 				f.timer.Stop()
 			}
+			f.withhold()
+			l.follow(f)
 			for _, st := range f.stages {
 				st.finish()
 			}
@@ -111,6 +126,7 @@ func (l *DatagramLink) Close() DatagramResult {
 			f.stages, f.waiting = nil, nil
 		}
 		r.Dropped += f.dropped
+		r.Withheld += f.withheld
 		if f.err != nil {
 			r.Err = f.err
 		}
@@ -143,6 +159,7 @@ type flow struct {
 	now      time.Duration
 	timer    *time.Timer
 	bytes    int64
+	withheld int64 // datagrams that were held back when it was closed
 	err      error
 	isClosed bool
 
@@ -198,7 +215,8 @@ func (f *flow) run(do func()) {
 	f.schedule()
 }
 
-func (f *flow) schedule() {
+// next is when the first of what is held back is due.
+func (f *flow) next() time.Duration {
 	next := Never
 	if f.waiting.Len() > 0 {
 		next = f.waiting[0].due
@@ -208,6 +226,36 @@ func (f *flow) schedule() {
 			next = min(next, h.Next())
 		}
 	}
+	return next
+}
+
+func (f *flow) isBusy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err == nil && f.next() != Never
+}
+
+// withhold counts what is held back as lost.
+func (f *flow) withhold() {
+	lose := func(by *packetStage) {
+		f.withheld++
+		f.dropped++
+		if by != nil { // it is nil behind a toxic that is gone
+			by.lost++
+		}
+	}
+	for _, w := range f.waiting {
+		lose(w.from)
+	}
+	for _, st := range f.stages {
+		if h, ok := st.shaper.(Holder); ok && f.err == nil {
+			h.Release(Never, func(Packet) { lose(st) })
+		}
+	}
+}
+
+func (f *flow) schedule() {
+	next := f.next()
 	if next != Never {
 		alarm.Set(f.link.began.Add(next))
 	}

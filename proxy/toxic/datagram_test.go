@@ -253,3 +253,166 @@ func TestDatagramsLetGoAtOnceKeepTheirOrder(t *testing.T) {
 		})
 	}
 }
+
+// Who ends sessions that are silent asks whether more will come by itself: what waits for its time, but nothing that waits for ever.
+func TestDatagramLinkIsBusyWhileMoreWillCome(t *testing.T) {
+	for name, c := range map[string]struct {
+		toxics []proxy.Toxic
+		busy   time.Duration // from the first datagram on
+		lost   int64         // of two
+	}{
+		"nothing":               {},
+		"noop":                  {toxics: []proxy.Toxic{Noop{}}},
+		"latency":               {toxics: []proxy.Toxic{Latency{Latency: fixed(3000)}}, busy: 3 * time.Second},
+		"delay":                 {toxics: []proxy.Toxic{Delay{Latency: fixed(3000)}}, busy: 3 * time.Second},
+		"rate":                  {toxics: []proxy.Toxic{Rate{Rate: fixed(1)}}, busy: 2 * time.Second},
+		"copies":                {toxics: []proxy.Toxic{Duplicate{Rate: fixed(1), Delay: fixed(3000)}}, busy: 3 * time.Second},
+		"picked out":            {toxics: []proxy.Toxic{Reorder{Rate: fixed(1), Packets: fixed(9), Delay: fixed(3000)}}, busy: 3 * time.Second},
+		"one after the other":   {toxics: []proxy.Toxic{Latency{Latency: fixed(1000)}, Delay{Latency: fixed(2000)}}, busy: 3 * time.Second},
+		"down":                  {toxics: []proxy.Toxic{Down{}}, lost: 2},
+		"timeout":               {toxics: []proxy.Toxic{Timeout{}}, lost: 2},
+		"dropped":               {toxics: []proxy.Toxic{Drop{Loss{Rate: fixed(1)}}}, lost: 2},
+		"dropped in the end":    {toxics: []proxy.Toxic{Latency{Latency: fixed(3000)}, Down{}}, busy: 3 * time.Second, lost: 2},
+		"for ever":              {toxics: []proxy.Toxic{forever{}}, lost: 2},
+		"for ever, then passed": {toxics: []proxy.Toxic{forever{}, Latency{Latency: fixed(1000)}}, lost: 2},
+	} {
+		for _, d := range []proxy.Direction{proxy.Upstreamward, proxy.Downstreamward} {
+			t.Run(name+" "+d.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var as []Active
+					for i, toxic := range c.toxics {
+						as = append(as, act(fmt.Sprint(i), d, toxic))
+					}
+					l := NewDatagramLink(NewSlot(as...), func(proxy.Direction, []byte) {}, Options{})
+					if l.Busy() {
+						t.Error("busy before anything has come")
+					}
+					for range 2 {
+						l.Pass(d, []byte("a"))
+					}
+					if got := l.Busy(); got != (c.busy > 0) {
+						t.Errorf("busy: %v", got)
+					}
+					if c.busy > 0 {
+						time.Sleep(c.busy - 1)
+						if !l.Busy() {
+							t.Errorf("not busy any more before %v", c.busy)
+						}
+						time.Sleep(1)
+						synctest.Wait()
+						if l.Busy() {
+							t.Errorf("still busy after %v", c.busy)
+						}
+					}
+					if r := l.Close(); r.Dropped != c.lost {
+						t.Errorf("%+v, want %d dropped", r, c.lost)
+					}
+				})
+			})
+		}
+	}
+}
+
+// forever withholds datagrams until it is removed.
+type forever struct{}
+
+func (forever) Type() string    { return "forever" }
+func (forever) Validate() error { return nil }
+func (forever) NewDatagram(Site) DatagramShaper {
+	return packetFunc(func(p Packet, emit func(Packet)) { emit(Packet{Data: p.Data, Due: Never}) })
+}
+
+// What is held when a session ends is lost: it is counted, charged to the toxic that held it, and told to the Follower if nothing else got
+// through.
+func TestDatagramsHeldAtTheEndAreLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		toxic     proxy.Toxic
+		withheld  int
+		told      []bool
+		goesAhead bool // one gets through before the toxic comes into force
+	}{
+		"late":                   {toxic: Latency{Latency: fixed(3000)}, withheld: 2, told: []bool{true}},
+		"late, one got through":  {toxic: Latency{Latency: fixed(3000)}, withheld: 2, told: []bool{true}, goesAhead: true},
+		"picked out":             {toxic: Reorder{Rate: fixed(1), Packets: fixed(9), Delay: fixed(3000)}, withheld: 2, told: []bool{true}},
+		"copies":                 {toxic: Duplicate{Rate: fixed(1), Delay: fixed(3000)}, withheld: 2, told: []bool{false}},
+		"dropped":                {toxic: Down{}, told: []bool{true}},
+		"nothing has been held":  {toxic: Noop{}, told: []bool{false}},
+		"for ever":               {toxic: forever{}, withheld: 2, told: []bool{true}},
+		"for ever, one got past": {toxic: forever{}, withheld: 2, told: []bool{true}, goesAhead: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []bool
+				var final Observation
+				a := act("x", proxy.Upstreamward, c.toxic)
+				a.Observe = func(o Observation) {
+					if o.Final {
+						final = o
+					}
+				}
+				slot, budget := NewSlot(), NewBudget(1<<20)
+				l := NewDatagramLink(slot, func(proxy.Direction, []byte) {}, Options{Budget: budget})
+				if c.goesAhead {
+					l.Pass(proxy.Upstreamward, []byte("a"))
+				}
+				slot.Set(a)
+				synctest.Wait()
+				slot.Follow(Follower{Lost: func(isLost bool) { told = append(told, isLost) }})
+				for range 2 {
+					if !l.Pass(proxy.Upstreamward, []byte("b")) {
+						t.Error("a datagram is not taken")
+					}
+				}
+				r := l.Close()
+				dropped := c.withheld
+				if _, isDown := c.toxic.(Down); isDown {
+					dropped = 2
+				}
+				if r.Withheld != int64(c.withheld) || r.Dropped != int64(dropped) || final.Lost != dropped {
+					t.Errorf("%+v, %d charged to the toxic; want %d withheld, %d dropped", r, final.Lost, c.withheld, dropped)
+				}
+				if !slices.Equal(told, c.told) {
+					t.Errorf("told %v, want %v", told, c.told)
+				}
+				if n := budget.Used(); n != 0 {
+					t.Errorf("%d bytes are still taken", n)
+				}
+				if again := l.Close(); again.Dropped != r.Dropped || again.Withheld != r.Withheld {
+					t.Errorf("closed again: %+v, before: %+v", again, r)
+				}
+				if l.Busy() || l.Pass(proxy.Upstreamward, []byte("c")) {
+					t.Error("a link that is closed takes datagrams, or is busy")
+				}
+			})
+		})
+	}
+}
+
+// A direction whose toxic has panicked holds nothing that will go on.
+func TestDatagramsBehindAPanicAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := act("hold", proxy.Upstreamward, Reorder{Rate: fixed(1), Packets: fixed(9), Delay: fixed(3000)})
+		broken := act("broken", proxy.Upstreamward, panics{})
+		slot := NewSlot(hold, broken)
+		l := NewDatagramLink(slot, func(proxy.Direction, []byte) {}, Options{})
+		for range 3 {
+			l.Pass(proxy.Upstreamward, []byte("a"))
+		}
+		slot.Set(broken)
+		synctest.Wait()
+		if l.Busy() {
+			t.Error("busy")
+		}
+		if r := l.Close(); r.Err == nil || r.Withheld != 2 {
+			t.Errorf("%+v, want a panic at the first of three, and two that are lost", r)
+		}
+	})
+}
+
+type panics struct{}
+
+func (panics) Type() string    { return "panics" }
+func (panics) Validate() error { return nil }
+func (panics) NewDatagram(Site) DatagramShaper {
+	return packetFunc(func(Packet, func(Packet)) { panic("on purpose") })
+}
