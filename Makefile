@@ -64,6 +64,10 @@ test-cluster: ## Run the tests on a real API server, which is built once into th
 test-node: ## Install Breakwater on a real Kubernetes node and test it there; as root, and builds for ten minutes once.
 	cd test/node && BREAKWATER_TEST_NODE=1 $(GO) test -count=1 -v -timeout 60m $(ARGS) .
 
+.PHONY: test-loss
+test-loss: ## Compare the toxic packet_loss with real loss on this machine: a case in 30 s, with ARGS="-matrix -timeout 40m" all twelve.
+	$(GO) test -count=1 -v ./test/loss $(or $(ARGS),-quick)
+
 .PHONY: test-modules
 test-modules: ## Vet and test the modules under test/ themselves.
 	@for m in $(MODULES); do echo "== $$m"; (cd $$m && $(GO) vet ./... && $(GO) test $(ARGS) ./...) || exit 1; done
