@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -316,6 +318,34 @@ func tellingEcho(t *testing.T) (address string, arrived <-chan struct{}) {
 	return ln.Addr().String(), told
 }
 
+// The seed decides: one repeats what it has decided, and another decides otherwise.
+func TestSeedHasAnEffect(t *testing.T) {
+	decided := func(seed uint64) string {
+		_, p := db(t, toxiproxy.Config{Seed: seed})
+		add(t, p, "cut", "limit_data", "downstream", 0.5, tp.Attributes{"bytes": 0})
+		var b strings.Builder
+		for range 32 {
+			nc := dial(t, p)
+			if _, err := io.WriteString(nc, "ping"); err != nil {
+				t.Fatal(err)
+			}
+			n, _ := nc.Read(make([]byte, 4))
+			fmt.Fprint(&b, min(n, 1))
+		}
+		return b.String()
+	}
+	first := decided(1)
+	if !strings.Contains(first, "0") || !strings.Contains(first, "1") {
+		t.Fatalf("no mixture: %s", first)
+	}
+	if again := decided(1); again != first {
+		t.Errorf("with the same seed:\n%s\n%s", first, again)
+	}
+	if other := decided(2); other == first {
+		t.Errorf("another seed decides the same: %s", other)
+	}
+}
+
 func TestToxicityIsNotDecidedAgainByNeighbours(t *testing.T) {
 	_, p := db(t, toxiproxy.Config{Seed: 42})
 	add(t, p, "cut", "reset_peer", "downstream", 0.5, tp.Attributes{"timeout": 0})
@@ -351,7 +381,29 @@ func TestToxicityIsNotDecidedAgainByNeighbours(t *testing.T) {
 	}
 }
 
+// A dial to an upstream that never answers keeps nobody out of the same proxy.
 func TestBlackHoledDialDoesNotKeepOthersOut(t *testing.T) {
+	dials, held := make(chan struct{}, 2), make(chan struct{})
+	defer close(held)
+	var count atomic.Int32
+	c := tp.NewClient(ours(t, toxiproxy.Config{Refuse: func(netip.AddrPort) error { // is part of each dial
+		first := count.Add(1) == 1
+		dials <- struct{}{}
+		if first {
+			<-held
+		}
+		return nil
+	}}))
+	p, err := c.CreateProxy("hole", "127.0.0.1:0", echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial(t, p)
+	<-dials
+	pingPong(t, dial(t, p))
+}
+
+func TestBlackHoledDialEndsWithAChangeOfTheUpstream(t *testing.T) {
 	c := tp.NewClient(ours(t, toxiproxy.Config{DialTimeout: time.Hour}))
 	p, err := c.CreateProxy("hole", "127.0.0.1:0", "192.0.2.1:9") // RFC 5737: nobody answers, or it cannot be reached
 	if err != nil {
