@@ -82,41 +82,67 @@ func (s *endpoints) now(b proxy.BackendID) choice {
 	return next
 }
 
-// choose applies a selector to the Endpoints of b: first zone and pods, then number or share of what is left. Endpoints that are
-// about to end count only if there are no others. Which are chosen depends on nothing but the seed, the Experiment and the
-// Endpoints' own addresses, so one that comes or goes changes at most one other (Thaler, Ravishankar, "Using name-based
-// mappings to increase hit rates", 1998).
+// choose applies a selector to the Endpoints of b: first zone and pods, then number or share of the pods that are left; an Endpoint of
+// which no pod is known counts as one. Those that are about to end count only if there are no others. Which are chosen depends on nothing
+// but the seed, the Experiment and the pods' own names or addresses, so one that comes or goes changes at most one other (Thaler,
+// Ravishankar, "Using name-based mappings to increase hit rates", 1998), and Backends that are ports of the same pods choose the same.
 func choose(sel proxy.EndpointSelector, b *proxy.Backend, seed uint64, id proxy.ObjectID) map[proxy.EndpointID]struct{} {
-	type candidate struct {
-		id    proxy.EndpointID
-		score uint64
-	}
-	var some, ending []candidate
+	var some, ending []proxy.Endpoint
 	for _, e := range b.Endpoints {
-		if !sel.Fits(&e) {
-			continue
-		}
-		c := candidate{e.ID(), chance.NewKey(seed, id.Namespace, id.Name, "", "endpoint", e.String()).Bits(0)}
-		if e.Terminating {
-			ending = append(ending, c)
-		} else {
-			some = append(some, c)
+		switch {
+		case !sel.Fits(&e):
+		case e.Terminating:
+			ending = append(ending, e)
+		default:
+			some = append(some, e)
 		}
 	}
 	if len(some) == 0 {
 		some = ending
 	}
-	n := len(some)
+	scores := map[string]score{}
+	for i := range some {
+		scores[podOf(&some[i])] = scoreOf(&some[i], seed, id)
+	}
+	pods := slices.SortedFunc(maps.Keys(scores), func(a, b string) int { return scores[b].compare(scores[a]) })
+	n := len(pods)
 	if sel.Percent > 0 {
 		n = min(n, int(math.Ceil(float64(n)*sel.Percent/100-1e-9)))
 	}
 	if sel.Count > 0 {
 		n = min(n, sel.Count)
 	}
-	slices.SortFunc(some, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
+	for _, pod := range pods[n:] {
+		delete(scores, pod)
+	}
 	set := make(map[proxy.EndpointID]struct{}, n)
-	for _, c := range some[:n] {
-		set[c.id] = struct{}{}
+	for i := range some {
+		if _, ok := scores[podOf(&some[i])]; ok {
+			set[some[i].ID()] = struct{}{}
+		}
 	}
 	return set
+}
+
+// podOf is what tells the pod of an Endpoint from others of its Backend. Where no pod is known each Endpoint is one, be they at the same
+// address, as when they all run on one machine.
+func podOf(e *proxy.Endpoint) string { return cmp.Or(e.Pod, e.String()) }
+
+// score is the place of a pod in the order in which they are chosen.
+type score struct{ host, port uint64 }
+
+// scoreOf makes the score of the pod, or of the address, and only among what is at one address that of the port: the same address at
+// another port is, in another Backend, most likely the same pod.
+func scoreOf(e *proxy.Endpoint, seed uint64, id proxy.ObjectID) score {
+	draw := func(name string) uint64 {
+		return chance.NewKey(seed, id.Namespace, id.Name, "", "endpoint", name).Bits(0)
+	}
+	if e.Pod != "" {
+		return score{host: draw(e.Pod)}
+	}
+	return score{draw(cmp.Or(e.Hostname, e.Address.Addr().String())), draw(e.String())}
+}
+
+func (s score) compare(o score) int {
+	return cmp.Or(cmp.Compare(s.host, o.host), cmp.Compare(s.port, o.port))
 }

@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -44,7 +46,7 @@ func (s *liveStreams) sick() (all []int) {
 
 func oneSick(change func(*proxy.Experiment)) *proxy.Experiment {
 	return with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {
-		x.At, x.Endpoints = proxy.AtBackend, proxy.EndpointSelector{Count: 1}
+		x.At, x.Endpoints, x.Seed = proxy.AtBackend, proxy.EndpointSelector{Count: 1}, 5
 		if change != nil {
 			change(x)
 		}
@@ -77,6 +79,123 @@ func TestLiveConnectionsFollowTheChoiceOfEndpoints(t *testing.T) {
 	}
 	if s := status(t, e, "x"); s.Matched != 20 || s.Injected != uint64(len(injected)) {
 		t.Errorf("%+v, want 20 and %d", s, len(injected))
+	}
+}
+
+// A pod that serves several ports is one pod. Where no pod is known, it is the address that ports of a Service have in common.
+func TestOneSickPodIsOneWithAllItsPorts(t *testing.T) {
+	names := map[string]func(i byte) proxy.Endpoint{
+		"pods": func(i byte) proxy.Endpoint {
+			e := endpointAt(i)
+			e.Pod = fmt.Sprintf("shop/pod-%d", i)
+			return e
+		},
+		"addresses": endpointAt,
+		"hosts":     func(i byte) proxy.Endpoint { return proxy.Endpoint{Hostname: fmt.Sprintf("h%d", i)} },
+	}
+	backend := func(at func(byte) proxy.Endpoint, ports ...uint16) *proxy.Backend {
+		b := &proxy.Backend{ID: backendID}
+		for _, port := range ports {
+			for i := byte(1); i <= 5; i++ {
+				e := at(i)
+				e.Address = netip.AddrPortFrom(e.Address.Addr(), port)
+				b.Endpoints = append(b.Endpoints, e)
+			}
+		}
+		return b
+	}
+	for name, at := range names {
+		for _, c := range []struct {
+			sel  proxy.EndpointSelector
+			want int
+		}{{proxy.EndpointSelector{Count: 1}, 1}, {proxy.EndpointSelector{Count: 3}, 3}, {proxy.EndpointSelector{Percent: 30}, 2}, {proxy.EndpointSelector{Count: 9}, 5}} {
+			for seed := range uint64(20) {
+				sick := func(ports ...uint16) map[string]int { // how many ports of each
+					found, b := map[string]int{}, backend(at, ports...)
+					set := choose(c.sel, b, seed, proxy.ObjectID{Name: "x"})
+					for _, e := range b.Endpoints {
+						if _, ok := set[e.ID()]; ok {
+							found[e.Hostname+e.Address.Addr().String()]++
+						}
+					}
+					return found
+				}
+				a, b := sick(3901), sick(3902)
+				if len(a) != c.want || !maps.Equal(a, b) {
+					t.Fatalf("%s, %+v, seed %d: %v and %v", name, c.sel, seed, a, b)
+				}
+				if name != "pods" {
+					continue
+				}
+				both := sick(3901, 3902)
+				for pod := range a {
+					a[pod] = 2
+				}
+				if !maps.Equal(a, both) {
+					t.Fatalf("%+v, seed %d: %v of one backend, want %v", c.sel, seed, both, a)
+				}
+			}
+		}
+	}
+}
+
+// The same pods are chosen for as long as they exist, wherever they are.
+func TestASickPodThatMovesStaysSick(t *testing.T) {
+	at := func(pod string, address byte) proxy.Endpoint {
+		e := endpointAt(address)
+		e.Pod = "shop/" + pod
+		return e
+	}
+	one := proxy.EndpointSelector{Count: 1}
+	before := &proxy.Backend{Endpoints: []proxy.Endpoint{at("db-0", 1), at("db-1", 2), at("db-2", 3)}}
+	after := &proxy.Backend{Endpoints: []proxy.Endpoint{at("db-0", 11), at("db-1", 12), at("db-2", 13)}}
+	for seed := range uint64(10) {
+		was, is := choose(one, before, seed, proxy.ObjectID{}), choose(one, after, seed, proxy.ObjectID{})
+		for i := range before.Endpoints {
+			_, a := was[before.Endpoints[i].ID()]
+			if _, b := is[after.Endpoints[i].ID()]; a != b {
+				t.Errorf("seed %d: sick is %v, then %v", seed, was, is)
+			}
+		}
+	}
+}
+
+// Where no pod is known, what is at one address is several all the same.
+func TestOneSickEndpointOfSeveralAtOneAddress(t *testing.T) {
+	b := &proxy.Backend{}
+	for port := range uint16(4) {
+		b.Endpoints = append(b.Endpoints, proxy.Endpoint{Address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 8000+port)})
+	}
+	found := map[proxy.EndpointID]struct{}{}
+	for seed := range uint64(40) {
+		got := choose(proxy.EndpointSelector{Count: 1}, b, seed, proxy.ObjectID{})
+		maps.Copy(found, got)
+		if two := choose(proxy.EndpointSelector{Percent: 50}, b, seed, proxy.ObjectID{}); len(got) != 1 || len(two) != 2 {
+			t.Errorf("seed %d: %v and %v", seed, got, two)
+		}
+	}
+	if len(found) != len(b.Endpoints) {
+		t.Errorf("whatever the seed, only these are chosen: %v", found)
+	}
+}
+
+// What is about to end counts only if there is nothing else.
+func TestEndpointsThatEndAreTheLastChoice(t *testing.T) {
+	for seed := range uint64(20) {
+		b := &proxy.Backend{Endpoints: []proxy.Endpoint{endpointAt(1), endpointAt(2), endpointAt(3)}}
+		b.Endpoints[0].Terminating, b.Endpoints[1].Terminating = true, true
+		chosen := func(sel proxy.EndpointSelector) map[proxy.EndpointID]struct{} {
+			return choose(sel, b, seed, proxy.ObjectID{})
+		}
+		for _, sel := range []proxy.EndpointSelector{{Count: 1}, {Count: 3}, {Percent: 1}, {Percent: 100}} {
+			if got := chosen(sel); len(got) != 1 || !slices.Contains(slices.Collect(maps.Keys(got)), b.Endpoints[2].ID()) {
+				t.Errorf("%+v: %v", sel, got)
+			}
+		}
+		b.Endpoints[2].Terminating = true
+		if got := chosen(proxy.EndpointSelector{Count: 2}); len(got) != 2 {
+			t.Errorf("all are about to end: %v", got)
+		}
 	}
 }
 
