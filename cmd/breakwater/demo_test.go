@@ -1,13 +1,21 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDemo(t *testing.T) {
@@ -61,6 +69,12 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
+	tryDatabase(t, guide, find(`nc localhost (\d+)`), find(`export TOXIPROXY_URL=(http://\S+)`))
+	var told output
+	if code := run(t.Context(), strings.Fields(find(` (report --admin-address \S+) `)), &told, &told); code != 0 ||
+		!strings.Contains(told.String(), "\ndemo/far-away: ok\n") || !strings.Contains(told.String(), "\ntoxiproxy demo.db: ok\n") {
+		t.Errorf("exit code %d, what was injected is not reported:\n%s", code, told.String())
+	}
 	dir := find(`Manifests +(\S+)`)
 	p.end()
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -72,6 +86,97 @@ func TestDemo(t *testing.T) {
 	if strings.Contains(p.stderr.String(), "ERROR") || strings.Contains(p.stderr.String(), "WARN") {
 		t.Errorf("the sample manifests are not clean:\n%s", p.stderr.String())
 	}
+}
+
+// tryDatabase does with the TCP route what the guide says: lines come back late, and later once a toxic is added with toxiproxy-cli.
+func tryDatabase(t *testing.T, guide, port, api string) {
+	t.Helper()
+	nc, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	answers := bufio.NewReader(nc)
+	ask := func(atLeast time.Duration) {
+		t.Helper()
+		began := time.Now()
+		_ = nc.SetDeadline(began.Add(patience))
+		if _, err := io.WriteString(nc, "select 1\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := answers.ReadString('\n')
+		if took := time.Since(began); err != nil || answer != "db-a: select 1\n" || took < atLeast {
+			t.Errorf("%q, %v after %v, want it after %v", answer, err, took, atLeast)
+		}
+	}
+	ask(300 * time.Millisecond) // 0.4 s, and up to 0.1 s less
+	added := false
+	for _, line := range regexp.MustCompile(`(?m)^ +toxiproxy-cli (.*?)( +# .*)?$`).FindAllStringSubmatch(guide, -1) {
+		answer := toxiproxyCLI(t, api, strings.Fields(line[1]))
+		switch {
+		case strings.HasPrefix(line[1], "list"):
+			if !strings.Contains(answer, `"demo.db"`) {
+				t.Errorf("%s: %s", line[1], answer)
+			}
+		case strings.HasPrefix(line[1], "toxic add"):
+			ask(2300 * time.Millisecond)
+			added = true
+		}
+	}
+	if toxics := toxiproxyCLI(t, api, []string{"inspect", "demo.db"}); !added || !strings.Contains(toxics, `"toxics":[]`) {
+		t.Errorf("added: %v; left in the end: %s", added, toxics)
+	}
+}
+
+// toxiproxyCLI calls the API as Toxiproxy's command line does for these arguments, and returns the answer. That one itself is run by
+// test/toxiproxy, which keeps it out of this module.
+func toxiproxyCLI(t *testing.T, api string, args []string) string {
+	t.Helper()
+	flags := flag.NewFlagSet("toxiproxy-cli", flag.ContinueOnError)
+	name, kind, attributes := flags.String("n", "", ""), flags.String("t", "", ""), map[string]float64{}
+	flags.Func("a", "", func(s string) (err error) {
+		key, value, _ := strings.Cut(s, "=")
+		attributes[key], err = strconv.ParseFloat(value, 64)
+		return err
+	})
+	command, rest := args[0], args[1:]
+	if command == "toxic" {
+		command, rest = command+" "+rest[0], rest[1:]
+	}
+	if err := flags.Parse(rest); err != nil {
+		t.Fatal(err)
+	}
+	method, path, content := http.MethodGet, "/proxies", []byte(nil)
+	switch proxy := "/proxies/" + flags.Arg(0); command {
+	case "list":
+	case "inspect":
+		path = proxy
+	case "toxic add":
+		method, path = http.MethodPost, proxy+"/toxics"
+		content, _ = json.Marshal(map[string]any{
+			"name": *name, "type": *kind, "stream": "downstream", "toxicity": 1, "attributes": attributes,
+		})
+	case "toxic remove":
+		method, path = http.MethodDelete, proxy+"/toxics/"+*name
+	default:
+		t.Fatalf("toxiproxy-cli %q: nothing is known of that command", args)
+	}
+	r, err := http.NewRequest(method, api+path, bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close = true // no connection is left behind
+	r.Header.Set("User-Agent", "toxiproxy-cli")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }() // it has been read
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode >= 300 {
+		t.Errorf("toxiproxy-cli %q: %d %s, %v", args, res.StatusCode, body, err)
+	}
+	return string(body)
 }
 
 // A mistake in the file that the guide invites to edit: its fault ends, the routes stay, and when it is mended it is the same again.
