@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/stream"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
@@ -471,5 +472,103 @@ func TestUDPToxicsActOnSessions(t *testing.T) {
 	defer p.mu.Unlock()
 	if len(p.opened) != 1 || p.closed != 1 || p.opened[0].Protocol != proxy.UDP {
 		t.Errorf("%v opened, %d closed", p.opened, p.closed)
+	}
+}
+
+// What toxics hold for longer than a session may be silent, or than it is waited for while the Server shuts down, arrives nevertheless.
+func TestUDPSessionsWaitForWhatToxicsHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		idle, quiet time.Duration
+		isShut      bool
+	}{
+		"silent":        {idle: 20 * time.Millisecond},
+		"shutting down": {idle: time.Hour, quiet: 20 * time.Millisecond, isShut: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := echoUDP(t, "127.0.0.1:0")
+			late := toxic.Entry{Name: "late", Direction: proxy.Upstreamward, Toxicity: 1, Toxic: toxic.Latency{Latency: shape.Const(400)}}
+			p, held := &place{slot: toxic.NewSlot(toxic.Active{Entry: &late})}, toxic.NewBudget(1<<20)
+			w := newWorld(t, Config{
+				Stream: stream.Config{Chaos: p, SessionIdle: c.idle, DrainQuiet: c.quiet}, Toxics: toxic.Options{Budget: held},
+			})
+			w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
+			if _, err := w.dialUDP(t, testPort).Write([]byte("a")); err != nil {
+				t.Fatal(err)
+			}
+			if c.isShut {
+				until(t, "it is held", func() bool { return held.Used() > 0 || e.sources() == 1 })
+				if err := w.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+			until(t, "it arrives", func() bool { return e.sources() == 1 })
+			w.settled(t)
+		})
+	}
+}
+
+// forever withholds datagrams until it is removed.
+type forever struct{}
+
+func (forever) Type() string                                        { return "forever" }
+func (forever) Validate() error                                     { return nil }
+func (f forever) NewDatagram(toxic.Site) toxic.DatagramShaper       { return f }
+func (forever) ShapePacket(p toxic.Packet, emit func(toxic.Packet)) { p.Due = toxic.Never; emit(p) }
+
+// What is still held when a session ends is lost, and the access log and the report say so.
+func TestUDPSessionsTellWhatTheyLose(t *testing.T) {
+	const sessions = 5
+	for name, c := range map[string]struct {
+		toxic proxy.Toxic
+		idle  time.Duration
+		isCut bool
+		want  string // of the access log
+	}{
+		"held for ever does not keep a session": {toxic: forever{}, idle: 20 * time.Millisecond, want: `"end":"fault"`},
+		"cut off":                               {toxic: toxic.Latency{Latency: shape.Const(3_600_000)}, idle: time.Hour, isCut: true, want: `"end":"cut"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := bounded(proxy.Client, c.toxic)
+			exp.Toxics[0].Direction = proxy.Upstreamward
+			engine, m, held := chaos.New(chaos.Config{}), telemetry.New(), toxic.NewBudget(1<<20)
+			t.Cleanup(engine.Close)
+			var log syncBuffer
+			access := telemetry.NewAccessLog(&log, telemetry.LogOptions{}, m)
+			w := newWorld(t, Config{
+				Chaos: engine, Metrics: m, AccessLog: access, Stream: stream.Config{SessionIdle: c.idle}, Toxics: toxic.Options{Budget: held},
+			})
+			snap := streamed(proxy.UDP, nil, backendOf("a", echoUDP(t, "127.0.0.1:0").addr()))
+			exp.Targets[0].Object = snap.Listeners[0].Stream.ID
+			snap.Experiments = []*proxy.Experiment{exp}
+			w.apply(t, snap)
+			failed := func() uint64 { return engine.Report().Experiments[0].InjectedTraffic.Failed }
+			for n := range uint64(sessions) {
+				before := held.Used()
+				if _, err := w.dialUDP(t, testPort).Write([]byte("a")); err != nil {
+					t.Fatal(err)
+				}
+				until(t, "it is held, or lost", func() bool { return c.isCut && held.Used() > before || failed() == n+1 })
+			}
+			if c.isCut {
+				if n := failed(); n != 0 {
+					t.Errorf("%d have failed that are held", n)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				if err := w.Shutdown(ctx); err == nil {
+					t.Error("nothing has been cut off")
+				}
+			}
+			w.settled(t)
+			access.Close()
+			if n := failed(); n != sessions {
+				t.Errorf("%d sessions have failed, want %d", n, sessions)
+			}
+			until(t, "the guard halts it", func() bool { return engine.Status()[0].Phase == proxy.ExperimentHalted })
+			said := grep(log.String(), "datagrams that toxics held back to the end are lost: 1")
+			if strings.Count(said, c.want) != sessions || strings.Count(said, `"requestBytes":0,`) != sessions {
+				t.Errorf("%s", log.String())
+			}
+		})
 	}
 }

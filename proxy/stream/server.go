@@ -22,14 +22,14 @@ type Config struct {
 	Attempts int
 	// Idle is how long nothing may move on a TCP connection whose route does not say; default 1 h.
 	Idle time.Duration
-	// SessionIdle is how long a UDP session is kept without a datagram in either direction if its route does not say; default
-	// 60 s.
+	// SessionIdle is how long a UDP session is kept without a datagram in either direction if its route does not say, and without one
+	// that toxics hold back and that will go on by itself; default 60 s.
 	SessionIdle time.Duration
 	// MaxSessions bounds the UDP sessions of all ports together. While there are so many, datagrams that would begin another are
 	// dropped. Default 16,384.
 	MaxSessions int
-	// DrainQuiet is how long a UDP session must be silent to be at its end while the Server shuts down: what uses UDP says goodbye to
-	// nobody. Default 2 s.
+	// DrainQuiet is how long a UDP session must be silent, as for SessionIdle, to be at its end while the Server shuts down: what uses UDP
+	// says goodbye to nobody. Default 2 s.
 	DrainQuiet time.Duration
 
 	// Toxics bounds what toxics hold back, by Buffer and Budget, and how long a connection waits before it is parked, by Calm; the rest

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -43,6 +44,7 @@ type session struct {
 	set    Endpoints
 	target *upstream.Endpoint
 	failed Connection // what has acted on the last attempt if it has failed; nil otherwise
+	lost   error      // says what has been lost with the last attempt; nil if nothing has
 
 	mu      sync.Mutex
 	pending [][]byte           // guarded by mu; what waits for out
@@ -100,11 +102,13 @@ func (s *session) pass(o *outlet, p []byte) bool {
 		}
 		o.set = set
 	}
-	if o.link != nil {
-		o.link.Pass(proxy.Upstreamward, p)
+	switch {
+	case o.link == nil:
+		return o.send(p)
+	case o.link.Pass(proxy.Upstreamward, p):
 		return true
 	}
-	return o.send(p)
+	return o.again(p)
 }
 
 // holding is what becomes of a datagram for which there is no way.
@@ -190,7 +194,9 @@ func (s *session) run() {
 // end closes the last outlet, so that no datagram can have been taken by a session that does not pass it on.
 func (s *session) end(o *outlet) {
 	s.markEnded()
-	o.close(telemetry.OK)
+	if n := o.close(telemetry.OK); n > 0 {
+		s.lost = fmt.Errorf("datagrams that toxics held back to the end are lost: %d", n)
+	}
 }
 
 // markEnded makes fromClient report false from now on.
@@ -208,8 +214,11 @@ func (s *session) markEnded() {
 func (s *session) finish() {
 	s.markEnded()
 	s.p.forget(s)
-	if s.aborted { // for good: nobody changes it any more
-		s.entry.Outcome, s.entry.Err = telemetry.StreamCut, nil
+	switch {
+	case s.aborted: // for good: nobody changes it any more
+		s.entry.Outcome, s.entry.Err = telemetry.StreamCut, s.lost
+	case s.lost != nil:
+		s.entry.Outcome, s.entry.Err = telemetry.StreamFault, s.lost
 	}
 	s.route.metrics.End(s.entry.Outcome)
 	s.entry.End = time.Now()
@@ -323,7 +332,7 @@ func (s *session) abort() {
 	}
 }
 
-// limit is how long the session may be silent; 0 if it is to end.
+// limit is how long the session may be silent; 0 if it is to end. While toxics hold back what will go on by itself it is not silent.
 func (s *session) limit() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -338,6 +347,7 @@ func (s *session) limit() time.Duration {
 
 // deliver is what the DatagramLink lets through.
 func (o *outlet) deliver(d proxy.Direction, p []byte) {
+	o.s.last.Store(o.s.p.now())
 	if d == proxy.Upstreamward {
 		o.send(p)
 	} else {
@@ -429,6 +439,9 @@ func (o *outlet) read() (again bool) {
 	in := reader{o: o}
 	readable := in.readable // bound once
 	for {
+		if o.link != nil && o.link.Busy() { // before silent: what is delivered meanwhile is not overlooked
+			s.last.Store(s.p.now())
+		}
 		// The deadline comes first: whoever changes something and then wakes us is not overlooked.
 		silent := time.Duration(s.p.now() - s.last.Load())
 		limit := s.limit()
@@ -499,12 +512,14 @@ func (o *outlet) fail(end telemetry.Outcome) {
 	o.close(end)
 }
 
-// close ends the attempt.
-func (o *outlet) close(end telemetry.Outcome) {
+// close ends the attempt. It returns how many datagrams have been lost by that.
+func (o *outlet) close(end telemetry.Outcome) (lost int64) {
 	if o.link != nil {
-		if r := o.link.Close(); r.Err != nil {
+		r := o.link.Close()
+		if r.Err != nil {
 			o.s.p.srv.cfg.Log.Error("session handling panicked", "error", r.Err)
 		}
+		lost = r.Withheld
 	}
 	if o.conn != nil {
 		_ = o.conn.Close()
@@ -515,4 +530,5 @@ func (o *outlet) close(end telemetry.Outcome) {
 	}
 	o.endpoint.End()
 	o.s.backend.Metrics().End(end)
+	return lost
 }
