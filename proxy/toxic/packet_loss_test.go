@@ -207,6 +207,35 @@ func TestCallsHaveTwoModes(t *testing.T) {
 	}
 }
 
+// Steady calls a round trip apart are held up too, by chance: by a timeout if they are of one segment, whose loss nothing tells of, and
+// otherwise by a round trip, or by two if it is the last segment of the call that is lost.
+func TestSteadyCallsStall(t *testing.T) {
+	const n, p, rtt = 20000, 0.02, 21 * milli
+	for segments, want := range map[int]map[time.Duration]float64{ // the shares of calls that are held up
+		1: {rtt + 200*milli: p},
+		3: {rtt: (1 - math.Pow(1-p, 3)) * 2 / 3, 2 * rtt: (1 - math.Pow(1-p, 3)) / 3},
+	} {
+		s := PacketLoss{Loss: lossy(p), RTT: shape.Const(21), Steady: true}.New(site(3))
+		held := map[time.Duration]int{}
+		now := time.Duration(0)
+		for range n {
+			first := dues(s, segments*1448, now)[0].Due
+			if first > now {
+				held[first-now]++
+			}
+			now = first + time.Second
+		}
+		if len(held) != len(want) {
+			t.Errorf("%d segments: held up by %v, want the shares %v", segments, held, want)
+		}
+		for by, want := range want {
+			if share := float64(held[by]) / n; math.Abs(share-want) > 3*math.Sqrt(want*(1-want)/n) {
+				t.Errorf("%d segments: %.4f of calls are held up by %v, want %.4f", segments, share, by, want)
+			}
+		}
+	}
+}
+
 func TestOutageEnds(t *testing.T) {
 	outage := Loss{Rate: shape.Value{To: 1, Wave: shape.Square, Period: 4 * time.Second}} // down in seconds 2 to 4
 	s := PacketLoss{Loss: outage, RTT: shape.Const(20)}.New(site(1))
@@ -341,6 +370,10 @@ func TestDialDelay(t *testing.T) {
 		if delay != c.want || isDead != c.isDead {
 			t.Errorf("%+v: %v %v, want %v %v", c.loss, delay, isDead, c.want, c.isDead)
 		}
+	}
+	later := PacketLoss{Loss: until(10 * time.Second), RTT: shape.Const(20)} // a toxic that is older than the dial
+	if delay, isDead := later.DialDelay(rand.New(rand.NewPCG(1, 1)), 8500*milli); delay != 2*time.Second || isDead {
+		t.Errorf("a dial 1.5 s before losses end: %v %v", delay, isDead)
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	slow := 0
