@@ -170,8 +170,10 @@ func TestOneSickEndpointOfSeveralAtOneAddress(t *testing.T) {
 	for seed := range uint64(40) {
 		got := choose(proxy.EndpointSelector{Count: 1}, b, seed, proxy.ObjectID{})
 		maps.Copy(found, got)
-		if two := choose(proxy.EndpointSelector{Percent: 50}, b, seed, proxy.ObjectID{}); len(got) != 1 || len(two) != 2 {
-			t.Errorf("seed %d: %v and %v", seed, got, two)
+		again := choose(proxy.EndpointSelector{Count: 1}, b, seed, proxy.ObjectID{})
+		two := choose(proxy.EndpointSelector{Percent: 50}, b, seed, proxy.ObjectID{})
+		if len(got) != 1 || len(two) != 2 || !maps.Equal(got, again) {
+			t.Errorf("seed %d: %v, %v and %v", seed, got, again, two)
 		}
 	}
 	if len(found) != len(b.Endpoints) {
