@@ -431,7 +431,8 @@ type PacketLoss struct {
 	// +kubebuilder:default=Cubic
 	// +kubebuilder:validation:Enum=Reno;Cubic;None
 	Congestion Congestion `json:"congestion,omitempty"`
-	// steady replaces the window by its mean: smoother, and cheaper.
+	// steady replaces the window by its mean: smoother, and cheaper. That depends on loss alone: burst, lossInBurst and
+	// lossBetweenBursts then count for the opening of connections only.
 	// +optional
 	Steady bool `json:"steady,omitempty"`
 }
