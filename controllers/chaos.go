@@ -118,11 +118,16 @@ func (c *chaosReporter) look(ctx context.Context, now time.Time) {
 			c.tellHalt(ctx, &s)
 		}
 	}
+	ended := func(key types.NamespacedName) bool {
+		l := live[built[key].UID]
+		return l != nil && (l.Phase == proxy.ExperimentExpired || l.Phase == proxy.ExperimentInvalid)
+	}
 	next := make(map[types.NamespacedName]told, len(built))
 	since := map[types.NamespacedName]time.Time{}
 	all := make(map[types.NamespacedName]*status.NetworkChaos, len(built))
 	for key, b := range built {
-		n := told{b.With(live[b.UID], c.replica), now}
+		said := b.Without(func(other types.NamespacedName) bool { return ended(key) || ended(other) })
+		n := told{said.With(live[b.UID], c.replica), now}
 		last, ok := c.told[key]
 		ok = ok && last.status.UID == b.UID
 		if !b.Agrees(live[b.UID]) {

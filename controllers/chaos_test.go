@@ -234,6 +234,54 @@ func TestNothingIsSaidInBetween(t *testing.T) {
 	}
 }
 
+// Of the experiments that share targets, only those that can still act are said to act in some order.
+func TestWhatIsOverDoesNotOverlap(t *testing.T) {
+	name := func(s string) types.NamespacedName { return types.NamespacedName{Namespace: "shop", Name: s} }
+	const (
+		all    = "Overlapping shares targets with other experiments; they act in this order: shop/a, shop/b, shop/c; a remark"
+		others = "Overlapping shares targets with other experiments; they act in this order: shop/a, shop/c; a remark"
+		alone  = "Accepted a remark"
+	)
+	for title, c := range map[string]struct {
+		a, b proxy.ExperimentPhase
+		want [3]string // of a, b, c
+	}{
+		"all act":                     {proxy.ExperimentActive, proxy.ExperimentActive, [3]string{all, all, all}},
+		"one is halted, one is to be": {proxy.ExperimentHalted, proxy.ExperimentPending, [3]string{all, all, all}},
+		"one is over":                 {proxy.ExperimentActive, proxy.ExperimentExpired, [3]string{others, alone, others}},
+		"one cannot be used":          {proxy.ExperimentActive, proxy.ExperimentInvalid, [3]string{others, "Invalid it cannot be used", others}},
+		"one is left":                 {proxy.ExperimentExpired, proxy.ExperimentExpired, [3]string{alone, alone, alone}},
+	} {
+		t.Run(title, func(t *testing.T) {
+			plane, built := &dataPlane{}, map[types.NamespacedName]*status.NetworkChaos{}
+			for i, phase := range []proxy.ExperimentPhase{c.a, c.b, proxy.ExperimentActive} {
+				key := name(string(rune('a' + i)))
+				n := &status.NetworkChaos{UID: types.UID(key.Name)}
+				n.Accept([]types.NamespacedName{name("a"), name("b"), name("c")}, "a remark")
+				built[key] = n
+				plane.status = append(plane.status, proxy.ExperimentStatus{
+					ID: proxy.ObjectID{Namespace: key.Namespace, Name: key.Name}, UID: key.Name, Phase: phase, Problem: "it cannot be used",
+				})
+			}
+			said := map[types.NamespacedName]*status.NetworkChaos{}
+			r := &chaosReporter{
+				chaos: plane, log: slog.New(slog.DiscardHandler), built: built,
+				report: func(all map[types.NamespacedName]*status.NetworkChaos) { said = all },
+			}
+			for range 2 { // what is built is no other afterwards
+				r.look(t.Context(), time.Unix(0, 0))
+			}
+			for i, want := range c.want {
+				key := name(string(rune('a' + i)))
+				is := meta.FindStatusCondition(said[key].Conditions, v1alpha1.ConditionAccepted)
+				if got := is.Reason + " " + is.Message; got != want {
+					t.Errorf("%s: %q, want %q", key.Name, got, want)
+				}
+			}
+		})
+	}
+}
+
 // Of an object that is deleted, or replaced by another of its name, the last that is known is told, once.
 func TestWhatIsDeletedIsTold(t *testing.T) {
 	key := types.NamespacedName{Namespace: "shop", Name: "x"}

@@ -29,16 +29,57 @@ type NetworkChaos struct {
 	// Idle is why there is nothing that it could touch; empty if there is, or it is not accepted.
 	Idle string
 	// Off is what has switched chaos off in all replicas; empty if nothing has. With Unread it only might have: it has not been read.
-	Off        string
-	Unread     bool
-	Counts     *v1alpha1.Counts // nil: not known
-	Conditions []metav1.Condition
+	Off    string
+	Unread bool
+	// Overlapping are the experiments that share targets with it, itself included, in the order in which they act; empty if there are no
+	// others, or it is not accepted. The build does not know which of them are over: see Without.
+	Overlapping []types.NamespacedName
+	Remark      string           // what else there is to say of what is accepted; may be empty
+	Counts      *v1alpha1.Counts // nil: not known
+	Conditions  []metav1.Condition
 }
 
 // Replica is whose data plane a status speaks of.
 type Replica struct {
 	Name   string // the pod's
 	Switch string // what switches chaos off in all replicas; empty: nothing does
+}
+
+// Accept makes n that of an experiment that is accepted.
+func (n *NetworkChaos) Accept(overlapping []types.NamespacedName, remark string) {
+	reason, remarks := v1alpha1.ReasonAccepted, []string{}
+	if n.Overlapping, n.Remark = nil, remark; len(overlapping) > 1 {
+		n.Overlapping, reason = overlapping, v1alpha1.ReasonOverlapping
+		remarks = append(remarks, "shares targets with other experiments; they act in this order: "+namesOf(overlapping))
+	}
+	if remark != "" {
+		remarks = append(remarks, remark)
+	}
+	n.Conditions = []metav1.Condition{Condition(v1alpha1.ConditionAccepted, true, reason, strings.Join(remarks, "; "), n.Generation)}
+}
+
+// namesOf returns the names of experiments, for a message.
+func namesOf(all []types.NamespacedName) string {
+	const most = 10
+	var names []string
+	for _, name := range all[:min(len(all), most)] {
+		names = append(names, name.String())
+	}
+	text := strings.Join(names, ", ")
+	if rest := len(all) - most; rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
+}
+
+// Without returns n with no experiment among those that overlap that has ended.
+func (n *NetworkChaos) Without(ended func(types.NamespacedName) bool) *NetworkChaos {
+	if !slices.ContainsFunc(n.Overlapping, ended) {
+		return n
+	}
+	without := *n
+	without.Accept(slices.DeleteFunc(slices.Clone(n.Overlapping), ended), n.Remark)
+	return &without
 }
 
 // Agrees reports whether the data plane, whose live is nil if it does not know the experiment, is where the build is. Either may be

@@ -101,7 +101,8 @@ func Build(v *view.View, served Served, o Options, prev *State) *State {
 	}
 	next.Namespaces = b.streamNamespaces()
 	next.Lookups = slices.SortedFunc(maps.Keys(b.lookups), view.Lookup.Compare)
-	overlaps, reached := b.overlaps(next.Experiments), served.reachOf(next.Experiments, b.closed())
+	canAct := slices.DeleteFunc(slices.Clone(next.Experiments), func(x *proxy.Experiment) bool { return x.Suspend })
+	overlaps, reached := b.overlaps(canAct), served.reachOf(next.Experiments, b.closed())
 	next.followed = followed(reached)
 	for key, n := range next.objects {
 		r := report(n, overlaps[key])

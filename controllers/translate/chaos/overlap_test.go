@@ -98,10 +98,28 @@ func TestOverlaps(t *testing.T) {
 				if c.want {
 					want = []*proxy.Experiment{x, y}
 				}
-				if all := got[types.NamespacedName{Namespace: "default", Name: one.ID.Name}]; !slices.Equal(all, want) {
-					t.Errorf("%s overlaps with %s", one.ID.Name, namesOf(all))
+				if all := got[nameOf(one)]; !slices.Equal(all, want) {
+					t.Errorf("%s overlaps with %d, want %d", one.ID.Name, len(all), len(want))
 				}
 			}
 		})
+	}
+}
+
+// What does not act before its spec changes acts in no order.
+func TestWhatIsSuspendedDoesNotOverlap(t *testing.T) {
+	v := cluster()
+	for i, name := range []string{"a", "b", "c"} {
+		o := latency()
+		o.Name, o.UID, o.Spec.Suspend = name, types.UID(name), name == "b"
+		o.CreationTimestamp = metav1.Unix(int64(i), 0)
+		v.Set(o)
+	}
+	all := Build(v, Served{}, Options{}, nil).Reports
+	shared := "shares targets with other experiments; they act in this order: default/a, default/c"
+	for name, want := range map[string]string{"a": shared, "b": "", "c": shared} {
+		if got := all[types.NamespacedName{Namespace: "default", Name: name}].Conditions[0]; got.Status != metav1.ConditionTrue || got.Message != want {
+			t.Errorf("%s: %s %q, want %q", name, got.Status, got.Message, want)
+		}
 	}
 }

@@ -2,9 +2,9 @@ package chaos
 
 import (
 	"fmt"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
 	"github.com/breakwater-gateway/breakwater/controllers/status"
@@ -19,15 +19,11 @@ func report(n *object, overlapping []*proxy.Experiment) *status.NetworkChaos {
 		r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, false, n.refused.reason, n.refused.message, r.Generation)}
 		return r
 	}
-	reason, remarks := v1alpha1.ReasonAccepted, []string{}
-	if len(overlapping) > 1 {
-		reason = v1alpha1.ReasonOverlapping
-		remarks = append(remarks, "shares targets with other experiments; they act in this order: "+namesOf(overlapping))
+	names := make([]types.NamespacedName, len(overlapping))
+	for i, x := range overlapping {
+		names[i] = nameOf(x)
 	}
-	if n.remark != "" {
-		remarks = append(remarks, n.remark)
-	}
-	r.Conditions = []metav1.Condition{status.Condition(v1alpha1.ConditionAccepted, true, reason, strings.Join(remarks, "; "), r.Generation)}
+	r.Accept(names, n.remark)
 	if w := &n.experiment.Window; w.Schedule == "" {
 		r.Start, r.End = status.Moment(w.Start), status.Moment(w.Start.Add(w.Duration))
 	}

@@ -222,17 +222,3 @@ func unfit(carried traffic, toxics []proxy.ExperimentToxic) *proxy.ExperimentTox
 	}
 	return nil
 }
-
-// namesOf returns the names of Experiments, for a message.
-func namesOf(experiments []*proxy.Experiment) string {
-	const most = 10
-	var names []string
-	for _, x := range experiments[:min(len(experiments), most)] {
-		names = append(names, x.ID.Namespace+"/"+x.ID.Name)
-	}
-	text := strings.Join(names, ", ")
-	if rest := len(experiments) - most; rest > 0 {
-		text += fmt.Sprintf(" and %d more", rest)
-	}
-	return text
-}
