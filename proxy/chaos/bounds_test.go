@@ -460,14 +460,16 @@ func TestReplayOfDatagrams(t *testing.T) {
 		}
 		return got
 	}
-	var log bytes.Buffer
-	want, other := arrived(Config{FaultLog: &log}, 1), arrived(Config{}, 2)
-	replay, err := ReadReplay(&log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := arrived(Config{Replay: replay}, 2); got != want || other == want {
-		t.Errorf("got %q, want %q; otherwise it is %q", got, want, other)
+	for _, seed := range []uint64{0, 1} {
+		var log bytes.Buffer
+		want, other := arrived(Config{FaultLog: &log}, seed), arrived(Config{}, 2)
+		replay, err := ReadReplay(&log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := arrived(Config{Replay: replay}, 2); got != want || other == want {
+			t.Errorf("seed %d: got %q, want %q; otherwise it is %q", seed, got, want, other)
+		}
 	}
 }
 
@@ -499,6 +501,50 @@ func TestReplayOfDelays(t *testing.T) {
 	}
 }
 
+// The seed is that of the first fault that was injected, or else of the first line that has one; 0 is one as any other.
+func TestReplayedSeed(t *testing.T) {
+	const object, other = "NetworkChaos/shop/x", "NetworkChaos/shop/y"
+	for text, want := range map[string]uint64{
+		"":                                  99,
+		"inject":                            99,
+		"inject 0":                          0,
+		"inject 7":                          7,
+		"inject 0,inject 7":                 0,
+		"inject 7,inject 0":                 7,
+		"inject,inject 0":                   0,
+		"dryRun 0":                          0,
+		"dryRun 3,cap 4":                    3,
+		"dryRun 3,inject 0,inject 4,cap 5":  0,
+		"cap 3,dryRun 4,inject 5,inject 0":  5,
+		"dryRun 3,inject,inject 4":          3,
+		"end 0,inject 4,dryRun 5, inject 6": 4,
+	} {
+		log := ""
+		for line := range strings.SplitSeq(text, ",") {
+			decision, seed, ok := strings.Cut(strings.TrimSpace(line), " ")
+			if ok {
+				seed = `,"seed":` + seed
+			}
+			if decision != "" {
+				log += fmt.Sprintf(`{"object":%q,"toxic":"a","decision":%q%s}`+"\n", object, decision, seed)
+			}
+		}
+		r, err := ReadReplay(strings.NewReader(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.seed(object, 99); got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
+		}
+		if got := r.seed(other, 99); got != 99 {
+			t.Errorf("%s: of another experiment %d", text, got)
+		}
+	}
+	if got := (*Replay)(nil).seed(object, 99); got != 99 {
+		t.Errorf("without a replay: %d", got)
+	}
+}
+
 // What a dry run would have done is not what was done: only a dry run repeats it.
 func TestReplayOfADryRun(t *testing.T) {
 	const n = 100
@@ -526,7 +572,7 @@ func TestReplayOfADryRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := replay.seed(real.ID.String()); got != c.seed {
+			if got := replay.seed(real.ID.String(), 99); got != c.seed {
 				t.Errorf("the seed is %d, want %d", got, c.seed)
 			}
 			if got := run(newEngine(t, Config{Replay: replay}, real), n); !slices.Equal(got, acted) {
@@ -651,8 +697,8 @@ func FuzzReplay(f *testing.F) {
 		if told.Decision == decidedInject {
 			wanted = min(max(delay, 0), 3600)
 		}
-		if d := r.delay(told.Object, "b", what).Seconds(); math.Abs(d-wanted) > 1e-6 || r.seed(told.Object) != 3 {
-			t.Errorf("%s: the delay is %v, the seed %d", line, d, r.seed(told.Object))
+		if d := r.delay(told.Object, "b", what).Seconds(); math.Abs(d-wanted) > 1e-6 || r.seed(told.Object, 99) != 3 {
+			t.Errorf("%s: the delay is %v, the seed %d", line, d, r.seed(told.Object, 99))
 		}
 	})
 }

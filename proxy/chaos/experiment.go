@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -329,7 +328,7 @@ func compile(x *experiment, cfg *proxy.Experiment, m matchers) (*action, error) 
 	id := x.key.id
 	a := &action{
 		experiment: x, cfg: cfg,
-		seed: cmp.Or(x.engine.cfg.Replay.seed(x.name), cfg.Seed),
+		seed: x.engine.cfg.Replay.seed(x.name, cfg.Seed),
 	}
 	a.percent = chance.NewKey(a.seed, id.Namespace, id.Name)
 	a.ordinal = chance.NewKey(a.seed, id.Namespace, id.Name, "", "ordinal")

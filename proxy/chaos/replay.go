@@ -15,8 +15,7 @@ import (
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
 // which it acted, and delays a request for as long as it did. What it would have done in a dry run is repeated by dry runs only. What it
-// draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen; a Seed
-// of 0 is taken for one that is not known. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out:
+// draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out:
 // what makes them is no part of the log, and their seed repeats what they decide. It is immutable.
 type Replay struct {
 	objects map[string]*logged
@@ -28,7 +27,13 @@ type Replay struct {
 type logged struct {
 	injected  map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
 	rehearsed map[decided]bool          // by dry runs
-	seed      uint64                    // of what was injected, if anything was; 0 is not known
+	seed      *uint64                   // of what was injected, if anything was; nil is not known
+}
+
+// line is a line of a log. What it does not say is nil.
+type line struct {
+	Fault
+	Seed *uint64 `json:"seed"`
 }
 
 // decided names one decision in an Experiment's log.
@@ -64,7 +69,7 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
-		var f Fault
+		var f line
 		if err := json.Unmarshal(lines.Bytes(), &f); err != nil {
 			if syntax := (*json.SyntaxError)(nil); !ended && errors.As(err, &syntax) && syntax.Offset >= int64(len(lines.Bytes())) {
 				replay.cut = true
@@ -76,8 +81,8 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 			return nil, fmt.Errorf("read fault log: line %d: no object or no toxic", n)
 		}
 		if strings.HasPrefix(f.Object, ManualKind+"/") {
-			if !slices.Contains(replay.manual, f.Seed) && len(replay.manual) < maxSeeds {
-				replay.manual = append(replay.manual, f.Seed)
+			if f.Seed != nil && !slices.Contains(replay.manual, *f.Seed) && len(replay.manual) < maxSeeds {
+				replay.manual = append(replay.manual, *f.Seed)
 			}
 			continue
 		}
@@ -93,7 +98,7 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 }
 
 // add takes a line down.
-func (l *logged) add(f *Fault) {
+func (l *logged) add(f *line) {
 	what := decided{f.Toxic, attemptOrdinal(f.Ordinal, max(f.Attempt, 1))}
 	switch f.Decision {
 	case decidedInject:
@@ -145,12 +150,12 @@ func (r *Replay) acts(object, toxic string, ordinal uint64, dryRun bool) bool {
 	return injected || dryRun && r.objects[object].rehearsed[what]
 }
 
-// seed returns that of an Experiment when its first fault was injected; 0 if it is not known.
-func (r *Replay) seed(object string) uint64 {
-	if !r.knows(object) {
-		return 0
+// seed returns that of an Experiment when its first fault was injected; now, which it has today, if that is not known.
+func (r *Replay) seed(object string, now uint64) uint64 {
+	if !r.knows(object) || r.objects[object].seed == nil {
+		return now
 	}
-	return r.objects[object].seed
+	return *r.objects[object].seed
 }
 
 // delay returns for how long a toxic has delayed a request; 0 if it has not, or if the log does not know.
