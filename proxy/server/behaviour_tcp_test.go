@@ -431,14 +431,18 @@ func TestTCPClientThatLeavesDuringTheDialIsNoticed(t *testing.T) {
 		"close":            func(c *wire) { c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &place{slot: toxic.NewSlot(), delay: time.Hour, dialled: make(chan struct{}, 4)}
+			p := &place{slot: toxic.NewSlot(), delay: 24 * time.Hour, dialled: make(chan struct{}, 4)}
 			m := telemetry.New()
-			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}, Metrics: m})
+			w := newWorld(t, Config{Stream: stream.Config{Chaos: p}, Metrics: m, Upstream: upstream.Config{DialTimeout: time.Hour}})
 			w.apply(t, streamed(proxy.TCP, nil, backendOf("a", unusedAddr(t))))
 			c := dialWire(t, w.addr(testPort))
 			within(t, "the dial", p.dialled)
 			leave(c)
-			w.settled(t)
+			w.settled(t) // before the dial could have timed out
+			const want = `breakwater_streams_total{end="canceled",route="TCPRoute/default/r/0"} 1`
+			if shown := scrape(t, m); !strings.Contains(shown, want) {
+				t.Errorf("no %s in\n%s", want, grep(shown, "breakwater_streams_total"))
+			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if len(p.opened) != 1 || p.closed != 1 {
