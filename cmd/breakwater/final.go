@@ -57,7 +57,7 @@ func (f *finalReport) write(r chaos.Report) error {
 		if _, err := fmt.Fprintln(f.print); err != nil {
 			return fmt.Errorf("print the report: %w", err)
 		}
-		if err := report.Write(f.print, &r, report.Table, nil); err != nil {
+		if err := report.WriteTable(f.print, &r, nil, tableWidth(f.print)); err != nil {
 			return fmt.Errorf("print the report: %w", err)
 		}
 	}

@@ -20,14 +20,23 @@ const (
 	mostWidth = 110
 )
 
-// helpWidth returns the width of help that is written to w, in columns.
-func helpWidth(w io.Writer) int {
+// terminalWidth returns how many columns the terminal has that w is; 0 if it is none, or one that does not know.
+func terminalWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
-		return plainWidth
+		return 0
 	}
 	columns, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+// helpWidth returns the width of help that is written to w, in columns.
+func helpWidth(w io.Writer) int {
+	columns := terminalWidth(w)
+	if columns == 0 {
 		return plainWidth
 	}
 	return min(max(columns, plainWidth/2), mostWidth)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -109,7 +110,12 @@ func (o *reportOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writ
 		return err
 	}
 	var b bytes.Buffer
-	if err := report.Write(&b, r, format, o.failing()); err != nil {
+	if o.output == "-" && format == report.Table {
+		err = report.WriteTable(&b, r, o.failing(), tableWidth(stdout))
+	} else {
+		err = report.Write(&b, r, format, o.failing())
+	}
+	if err != nil {
 		return err
 	}
 	if o.output == "-" {
@@ -127,6 +133,9 @@ func (o *reportOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writ
 	}
 	return o.verdict(r)
 }
+
+// tableWidth returns the width of a report's table that is written to w, in columns: all that it wants, unless w is a terminal that has fewer.
+func tableWidth(w io.Writer) int { return cmp.Or(terminalWidth(w), report.Columns) }
 
 // read returns the report of an instance, or of a file.
 func (o *reportOptions) read(ctx context.Context, stdin io.Reader) (*chaos.Report, error) {

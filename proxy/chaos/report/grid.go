@@ -16,13 +16,14 @@ import (
 type grid struct {
 	words int
 	rows  [][]string
+	spare []string // heads of columns that may be left out where there is little room, the first one first
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
 // summary has a row for each experiment, and each proxy with toxics.
 func summary(r *chaos.Report) grid {
-	g := grid{words: 4}
+	g := grid{words: 4, spare: []string{"at", "share", "capped", "dry run"}}
 	g.add("experiment", "result", "phase", "at", "matched", "injected", "share", "capped", "dry run")
 	for i := range r.Experiments {
 		x := &r.Experiments[i]
@@ -61,7 +62,7 @@ func because(why string) string {
 
 // toxics has a row for each toxic.
 func toxics(x *chaos.ExperimentReport) grid {
-	g, met := grid{words: 2}, "decided"
+	g, met := grid{words: 2, spare: []string{"p90", "bytes", "ended"}}, "decided"
 	if isManual(x) {
 		met = "matched"
 	}
@@ -110,7 +111,7 @@ func clients(x *chaos.ExperimentReport) grid {
 	}
 	column("failed", with.Failed, without.Failed, true)
 	column("retries", with.Retries, without.Retries, true)
-	return grid{words: 1, rows: [][]string{head, rows[0], rows[1]}}
+	return grid{words: 1, rows: [][]string{head, rows[0], rows[1]}, spare: []string{"1xx", "3xx", "retries"}}
 }
 
 // latencies has a row for each kind of traffic. That of streams is the time to the first of an answer.
@@ -224,15 +225,61 @@ func clean(s string) string {
 	}, s)
 }
 
-// widths are those of the columns, in characters. Columns of words are narrowed, the widest first, until all fit into a total
-// with gaps of two.
-func (g *grid) widths(total int) []int {
+// thin leaves spare columns out until all fit into a total with gaps of two, though words may have to be shortened: first those that
+// say nothing.
+func (g *grid) thin(total int) {
+	var idle, others []string
+	for _, head := range g.spare {
+		i := slices.Index(g.rows[0], head)
+		switch {
+		case i < 0:
+		case slices.ContainsFunc(g.rows[1:], func(row []string) bool { return row[i] != "0" && row[i] != "-" }):
+			others = append(others, head)
+		default:
+			idle = append(idle, head)
+		}
+	}
+	for _, head := range append(idle, others...) {
+		if g.least() <= total {
+			return
+		}
+		i := slices.Index(g.rows[0], head)
+		if i < g.words {
+			g.words--
+		}
+		for n := range g.rows {
+			g.rows[n] = slices.Delete(g.rows[n], i, i+1)
+		}
+	}
+}
+
+// least is how wide the table is with long words shortened, but so that they can be read.
+func (g *grid) least() int {
+	sum := 2 * (len(g.rows[0]) - 1)
+	for i, w := range g.natural() {
+		if i < g.words {
+			w = min(w, readable)
+		}
+		sum += w
+	}
+	return sum
+}
+
+// natural are the widths of the columns, in characters, if there is room for all.
+func (g *grid) natural() []int {
 	ws := make([]int, len(g.rows[0]))
 	for _, row := range g.rows {
 		for i, cell := range row {
 			ws[i] = max(ws[i], utf8.RuneCountInString(cell))
 		}
 	}
+	return ws
+}
+
+// widths are those of the columns, in characters. Columns of words are narrowed, the widest first, until all fit into a total
+// with gaps of two.
+func (g *grid) widths(total int) []int {
+	ws := g.natural()
 	sum := 2 * (len(ws) - 1)
 	for _, w := range ws {
 		sum += w
@@ -248,5 +295,9 @@ func (g *grid) widths(total int) []int {
 	return ws
 }
 
-// narrowest is how narrow a column of words may become.
-const narrowest = 8
+const (
+	// narrowest is how narrow a column of words may become.
+	narrowest = 8
+	// readable is how wide one stays if columns can be left out instead.
+	readable = 18
+)

@@ -99,8 +99,8 @@ func suiteOf(x *chaos.ExperimentReport, at time.Time, failing Failing) suite {
 	}
 	elapsed := strconv.FormatFloat(took.Seconds(), 'f', 3, 64)
 	var text bytes.Buffer
-	b := bufio.NewWriter(&text)
-	block(b, x, at)
+	b := page{bufio.NewWriter(&text), Columns}
+	b.block(x, at)
 	_ = b.Flush() // into memory
 	s := suite{
 		Name: Name(x), Package: "breakwater", Timestamp: began.UTC().Format("2006-01-02T15:04:05"), Hostname: "localhost", Tests: 1,

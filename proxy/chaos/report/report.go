@@ -17,7 +17,7 @@ type Format string
 
 // The Formats.
 const (
-	Table    Format = "table"    // for a terminal of 100 columns
+	Table    Format = "table"    // for a terminal; WriteTable fits it to a narrow one
 	Markdown Format = "markdown" // GitHub's, for job summaries and comments
 	JUnit    Format = "junit"    // XML, one test case for each experiment, or proxy with toxics
 	JSON     Format = "json"     // the Report, with each experiment's Verdict
@@ -55,7 +55,7 @@ func (f Format) ContentType() string {
 func Write(w io.Writer, r *chaos.Report, f Format, failing Failing) error {
 	switch f {
 	case Table:
-		return writeTable(w, r, failing)
+		return WriteTable(w, r, failing, Columns)
 	case Markdown:
 		return writeMarkdown(w, r, failing)
 	case JUnit:

@@ -156,26 +156,65 @@ func TestGolden(t *testing.T) {
 }
 
 func TestTableFitsATerminal(t *testing.T) {
-	for name, r := range reports() {
-		for i := range r.Experiments { // as large as numbers get
-			x := &r.Experiments[i]
-			big := uint64(1<<64 - 1)
-			x.Matched, x.Injected, x.SkippedByCap, x.DryRun = big, big, big, big
-			q := chaos.Quantiles{Count: 1, P50: 86399.4, P90: 86399.4, P99: 86399.4, Max: 1e10}
-			x.InjectedTraffic = chaos.TrafficReport{
-				Requests: big, Connections: big, Failed: big, Retries: big, UpstreamBytes: 1<<63 - 1, DownstreamBytes: 1<<63 - 1, Latency: q,
-				Status: map[string]uint64{"1xx": big, "2xx": big, "3xx": 999_999, "4xx": 999_999, "5xx": big, "none": 999_999},
+	for _, width := range []int{Columns, 80} {
+		for name, r := range reports() {
+			for i := range r.Experiments { // as large as numbers get
+				x := &r.Experiments[i]
+				big := uint64(1<<64 - 1)
+				x.Matched, x.Injected, x.SkippedByCap, x.DryRun = big, big, big, big
+				q := chaos.Quantiles{Count: 1, P50: 86399.4, P90: 86399.4, P99: 86399.4, Max: 1e10}
+				x.InjectedTraffic = chaos.TrafficReport{
+					Requests: big, Connections: big, Failed: big, Retries: big, UpstreamBytes: 1<<63 - 1, DownstreamBytes: 1<<63 - 1, Latency: q,
+					Status: map[string]uint64{"1xx": big, "2xx": big, "3xx": 999_999, "4xx": 999_999, "5xx": big, "none": 999_999},
+				}
+				x.Toxics = append(x.Toxics, chaos.ToxicReport{Name: strings.Repeat("n", 253), Type: "response_throttling", Decided: big, Applied: big,
+					Bytes: 1<<63 - 1, Delay: q})
 			}
-			x.Toxics = append(x.Toxics, chaos.ToxicReport{Name: strings.Repeat("n", 253), Type: "response_throttling", Decided: big, Applied: big,
-				Bytes: 1<<63 - 1, Delay: q})
+			var got bytes.Buffer
+			if err := WriteTable(&got, &r, nil, width); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(got.String()) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width || strings.ContainsAny(line, "\x1b\r\t") || strings.HasSuffix(line, " \n") {
+					t.Errorf("%s: %d columns of %d: %q", name, n, width, line)
+				}
+			}
 		}
+	}
+}
+
+// A narrow terminal gets what says something: columns of nothing go first, others only as far as need be, and words stay readable.
+func TestNarrowTable(t *testing.T) {
+	r := reports()["toxiproxy"]
+	capped := reports()["one"]
+	for _, c := range []struct {
+		name  string
+		r     *chaos.Report
+		width int
+		want  []string
+	}{
+		{"enough room", &r, Columns, []string{
+			"EXPERIMENT           RESULT         PHASE    AT  MATCHED  INJECTED   SHARE  CAPPED  DRY RUN",
+			"  TOXIC               TYPE        MATCHED  APPLIED  ENDED    BYTES  DELAY P50  P90    P99    MAX",
+		}},
+		{"a wide terminal", &r, 300, []string{
+			"EXPERIMENT           RESULT         PHASE    AT  MATCHED  INJECTED   SHARE  CAPPED  DRY RUN",
+		}},
+		{"80 columns", &r, 80, []string{
+			"EXPERIMENT           RESULT         PHASE    MATCHED  INJECTED   SHARE  DRY RUN",
+			"  TOXIC               TYPE        MATCHED  APPLIED  DELAY P50    P99    MAX",
+		}},
+		{"some are capped", &capped, 70, []string{
+			"EXPERIMENT      RESULT  PHASE   MATCHED  INJECTED  SHARE  CAPPED",
+		}},
+	} {
 		var got bytes.Buffer
-		if err := Write(&got, &r, Table, nil); err != nil {
+		if err := WriteTable(&got, c.r, nil, c.width); err != nil {
 			t.Fatal(err)
 		}
-		for line := range strings.Lines(got.String()) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 || strings.ContainsAny(line, "\x1b\r\t") || strings.HasSuffix(line, " \n") {
-				t.Errorf("%s: %d columns: %q", name, n, line)
+		for _, line := range c.want {
+			if !strings.Contains(got.String(), line+"\n") {
+				t.Errorf("%s: no %q in\n%s", c.name, line, got.String())
 			}
 		}
 	}

@@ -11,14 +11,22 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
 
-// columns is how wide a terminal is taken to be.
-const columns = 100
+// Columns is how wide a table is, in characters, unless WriteTable is told of less.
+const Columns = 100
 
-func writeTable(out io.Writer, r *chaos.Report, failing Failing) error {
-	w := bufio.NewWriter(out)
-	fmt.Fprintf(w, "Fault report of %s UTC: %s\n", r.Time.UTC().Format(time.DateTime), title(r, failing))
+// page is what a table is written to, and how wide it is.
+type page struct {
+	*bufio.Writer
+	width int
+}
+
+// WriteTable is Write for Table, and for a terminal that has fewer columns than Columns: what says least is left out there. A few rows
+// may still be wider if there are fewer than 80.
+func WriteTable(out io.Writer, r *chaos.Report, failing Failing, width int) error {
+	w := page{bufio.NewWriter(out), min(width, Columns)}
+	w.paragraph(fmt.Sprintf("Fault report of %s UTC: %s", r.Time.UTC().Format(time.DateTime), title(r, failing)), "")
 	for _, n := range notes(r) {
-		fmt.Fprintln(w, n)
+		w.paragraph(n, "")
 	}
 	if len(r.Experiments) > 0 {
 		fmt.Fprintln(w)
@@ -32,18 +40,23 @@ func writeTable(out io.Writer, r *chaos.Report, failing Failing) error {
 	}
 	for i := range r.Experiments {
 		fmt.Fprintln(w)
-		block(w, &r.Experiments[i], r.Time)
+		w.block(&r.Experiments[i], r.Time)
 	}
 	return w.Flush()
 }
 
+// paragraph writes text in lines that fit, each after indent.
+func (w page) paragraph(text, indent string) {
+	for _, line := range wrap(text, w.width-len(indent)) {
+		fmt.Fprintf(w, "%s%s\n", indent, line)
+	}
+}
+
 // block writes all of one experiment.
-func block(w *bufio.Writer, x *chaos.ExperimentReport, at time.Time) {
-	fmt.Fprintf(w, "%s: %s\n", fit(Name(x), columns-20), Judge(x, at).Outcome)
+func (w page) block(x *chaos.ExperimentReport, at time.Time) {
+	fmt.Fprintf(w, "%s: %s\n", fit(Name(x), w.width-20), Judge(x, at).Outcome)
 	for _, f := range facts(x, at) {
-		for _, line := range wrap(f, columns-2) {
-			fmt.Fprintf(w, "  %s\n", line)
-		}
+		w.paragraph(f, "  ")
 	}
 	for _, g := range details(x) {
 		fmt.Fprintln(w)
@@ -64,8 +77,11 @@ func details(x *chaos.ExperimentReport) (all []grid) {
 }
 
 // lay writes the table for a terminal.
-func (g *grid) lay(w *bufio.Writer, indent string) {
-	ws := g.widths(columns - len(indent))
+func (g *grid) lay(w page, indent string) {
+	if w.width < Columns {
+		g.thin(w.width - len(indent))
+	}
+	ws := g.widths(w.width - len(indent))
 	for n, row := range g.rows {
 		var line strings.Builder
 		for i, cell := range row {
