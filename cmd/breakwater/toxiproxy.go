@@ -43,7 +43,7 @@ func (o *toxiproxyOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.runtimeMetrics, "toxiproxy-runtime-metrics", false, "offer /metrics with those of the Go runtime and the process on this API")
 	f.BoolVar(&o.strict, "toxiproxy-strict", false,
 		"on proxies made through the API, reset connections whose upstream cannot be reached and keep those of a removed timeout, as TCP "+
-			"routes always do; answer 201 to a new toxic, send errors as JSON")
+			"routes always do, and reset those of a proxy that is disabled, deleted or moved; answer 201 to a new toxic, send errors as JSON")
 }
 
 // clusterToxiproxyPorts is where proxies may listen in a cluster if nothing is said.
