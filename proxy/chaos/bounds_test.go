@@ -381,7 +381,7 @@ func TestGuardWindowSlides(t *testing.T) {
 func withoutTimes(lines []Fault) string {
 	var b strings.Builder
 	for _, f := range lines {
-		f.Time = time.Time{}
+		f.Time, f.Since = time.Time{}, time.Time{}
 		text, _ := json.Marshal(f)
 		b.Write(append(text, '\n'))
 	}
@@ -606,6 +606,70 @@ func TestReplayOfNothingButADryRunIsTold(t *testing.T) {
 		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.DryRun, x.Revision = false, 1 })))
 		if got := text.take(); strings.Count(got, "level=WARN") != warnings || strings.Count(got, "only dry runs") != warnings {
 			t.Errorf("%s: %s", decision, got)
+		}
+	}
+}
+
+// Each run begins with the same ordinals: what several have injected together none has.
+func TestReplayOfSeveralRuns(t *testing.T) {
+	const n = 60
+	one := func(seed uint64) *proxy.Experiment {
+		return with(anExperiment("x", delay(20)), func(x *proxy.Experiment) { x.Percent, x.Seed = shape.Const(20), seed })
+	}
+	runs := func(times int) (log bytes.Buffer, last []string) {
+		for i := range times {
+			e := New(Config{FaultLog: &log, Log: slog.New(slog.DiscardHandler)})
+			e.Apply(snapshot(one(uint64(i))))
+			last = run(e, n)
+			e.Close()
+		}
+		return log, last
+	}
+	for name, c := range map[string]struct {
+		log     func() (bytes.Buffer, []string)
+		several bool
+	}{
+		"one process":   {func() (bytes.Buffer, []string) { return runs(1) }, false},
+		"two processes": {func() (bytes.Buffer, []string) { return runs(2) }, true},
+		"two processes, the later first": {func() (bytes.Buffer, []string) {
+			log, last := runs(2)
+			lines := slices.Collect(strings.Lines(log.String()))
+			slices.Reverse(lines)
+			return *bytes.NewBufferString(strings.Join(lines, "")), last
+		}, true},
+		"an object made anew": {func() (log bytes.Buffer, last []string) {
+			e := New(Config{FaultLog: &log, Log: slog.New(slog.DiscardHandler)})
+			defer e.Close()
+			for i := range uint64(3) {
+				e.Apply(snapshot(with(one(i), func(x *proxy.Experiment) { x.UID = fmt.Sprint(i) })))
+				last = run(e, n)
+			}
+			e.Close()
+			return log, last
+		}, true},
+		"an object that has been away": {func() (log bytes.Buffer, last []string) {
+			e := New(Config{FaultLog: &log, Log: slog.New(slog.DiscardHandler)})
+			for range 2 {
+				e.Apply(snapshot(one(1)))
+				last = append(last, run(e, n/2)...)
+				e.Apply(snapshot())
+			}
+			e.Close()
+			return log, last
+		}, false},
+	} {
+		log, want := c.log()
+		replay, err := ReadReplay(&log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text lockedText
+		e := newEngine(t, Config{Replay: replay, Log: slog.New(slog.NewTextHandler(&text, nil))}, with(one(9), func(x *proxy.Experiment) { x.Percent = shape.Const(100) }))
+		if got := run(e, n); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		if got := text.take(); strings.Contains(got, "has several runs") != c.several {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

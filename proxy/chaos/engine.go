@@ -82,6 +82,12 @@ func New(cfg Config) *Engine {
 		e.switches[flagSwitch] = time.Now()
 	}
 	e.FollowSwitches(e.ledger.follow)
+	if cfg.Replay != nil {
+		if names := cfg.Replay.severalRuns(); len(names) > 0 {
+			cfg.Log.Warn("the fault log that is replayed has several runs of experiments: the last one of each is repeated",
+				"experiments", names[:min(len(names), maxNamed)])
+		}
+	}
 	return e
 }
 

@@ -107,6 +107,9 @@ func (e *Engine) warn(message string, attributes ...any) {
 	e.events = append(e.events, event{slog.LevelWarn, message, attributes})
 }
 
+// maxNamed bounds how many Experiments a line of the log names.
+const maxNamed = 10
+
 // checkReplay warns, once, if a fault log is replayed that concerns none of the Experiments, although it has lines. e.mu is held.
 func (e *Engine) checkReplay(snap *proxy.Snapshot) {
 	r := e.cfg.Replay
@@ -118,7 +121,7 @@ func (e *Engine) checkReplay(snap *proxy.Snapshot) {
 		return
 	}
 	names := r.Names()
-	e.warn("no experiment has a name of the fault log that is replayed: all decide anew", "logged", names[:min(len(names), 10)])
+	e.warn("no experiment has a name of the fault log that is replayed: all decide anew", "logged", names[:min(len(names), maxNamed)])
 }
 
 // unlock releases e.mu and then writes what has been said: nobody who throws the kill switch is to wait for a log that is stuck.

@@ -17,7 +17,8 @@ import (
 type experiment struct {
 	engine *Engine
 	key    identity
-	name   string // as faults' keys and the log have it
+	name   string    // as faults' keys and the log have it
+	since  time.Time // when it was made, for the log
 
 	ordinals                        atomic.Uint64 // handed out so far, but for those of a dry run
 	rehearsed                       atomic.Uint64 // the same in a dry run, which begins where the real one will
@@ -94,7 +95,7 @@ type armed struct {
 }
 
 func newExperiment(e *Engine, key identity) *experiment {
-	x := &experiment{engine: e, key: key, name: key.id.String(), budgets: map[proxy.ExperimentTarget]*budget{}}
+	x := &experiment{engine: e, key: key, name: key.id.String(), since: time.Now().UTC(), budgets: map[proxy.ExperimentTarget]*budget{}}
 	x.guard.of = x
 	return x
 }

@@ -24,6 +24,9 @@ type Fault struct {
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`
 	Delay    float64 `json:"delay"` // seconds; with "inject", how long a request is to be delayed
+	// Since tells runs apart that are in one log: it is when the process came to know the Experiment, from when on it hands out ordinals. Zero
+	// for Manuals.
+	Since time.Time `json:"since,omitzero"`
 	// Seed is the Experiment's, or that of the Manual: together with Ordinal it decides what the toxic draws within a connection or
 	// session.
 	Seed uint64 `json:"seed"`
@@ -130,6 +133,7 @@ func (e *Engine) DroppedFaults() uint64 { return e.log.dropped.Load() }
 type signature struct {
 	log           *faultLog
 	object, toxic string
+	since         time.Time
 	seed          uint64
 }
 
@@ -137,7 +141,7 @@ type signature struct {
 func (s *signature) logged(target string, ordinal uint64, decision string, n int64, delay time.Duration) {
 	f := Fault{
 		Time: time.Now().UTC(), Object: s.object, Toxic: s.toxic, Target: target, Ordinal: ordinal &^ attemptBits,
-		Decision: decision, Bytes: n, Delay: delay.Seconds(), Seed: s.seed,
+		Decision: decision, Bytes: n, Delay: delay.Seconds(), Since: s.since, Seed: s.seed,
 	}
 	if late := int(ordinal >> attemptShift); late > 0 {
 		f.Attempt = late + 1
@@ -146,7 +150,7 @@ func (s *signature) logged(target string, ordinal uint64, decision string, n int
 }
 
 func (t *armed) signature() signature {
-	return signature{log: t.of.engine.log, object: t.of.name, toxic: t.cfg.Name, seed: t.seed}
+	return signature{log: t.of.engine.log, object: t.of.name, toxic: t.cfg.Name, since: t.of.since, seed: t.seed}
 }
 
 // logged adds a line about a toxic.

@@ -36,7 +36,9 @@ type Manual struct {
 func (e *Engine) NewManual(cfg ManualConfig) *Manual {
 	m := &Manual{Entry: cfg.Entry, owner: proxy.ObjectID{Kind: ManualKind, Name: cfg.Owner}, count: e.ledger.count(cfg.Entry.Toxic.Type())}
 	m.account, m.row = e.ledger.begin(&cfg)
-	m.witness = witness{signature{e.log, m.owner.String(), cfg.Entry.Name, cfg.Seed}, &m.row.toxicStats, &targets{}}
+	m.witness = witness{
+		signature{log: e.log, object: m.owner.String(), toxic: cfg.Entry.Name, seed: cfg.Seed}, &m.row.toxicStats, &targets{},
+	}
 	m.Observe = m.witness.observe
 	return m
 }

@@ -16,15 +16,19 @@ import (
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
 // which it acted, and delays a request for as long as it did. What it would have done in a dry run is repeated by dry runs only. What it
 // draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out:
-// what makes them is no part of the log, and their seed repeats what they decide. It is immutable.
+// what makes them is no part of the log, and their seed repeats what they decide. If the log has several runs of an Experiment, because
+// processes have written to it one after the other or because the object has been made anew, the last one is repeated and no other: each
+// begins with the same ordinals. It is immutable.
 type Replay struct {
 	objects map[string]*logged
 	manual  []uint64 // the seeds of Manuals, each once, in the order of their lines
 	cut     bool
+	several map[string]bool // the Experiments of which there are several runs
 }
 
-// logged is what the log says of one Experiment.
+// logged is what the log says of one run of an Experiment.
 type logged struct {
+	since     time.Time                 // Fault.Since
 	injected  map[decided]time.Duration // how long the request was to be delayed; 0 if it was not, or is not known
 	rehearsed map[decided]bool          // by dry runs
 	seed      *uint64                   // of what was injected, if anything was; nil is not known
@@ -54,7 +58,7 @@ const longestReplayed = time.Hour
 // ReadReplay reads a fault log. An error names the line. The last line may be incomplete, as a process that is killed leaves it: it
 // is left out.
 func ReadReplay(r io.Reader) (*Replay, error) {
-	replay := &Replay{objects: map[string]*logged{}}
+	replay := &Replay{objects: map[string]*logged{}, several: map[string]bool{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	ended := true // the line ends with a line feed
@@ -86,15 +90,26 @@ func ReadReplay(r io.Reader) (*Replay, error) {
 			}
 			continue
 		}
-		if replay.objects[f.Object] == nil {
-			replay.objects[f.Object] = &logged{injected: map[decided]time.Duration{}, rehearsed: map[decided]bool{}}
-		}
-		replay.objects[f.Object].add(&f)
+		replay.add(&f)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read fault log: line %d: %w", n+1, err)
 	}
 	return replay, nil
+}
+
+// add takes a line down, unless it is of an earlier run.
+func (r *Replay) add(f *line) {
+	l := r.objects[f.Object]
+	r.several[f.Object] = r.several[f.Object] || l != nil && !f.Since.Equal(l.since)
+	switch {
+	case l == nil || f.Since.After(l.since):
+		l = &logged{since: f.Since, injected: map[decided]time.Duration{}, rehearsed: map[decided]bool{}}
+		r.objects[f.Object] = l
+	case f.Since.Before(l.since):
+		return
+	}
+	l.add(f)
 }
 
 // add takes a line down.
@@ -120,6 +135,17 @@ func (r *Replay) ManualSeeds() []uint64 { return r.manual }
 
 // IsCut reports whether the last line of the log was incomplete.
 func (r *Replay) IsCut() bool { return r.cut }
+
+// severalRuns are the names of the Experiments of which the log has several runs, in order.
+func (r *Replay) severalRuns() (names []string) {
+	for name, several := range r.several {
+		if several {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // delayed is for how long the line says that a request is to be delayed.
 func (f *Fault) delayed() time.Duration {
