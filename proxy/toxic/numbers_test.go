@@ -39,7 +39,7 @@ func (k kind) has(toxic proxy.Toxic) (is bool) {
 	return is
 }
 
-// trial is a toxic at work on one direction of a stream or session, in virtual time. What it lets out are Chunks for datagrams, too.
+// trial is a toxic at work on one direction of a stream or session, in virtual time. Datagrams that it lets out are Chunks, too.
 type trial struct {
 	now    time.Duration // on the stream's clock
 	opened []Chunk       // let out when the stream was opened, at 0
@@ -128,8 +128,8 @@ func leastTimeout(tr *trial) float64 {
 	return slices.Min(late) - 20
 }
 
-// timeoutsInRow is how often, in the mean, a message that is late has been lost in a row: the timeouts of 220 ms are doubled from the
-// second on, since the first one sends a probe.
+// timeoutsInRow is how often, in the mean, a message that is late has been lost in a row: the timeouts of 220 ms are doubled from
+// the second on, since the first one sends a probe.
 func timeoutsInRow(tr *trial) float64 {
 	var rows, lost float64
 	for _, late := range tr.lates(10000, 1, apart) {
@@ -292,6 +292,7 @@ func steps() []step {
 	bursts.Loss = Loss{Rate: fixed(0.1), Burst: fixed(2)}
 	byBytes := Stall{Duration: fixed(1), Bytes: fixed(100)}
 	const single = 1 / 0.9 // losses in a row, if a tenth is lost, each by itself
+	const pace = 20 / 1.22 // of a steady loss: the milliseconds for a segment, by the root of the loss
 	return []step{
 		{toxic: latency, field: "Latency", from: 100, to: 900, shows: lateness},
 		{toxic: latency, field: "Jitter", from: 100, to: 20, shows: jitter},
@@ -318,7 +319,7 @@ func steps() []step {
 		{toxic: path, field: "RTT", from: 20, to: 200, shows: lateByWindow, isOfBeginning: true},
 		{toxic: path, field: "MSS", from: 1000, to: 500, shows: piece(0), before: 10000, after: 5000, isOfBeginning: true}, // of a window
 		{toxic: lossy, field: "RTOMin", from: 50, to: 200, shows: leastTimeout, isOfBeginning: true},
-		{toxic: steady, field: "Loss.Rate", from: 0.01, to: 0.04, shows: spread, before: 63 * 20 * 0.1 / 1.22, after: 63 * 20 * 0.2 / 1.22},
+		{toxic: steady, field: "Loss.Rate", from: 0.01, to: 0.04, shows: spread, before: 63 * pace * 0.1, after: 63 * pace * 0.2},
 		{toxic: Corrupt{}, field: "Rate", from: 0.1, to: 0.5, shows: shareFlipped},
 
 		{toxic: Drop{}, field: "Loss.Rate", from: 0.1, to: 0.3, shows: shareLost},

@@ -22,7 +22,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return w.memory.Write(p)
 }
 
-// TestSlicerWritesPieces: each piece is a write of its own, of a size within what was asked for, also if there is no delay between two.
+// TestSlicerWritesPieces: each piece is a write of its own, of a size within what was asked for, also without a delay between two.
 func TestSlicerWritesPieces(t *testing.T) {
 	sent := pattern(10000)
 	for name, c := range map[string]struct {
