@@ -2,11 +2,13 @@ package status
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/breakwater-gateway/breakwater/api/v1alpha1"
@@ -125,6 +127,103 @@ func TestEventsOfAnExperiment(t *testing.T) {
 			write(&o, c.from)
 			if got := write(&o, c.to); !slices.Equal(got, c.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// Each Event is of the type that its kind has: a warning is what somebody should look into.
+func TestTypesOfEvents(t *testing.T) {
+	acts := built().With(running(proxy.ExperimentActive, 0), Replica{})
+	for name, c := range map[string]struct {
+		from, to *NetworkChaos
+		halt     bool
+		want     map[string]string
+	}{
+		"it starts": {built(), acts, false, map[string]string{v1alpha1.EventStarted: corev1.EventTypeNormal}},
+		"it is over": {
+			acts, built().With(running(proxy.ExperimentExpired, 3), Replica{}), false, map[string]string{v1alpha1.EventStopped: corev1.EventTypeNormal},
+		},
+		"it is halted": {
+			acts, built().With(running(proxy.ExperimentHalted, 3), Replica{}), true,
+			map[string]string{v1alpha1.ReasonHalted: corev1.EventTypeWarning, v1alpha1.EventStopped: corev1.EventTypeNormal},
+		},
+		"it is refused": {
+			acts, built(refused).With(nil, Replica{}), false,
+			map[string]string{v1alpha1.ReasonTargetNotFound: corev1.EventTypeWarning, v1alpha1.EventStopped: corev1.EventTypeNormal},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o v1alpha1.NetworkChaos
+			write(&o, c.from)
+			before := o.DeepCopy()
+			if c.halt {
+				o.Status.Halt = &v1alpha1.Halt{Message: "5 of 5 requests failed"}
+			}
+			c.to.merge(&o, merge{now: metav1.NewTime(begun)})
+			got := map[string]string{}
+			for _, e := range c.to.transitions(before, &o) {
+				got[e.Reason] = e.Type
+			}
+			if !maps.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// Who waits for a change to be seen reads so in the status and in each condition, also where nothing else changes.
+func TestTheGenerationIsObserved(t *testing.T) {
+	third := func(n *NetworkChaos) {
+		n.Generation = 3
+		n.Accept(nil, "")
+	}
+	for name, n := range map[string]*NetworkChaos{
+		"it acts":           built(third).With(running(proxy.ExperimentActive, 0), Replica{}),
+		"it is over":        built(third).With(running(proxy.ExperimentExpired, 0), Replica{}),
+		"not taken over":    built(third).With(nil, Replica{}),
+		"it cannot be used": built(third).With(running(proxy.ExperimentInvalid, 0), Replica{}),
+		"it is refused": built(refused, func(n *NetworkChaos) {
+			n.Generation, n.Conditions[0].ObservedGeneration = 3, 3
+		}).With(running(proxy.ExperimentRefused, 0), Replica{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o v1alpha1.NetworkChaos
+			write(&o, built().With(running(proxy.ExperimentActive, 0), Replica{}))
+			for _, halt := range []*v1alpha1.Halt{nil, {Message: "bad"}} {
+				o.Status.Halt = halt
+				write(&o, n)
+				if o.Status.ObservedGeneration != 3 || len(o.Status.Conditions) != 4 {
+					t.Errorf("status: %+v", o.Status)
+				}
+				for _, c := range o.Status.Conditions {
+					if c.ObservedGeneration != 3 {
+						t.Errorf("%s is of generation %d", c.Type, c.ObservedGeneration)
+					}
+				}
+			}
+		})
+	}
+}
+
+// The times are those of the run there is or was last; before the first, the next one's beginning, whose end is not said yet.
+func TestTimesOfAnExperiment(t *testing.T) {
+	next := begun.Add(24 * time.Hour)
+	for name, c := range map[string]struct {
+		live       *proxy.ExperimentStatus
+		start, end *metav1.Time
+	}{
+		"not known":           {nil, Moment(begun.Add(-time.Hour)), Moment(begun)},
+		"it acts":             {running(proxy.ExperimentActive, 0), Moment(begun), Moment(begun.Add(time.Hour))},
+		"a run is to come":    {&proxy.ExperimentStatus{Phase: proxy.ExperimentPending, Next: next}, Moment(next), nil},
+		"one was, one will":   {&proxy.ExperimentStatus{Start: begun, End: begun.Add(time.Hour), Next: next}, Moment(begun), Moment(begun.Add(time.Hour))},
+		"there is no run yet": {&proxy.ExperimentStatus{Phase: proxy.ExperimentPending}, Moment(begun.Add(-time.Hour)), Moment(begun)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o v1alpha1.NetworkChaos
+			write(&o, built(func(n *NetworkChaos) { n.Start, n.End = Moment(begun.Add(-time.Hour)), Moment(begun) }).With(c.live, Replica{}))
+			if s := o.Status; !s.StartTime.Equal(c.start) || !s.EndTime.Equal(c.end) {
+				t.Errorf("from %v to %v, want from %v to %v", s.StartTime, s.EndTime, c.start, c.end)
 			}
 		})
 	}
