@@ -10,19 +10,31 @@ import (
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
-// Bounds of what is kept of Manuals: whoever makes and ends them for ever makes nothing grow. What there is no room for, the oldest that
-// is not in force first, is added up, as one owner and as one row of its owner.
+// Bounds of what is kept of Manuals: whoever makes and ends them for ever makes nothing grow. What there is no room for is added up. Of
+// owners that is the oldest that is not in force, with those of the same fate; those in force are all kept, so that what becomes of one
+// never hides in the sum of others. Of rows it is the oldest that is not in force, or else the one that comes, as one row of its owner.
 const (
 	maxOwners = 100
-	maxRows   = 100 // of an owner
+	maxRows   = 100                 // of an owner
+	allRows   = maxOwners * maxRows // beyond which no owner gets more than one and others
+)
+
+// fate is what an owner has come to, as far as there is a verdict on it.
+type fate int
+
+const (
+	hasInjected fate = iota // some connection has got a fault
+	inVain                  // none has, although some could
+	neverActed              // none could: all was switched off
+	fates
 )
 
 // ledger holds what has become of Manuals. The zero value is ready, and taken to be off.
 type ledger struct {
 	mu     sync.Mutex
-	on     bool       // guarded by mu; no kill switch is used
-	owners []*account // guarded by mu; in the order in which they came
-	others *account   // guarded by mu; those that there is no room for; nil: none
+	on     bool            // guarded by mu; no kill switch is used
+	owners []*account      // guarded by mu; in the order in which they came
+	others [fates]*account // guarded by mu; those that there is no room for, none in force; nil: none
 
 	types sync.Map // of toxics, to *atomic.Uint64: how often one has been put on a connection, since the beginning
 }
@@ -115,7 +127,13 @@ func (l *ledger) follow(on bool) {
 }
 
 // all are the accounts, others last. l.mu is held.
-func (l *ledger) all() []*account { return withOthers(l.owners, l.others) }
+func (l *ledger) all() []*account {
+	all := l.owners
+	for _, o := range l.others {
+		all = withOthers(all, o)
+	}
+	return all
+}
 
 // end takes down what is not in force any more.
 func (l *ledger) end(a *account, row *manualRow) {
@@ -132,21 +150,29 @@ func (l *ledger) account(owner string) *account {
 	if i := slices.IndexFunc(l.owners, func(a *account) bool { return a.owner == owner }); i >= 0 {
 		return l.owners[i]
 	}
-	left, ok := makeRoom(l.owners, maxOwners, (*account).inForce, func(a *account) { l.rest().add(a) })
-	if !ok {
-		return l.rest()
-	}
 	a := newAccount(l, owner)
-	l.owners = append(left, a)
+	l.owners = append(trim(l.owners, maxOwners, (*account).inForce, l.fold), a)
 	return a
 }
 
-// rest returns others, made if need be. l.mu is held.
-func (l *ledger) rest() *account {
-	if l.others == nil {
-		l.others = newAccount(l, "")
+// fold adds an account that is not in force, and is going to be forgotten, to others. l.mu is held.
+func (l *ledger) fold(a *account) {
+	f := a.fate()
+	if l.others[f] == nil {
+		l.others[f] = newAccount(l, "")
 	}
-	return l.others
+	l.others[f].add(a)
+}
+
+// fate tells what an account has come to so far. ledger.mu is held.
+func (a *account) fate() fate {
+	switch {
+	case a.totals.Load().injected.Load() > 0:
+		return hasInjected
+	case a.acted:
+		return inVain
+	}
+	return neverActed
 }
 
 // makeRoom returns all without the oldest that is not in force, which it folds, if there are as many as there may be. It reports false
@@ -161,6 +187,17 @@ func makeRoom[T any](all []T, most int, inForce func(T) bool, fold func(T)) (lef
 	}
 	fold(all[i])
 	return slices.Delete(all, i, i+1), true
+}
+
+// trim is makeRoom until there is room, or all that is left is in force.
+func trim[T any](all []T, most int, inForce func(T) bool, fold func(T)) []T {
+	for {
+		left, ok := makeRoom(all, most, inForce, fold)
+		if !ok || len(left) == len(all) {
+			return left
+		}
+		all = left
+	}
 }
 
 // withOthers returns all with others, unless that is nil.
@@ -184,13 +221,25 @@ func (a *account) row(e *toxic.Entry) *manualRow {
 	if i := slices.IndexFunc(a.rows, is); i >= 0 {
 		return a.rows[i]
 	}
-	left, ok := makeRoom(a.rows, maxRows, (*manualRow).isInForce, func(r *manualRow) { a.rest().add(r) })
-	if !ok {
+	most := maxRows
+	if a.ledger.rows() >= allRows {
+		most = 1
+	}
+	a.rows = trim(a.rows, most, (*manualRow).isInForce, func(r *manualRow) { a.rest().add(r) })
+	if len(a.rows) >= most {
 		return a.rest()
 	}
 	r := &manualRow{toxicStats: toxicStats{name: e.Name, typ: typ}, direction: e.Direction}
-	a.rows = append(left, r)
+	a.rows = append(a.rows, r)
 	return r
+}
+
+// rows is how many there are. l.mu is held.
+func (l *ledger) rows() (n int) {
+	for _, a := range l.owners {
+		n += len(a.rows)
+	}
+	return n
 }
 
 // rest returns others, made if need be. ledger.mu is held.
@@ -216,7 +265,7 @@ func (a *account) add(b *account) {
 	if a.start.IsZero() || b.start.Before(a.start) {
 		a.start = b.start
 	}
-	if !a.inForce() && b.end.After(a.end) {
+	if b.end.After(a.end) {
 		a.end = b.end
 	}
 }
@@ -246,9 +295,7 @@ func (l *ledger) forget() {
 		return !a.inForce()
 	}
 	l.owners = slices.DeleteFunc(l.owners, isOver)
-	if l.others != nil && isOver(l.others) {
-		l.others = nil
-	}
+	l.others = [fates]*account{}
 }
 
 // restart forgets what has been counted. Connections that are open now count no more until toxics are put on them again; what those that

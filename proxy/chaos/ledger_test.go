@@ -193,14 +193,14 @@ func TestManualsAreBounded(t *testing.T) {
 	}
 	first.End()
 
-	var all []*Manual // more at a time than there is room for
+	var all []*Manual // more at a time than there is room for: of owners all are kept
 	for i := range 2 * maxOwners {
 		all = append(all, one(fmt.Sprint("q", i), "t"))
 	}
 	for i := range 2 * maxRows {
 		all = append(all, one("q0", fmt.Sprint("t", i)))
 	}
-	if gotOwners, gotRows, _, _, _, _ := count(); gotOwners != maxOwners+1 || gotRows > maxOwners+maxRows+2 {
+	if gotOwners, gotRows, _, _, _, _ := count(); gotOwners != 2*maxOwners+1 || gotRows > 2*maxOwners+maxRows+2 {
 		t.Errorf("%d owners with %d rows are in force", gotOwners, gotRows)
 	}
 	for _, m := range all {
@@ -212,6 +212,71 @@ func TestManualsAreBounded(t *testing.T) {
 	e.ForgetDeleted()
 	if got := rows(e); got != "" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// What an owner has come to is never hidden by what others have: those that act keep their rows, and of those that are over only such
+// are added up on which the verdict is the same.
+func TestManualsDoNotHideInOthers(t *testing.T) {
+	e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)})
+	names := func() string {
+		counts, off := map[string]int{}, 0
+		for _, x := range e.Report().Experiments {
+			name, _, _ := strings.Cut(x.Name, " ")
+			counts[fmt.Sprintf("%s %v", name, x.Injected > 0)]++
+			if x.NeverActed {
+				off++
+			}
+		}
+		return fmt.Sprint(counts, " ", off, " never acted")
+	}
+	var all []*Manual
+	for i := range maxOwners + 30 {
+		m := manualOf(e, fmt.Sprint("live ", i), "t", "", 1)
+		if all = append(all, m); i%10 > 0 {
+			meet(m, uint64(i))
+		}
+	}
+	if got, want := names(), "map[live false:13 live true:117] 0 never acted"; got != want {
+		t.Errorf("in force: %s, want %s", got, want)
+	}
+	for _, m := range all {
+		m.End()
+	}
+	if got, want := names(), "map[live false:13 live true:117] 0 never acted"; got != want {
+		t.Errorf("over: %s, want %s", got, want)
+	}
+	for i := range maxOwners {
+		m := manualOf(e, fmt.Sprint("later ", i), "t", "", 1)
+		meet(m, uint64(i))
+		m.End()
+	}
+	if got, want := names(), "map[ false:1  true:1 later true:100] 0 never acted"; got != want {
+		t.Errorf("of those that are over the oldest go first: %s, want %s", got, want)
+	}
+	e.SetEnabled(false)
+	for i := range 2 * maxOwners {
+		manualOf(e, fmt.Sprint("off ", i), "t", "", 1).End()
+	}
+	if got, want := names(), "map[ false:2  true:1 off false:100] 101 never acted"; got != want {
+		t.Errorf("switched off: %s, want %s", got, want)
+	}
+}
+
+// Many owners with many toxics at once get fewer rows each.
+func TestRowsOfManyOwnersAreBounded(t *testing.T) {
+	e := newEngine(t, Config{})
+	for o := range 2 * maxOwners {
+		for i := range maxRows * 3 / 4 {
+			manualOf(e, fmt.Sprint("o", o), fmt.Sprint("t", i), "", 1)
+		}
+	}
+	n := 0
+	for _, x := range e.Report().Experiments {
+		n += len(x.Toxics)
+	}
+	if n > allRows+2*2*maxOwners {
+		t.Errorf("%d rows", n)
 	}
 }
 
