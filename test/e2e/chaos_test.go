@@ -68,6 +68,20 @@ func (w *world) guarded(name string) *v1alpha1.NetworkChaos {
 	return o
 }
 
+// halted waits until a replica has a NetworkChaos halted.
+func (w *world) halted(b *breakwater, name string) {
+	w.t.Helper()
+	id := proxy.ObjectID{Kind: v1alpha1.KindNetworkChaos, Namespace: w.ns, Name: name}
+	eventually(w.t, name+" is halted", func() error {
+		for _, s := range b.chaos.Status() {
+			if s.ID == id && s.Phase == proxy.ExperimentHalted {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v", b.chaos.Status())
+	})
+}
+
 // expectCondition waits until a condition of a NetworkChaos has this reason.
 func (w *world) expectCondition(name, kind string, state metav1.ConditionStatus, reason string) *v1alpha1.NetworkChaos {
 	w.t.Helper()
@@ -343,7 +357,8 @@ func TestChaosHaltReachesAllReplicas(t *testing.T) {
 		}
 		return err
 	})
-	a.expect(t, a.ingressPort, w.host(), healthy("app")) // it has seen too few to halt by itself
+	w.halted(a, "a") // it is not asked meanwhile, so that it has too few to halt by itself
+	a.must(t, a.ingressPort, w.host(), healthy("app"))
 	got := w.expectCondition("a", v1alpha1.ConditionHalted, metav1.ConditionTrue, v1alpha1.ReasonHalted)
 	if got.Status.Halt == nil || got.Status.Halt.Message == "" {
 		t.Errorf("halt: %+v", got.Status.Halt)
@@ -377,7 +392,8 @@ func TestChaosIsArmedAgainInAllReplicas(t *testing.T) {
 			return err
 		})
 		for _, r := range all {
-			r.expect(t, r.ingressPort, w.host(), healthy("app"))
+			w.halted(r, "x") // it is not asked meanwhile, so that no guard but the one halts it: its halt would be one of its own
+			r.must(t, r.ingressPort, w.host(), healthy("app"))
 		}
 		halted := w.expectCondition("x", v1alpha1.ConditionHalted, metav1.ConditionTrue, v1alpha1.ReasonHalted)
 		w.expectCondition("x", v1alpha1.ConditionActive, metav1.ConditionFalse, v1alpha1.ReasonHalted)
