@@ -159,16 +159,44 @@ func (f *Faults) Respond(x *proxy.Exchange, b proxy.Body) proxy.Body {
 		if !s.armed.inForce() {
 			continue
 		}
-		wrapped := fault.Respond([]fault.Step{s.Step}, x, b)
-		if wrapped != b {
-			wrapped = &passing{Body: wrapped, inner: b}
+		var m *metered
+		comes := b
+		if s.Body != nil && b != nil {
+			m = &metered{Body: b, of: s}
+			comes = m
 		}
-		if wrapped != b || s.Response != nil && x.Response.Status != 101 {
+		wrapped := fault.Respond([]fault.Step{s.Step}, x, comes)
+		if wrapped != comes {
+			b = &passing{Body: wrapped, inner: b}
+			f.request.metered = append(f.request.metered, m)
+		}
+		if wrapped != comes || s.Response != nil && x.Response.Status != 101 {
 			f.acts(s)
 		}
-		b = wrapped
 	}
 	return b
+}
+
+// metered is a Body as it comes to a fault.
+type metered struct {
+	proxy.Body
+	of *running
+	n  int64 // bytes that have come while the fault was in force
+}
+
+func (m *metered) Read(b []byte) (int, error) {
+	n, err := m.Body.Read(b)
+	if m.of.armed.inForce() {
+		m.n += int64(n)
+	}
+	return n, err
+}
+
+// over counts and logs what has come.
+func (m *metered) over() {
+	s := m.of
+	s.armed.stats.bytes.Add(m.n)
+	s.armed.logged(s.target, s.ordinal, decidedEnd, m.n, 0)
 }
 
 // passing is a damaged Body until its fault is over; then it is what was wrapped.

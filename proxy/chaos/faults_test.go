@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -63,6 +64,64 @@ func TestCutsEndWithTheExperiment(t *testing.T) {
 					<-done
 					if err != nil || string(got) != first+rest {
 						t.Errorf("%d of %d bytes, %v", len(got), len(first+rest), err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What comes to a fault of bodies is counted, and logged at the end of the request, as it is for toxics.
+func TestBytesOfBodies(t *testing.T) {
+	const stream = "data: 1\n\ndata: 2\n\ndata: 3\n\n" // 27 bytes
+	for name, c := range map[string]struct {
+		fault proxy.Toxic
+		over  bool // it ends after nine bytes
+		want  int64
+		back  int64 // at Backend, if it is another
+	}{
+		"cut":              {fault: fault.TruncateBody{Bytes: shape.Const(10)}, want: 10},
+		"cut at once":      {fault: fault.TruncateBody{}, want: 0},
+		"cut after events": {fault: fault.CutEvents{Events: shape.Const(2)}, want: 18},
+		"too short":        {fault: fault.WrongContentLength{By: shape.Const(-3)}, want: 27, back: 24},
+		"too long":         {fault: fault.WrongContentLength{By: shape.Const(3)}, want: 27},
+		"broken":           {fault: fault.BrokenChunk{Bytes: shape.Const(11)}, want: 11},
+		"slow":             {fault: fault.Throttle{Rate: shape.Const(100)}, want: 27},
+		"over before":      {fault: fault.TruncateBody{Bytes: shape.Const(20)}, over: true, want: 9},
+		"slow no more":     {fault: fault.Throttle{Rate: shape.Const(100)}, over: true, want: 9},
+	} {
+		for _, at := range []proxy.Point{proxy.Client, proxy.AtBackend} {
+			t.Run(name+"/"+at.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, with(anExperiment("x", c.fault), func(x *proxy.Experiment) { x.At = at }))
+					defer e.Close()
+					x := request()
+					q := e.Begin(x, backendID)
+					x.Backend, x.Endpoint, x.Attempts = &route.Backends[0], endpointAt(1), 1
+					f := q.Client(x, nil)
+					if at == proxy.AtBackend {
+						f = q.Attempt(x, nil)
+					}
+					if c.back > 0 && at == proxy.AtBackend {
+						c.want = c.back
+					}
+					_, _, _ = f.Begin(x)
+					x.Response.Status, x.Response.ContentLength = 200, int64(len(stream))
+					x.Response.Header.Add([]byte("Content-Type"), []byte("text/event-stream"))
+					body := f.Respond(x, readerBody{iotest.OneByteReader(strings.NewReader(stream))})
+					if c.over {
+						_, _ = io.ReadFull(body, make([]byte, 9))
+						e.SetEnabled(false)
+					}
+					_, _ = io.ReadAll(body)
+					q.End(x, time.Now())
+					log := e.Faults()
+					if len(log) != 2 || log[0].Decision != decidedInject || log[0].Bytes != 0 || log[1].Decision != decidedEnd || log[1].Bytes != c.want ||
+						log[1].Target != log[0].Target || log[1].Ordinal != log[0].Ordinal || log[1].Target == "" {
+						t.Errorf("%+v", log)
+					}
+					if r := e.Report().Experiments[0].Toxics[0]; r.Bytes != c.want || r.Applied != 1 {
+						t.Errorf("%+v", r)
 					}
 				})
 			})

@@ -19,8 +19,9 @@ type Fault struct {
 	Target  string    `json:"target"`            // the Route or, at Backend, the Endpoint
 	Ordinal uint64    `json:"ordinal"`           // of the request or connection
 	Attempt int       `json:"attempt,omitempty"` // from 2
-	// Decision is "inject" when it begins to act; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a connection is
-	// over, which tells bytes and delay, or when the delay of a request has ended early.
+	// Decision is "inject" when it begins to act; "cap" or "dryRun" for what was not injected for that reason; "end" when a toxic on a
+	// connection is over, which tells bytes and delay, when a response is over whose body a fault has had, which tells bytes, or when the
+	// delay of a request has ended early.
 	Decision string  `json:"decision"`
 	Bytes    int64   `json:"bytes"`
 	Delay    float64 `json:"delay"` // seconds; with "inject", how long a request is to be delayed

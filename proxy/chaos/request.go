@@ -22,6 +22,7 @@ type Request struct {
 	// grpcFailed: the response says so in its Grpc-Status.
 	grpcFailed bool
 	conns      []*Connection // whose Slots are in use
+	metered    []*metered    // what has come to faults of bodies
 }
 
 // Begin looks at a request that has been routed and whose share of the Route goes to b (the zero BackendID: to none). It removes
@@ -241,6 +242,9 @@ func (r *Request) End(x *proxy.Exchange, end time.Time) {
 	for _, c := range r.conns {
 		c.end()
 	}
+	for _, m := range r.metered {
+		m.over()
+	}
 	o := outcome{
 		status: x.Response.Status, latency: end.Sub(x.Start), upstream: x.RequestBytes, downstream: x.ResponseBytes,
 		retries: max(x.Attempts-1, 0),
@@ -255,8 +259,9 @@ func (r *Request) End(x *proxy.Exchange, end time.Time) {
 	clear(r.decisions)
 	clear(r.conns)
 	clear(r.flights)
+	clear(r.metered)
 	r.concern, r.admission, r.touched, r.grpcFailed = nil, undecided, false, false
-	r.decisions, r.flights, r.conns = r.decisions[:0], r.flights[:0], r.conns[:0]
+	r.decisions, r.flights, r.conns, r.metered = r.decisions[:0], r.flights[:0], r.conns[:0], r.metered[:0]
 	r.engine.requests.Put(r)
 }
 
