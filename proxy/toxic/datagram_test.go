@@ -294,11 +294,11 @@ func TestDatagramLinkIsBusyWhileMoreWillCome(t *testing.T) {
 						t.Errorf("busy: %v", got)
 					}
 					if c.busy > 0 {
-						time.Sleep(c.busy - 1)
+						time.Sleep(c.busy - time.Nanosecond)
 						if !l.Busy() {
 							t.Errorf("not busy any more before %v", c.busy)
 						}
-						time.Sleep(1)
+						time.Sleep(time.Nanosecond)
 						synctest.Wait()
 						if l.Busy() {
 							t.Errorf("still busy after %v", c.busy)
