@@ -15,6 +15,9 @@ type Bandwidth struct {
 	Shared bool
 }
 
+// maxRate is a rate that limits nothing, in bytes per second.
+const maxRate = 1e12
+
 var (
 	_ Stream = Bandwidth{}
 	_ Sharer = Bandwidth{}
@@ -24,7 +27,7 @@ var (
 func (Bandwidth) Type() string { return "bandwidth" }
 
 // Validate implements Stream.
-func (b Bandwidth) Validate() error { return within("rate", b.Rate, 0, 1e12) }
+func (b Bandwidth) Validate() error { return within("rate", b.Rate, 0, maxRate) }
 
 // NewShared implements Sharer.
 func (b Bandwidth) NewShared() any {
@@ -44,7 +47,7 @@ func (b Bandwidth) New(s Site) Shaper {
 }
 
 func (b *Bandwidth) fields() []Field {
-	return []Field{{"rate", &b.Rate, 1000}, {"shared", &b.Shared, 1}}
+	return []Field{{"rate", bounded{&b.Rate, maxRate}, inKilobytesPerSec}, {"shared", &b.Shared, unitless}}
 }
 
 // credit is how long a pause counts as time in which nothing was sent although it could have been.

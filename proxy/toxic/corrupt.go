@@ -45,7 +45,7 @@ func (c Corrupt) NewDatagram(s Site) DatagramShaper {
 	})
 }
 
-func (c *Corrupt) fields() []Field { return []Field{{"rate", &c.Rate, 1}} }
+func (c *Corrupt) fields() []Field { return []Field{{"rate", &c.Rate, unitless}} }
 
 // flipper flips bits of successive bytes.
 type flipper struct {

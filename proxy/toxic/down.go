@@ -31,4 +31,4 @@ func (t Down) New(Site) Shaper {
 // NewDatagram implements Datagram: all datagrams are lost.
 func (Down) NewDatagram(Site) DatagramShaper { return packetFunc(func(Packet, func(Packet)) {}) }
 
-func (t *Down) fields() []Field { return []Field{{"reset", &t.Reset, 1}} }
+func (t *Down) fields() []Field { return []Field{{"reset", &t.Reset, unitless}} }

@@ -66,7 +66,7 @@ func (l Loss) most() float64 {
 }
 
 func (l *Loss) fields() []Field {
-	return []Field{{"loss", &l.Rate, 1}, {"burst", option{&l.Burst}, 1}, {"loss_bad", option{&l.InBad}, 1}, {"loss_good", option{&l.InGood}, 1}}
+	return []Field{{"loss", &l.Rate, unitless}, {"burst", option{&l.Burst}, unitless}, {"loss_bad", option{&l.InBad}, unitless}, {"loss_good", option{&l.InGood}, unitless}}
 }
 
 // none tells whether nothing is ever lost.

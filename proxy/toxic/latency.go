@@ -41,8 +41,8 @@ func (l Latency) New(s Site) Shaper {
 
 func (l *Latency) fields() []Field {
 	return []Field{
-		{"latency", &l.Latency, 1}, {"jitter", &l.Jitter, 1}, {"correlation", option{&l.Distribution.Correlation}, 1},
-		{"distribution", &l.Distribution.Spread, 1}, {"table", &l.Distribution.Table, 1},
+		{"latency", &l.Latency, inMilliseconds}, {"jitter", &l.Jitter, inMilliseconds}, {"correlation", option{&l.Distribution.Correlation}, unitless},
+		{"distribution", &l.Distribution.Spread, unitless}, {"table", &l.Distribution.Table, unitless},
 	}
 }
 

@@ -22,7 +22,7 @@ func (t LimitData) Validate() error { return within("bytes", t.Bytes, 0, 1<<53) 
 // New implements Stream.
 func (t LimitData) New(s Site) Shaper { return &limiter{limit: t.Bytes, began: s.Began} }
 
-func (t *LimitData) fields() []Field { return []Field{{"bytes", &t.Bytes, 1}} }
+func (t *LimitData) fields() []Field { return []Field{{"bytes", &t.Bytes, inBytes}} }
 
 // limiter is the running form of LimitData.
 type limiter struct {

@@ -83,10 +83,10 @@ func (p PacketLoss) New(s Site) Shaper {
 
 // fields knows the share that is lost by the name that it has in the main branch of Toxiproxy, too; given both, loss counts.
 func (p *PacketLoss) fields() []Field {
-	all := append([]Field{{"loss_rate", alias{&p.Loss.Rate}, 1}}, p.Loss.fields()...)
+	all := append([]Field{{"loss_rate", alias{&p.Loss.Rate}, unitless}}, p.Loss.fields()...)
 	return append(all,
-		Field{"rtt", option{&p.RTT}, 1}, Field{"mss", whole{&p.MSS}, 1}, Field{"rto_min", option{&p.RTOMin}, 1},
-		Field{"congestion", (*string)(&p.Congestion), 1}, Field{"steady", &p.Steady, 1},
+		Field{"rtt", option{&p.RTT}, inMilliseconds}, Field{"mss", whole{&p.MSS}, inBytes}, Field{"rto_min", option{&p.RTOMin}, inMilliseconds},
+		Field{"congestion", (*string)(&p.Congestion), unitless}, Field{"steady", &p.Steady, unitless},
 	)
 }
 

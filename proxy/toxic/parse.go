@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,17 +18,37 @@ import (
 // Field binds an attribute, as JSON knows it, to a parameter of a toxic.
 type Field struct {
 	Name string // Toxiproxy's, where it has one
-	// To is where the parameter is: *shape.Value, option, whole, alias, *bool, *string or *Spread.
-	To any
-	// Unit is what a number in JSON is multiplied by.
-	Unit float64
+	// To is where the parameter is: *shape.Value, option, whole, bounded, alias, *bool, *string or *Spread.
+	To   any
+	Unit Unit // that a number has in JSON
 }
+
+// Unit is what the numbers of an attribute are in.
+type Unit struct {
+	Size float64 // of the parameter's unit; what a number is multiplied by
+	Name string  // "" for plain numbers
+	Most float64 // that an attribute in it may have, in this unit; some may have less
+}
+
+var (
+	unitless          = Unit{1, "", math.Inf(1)}
+	inMilliseconds    = Unit{1, "ms", maxMilliseconds}
+	inMicroseconds    = Unit{1, "µs", maxMilliseconds * 1000}
+	inBytes           = Unit{1, "bytes", 1 << 53}
+	inKilobytesPerSec = Unit{1000, "KB/s", math.Inf(1)}
+)
 
 // option is a number that Attributes leaves out while it is 0.
 type option struct{ to *shape.Value }
 
 // whole is a number that JSON gives without a fraction, or as a shape, whose numbers are rounded.
 type whole struct{ to *shape.Value }
+
+// bounded is a number of which most is as good as no bound: more is taken as that.
+type bounded struct {
+	to   *shape.Value
+	most float64 // in the parameter's unit
+}
 
 // alias is a parameter that has another name too: it is read under both and given under the other.
 type alias struct{ to *shape.Value }
@@ -116,9 +137,13 @@ func (f Field) set(raw json.RawMessage) error {
 	case alias:
 		return Field{f.Name, to.to, f.Unit}.set(raw)
 	case *shape.Value:
-		v, err := parseValue(raw, f.Unit)
-		if err == nil && v.Min() < 0 {
-			err = fmt.Errorf("%s is less than 0", clip(raw)) // in the unit of who has written it
+		v, err := parseValue(raw, f.Unit.Size)
+		switch { // in the unit of who has written it
+		case err != nil:
+		case v.Min() < 0:
+			err = fmt.Errorf("%s is less than 0", clip(raw))
+		case v.Max() > f.Unit.Most*f.Unit.Size:
+			err = fmt.Errorf("%s is more than %s", clip(raw), strings.TrimSpace(strconv.FormatFloat(f.Unit.Most, 'f', -1, 64)+" "+f.Unit.Name))
 		}
 		if err == nil {
 			*to = v
@@ -126,6 +151,14 @@ func (f Field) set(raw json.RawMessage) error {
 		return err
 	case option:
 		return Field{f.Name, to.to, f.Unit}.set(raw)
+	case bounded:
+		v := shape.Value{}
+		err := Field{f.Name, &v, f.Unit}.set(raw)
+		if err == nil {
+			v.Base, v.To = min(v.Base, to.most), min(v.To, to.most)
+			*to.to = v
+		}
+		return err
 	case whole:
 		v := shape.Value{}
 		err := Field{f.Name, &v, f.Unit}.set(raw)
@@ -182,11 +215,13 @@ func (f Field) atDefault() bool {
 func (f Field) get() any {
 	switch to := f.To.(type) {
 	case *shape.Value:
-		return valueAttribute(*to, f.Unit)
+		return valueAttribute(*to, f.Unit.Size)
 	case option:
-		return valueAttribute(*to.to, f.Unit)
+		return valueAttribute(*to.to, f.Unit.Size)
 	case whole:
-		return valueAttribute(*to.to, f.Unit)
+		return valueAttribute(*to.to, f.Unit.Size)
+	case bounded:
+		return valueAttribute(*to.to, f.Unit.Size)
 	case *bool:
 		return *to
 	case *string:

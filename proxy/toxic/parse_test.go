@@ -83,6 +83,36 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// What is too much is said in the attribute's own unit, and as a number without an exponent.
+func TestParseNamesTheLimit(t *testing.T) {
+	for _, c := range []struct{ typ, attributes, want string }{
+		{"latency", `{"latency": 31536000001}`, "latency: 31536000001 is more than 31536000000 ms"},
+		{"latency", `{"jitter": {"wave":"ramp","to":4e10,"period":1}}`, `jitter: {"wave":"ramp","to":4e10,"period":1} is more than 31536000000 ms`},
+		{"slicer", `{"delay": 31536000000001}`, "delay: 31536000000001 is more than 31536000000000 µs"},
+		{"limit_data", `{"bytes": 9223372036854775807}`, "bytes: 9223372036854775807 is more than 9007199254740992 bytes"},
+	} {
+		if _, err := Parse(c.typ, json.RawMessage(c.attributes), nil); err == nil || err.Error() != c.want {
+			t.Errorf("%s %s: %v, want %s", c.typ, c.attributes, err, c.want)
+		}
+	}
+}
+
+// A rate that stands for no limit is none.
+func TestRateWithoutLimit(t *testing.T) {
+	for _, rate := range []string{"1000000000", "2147483647", "9223372036854775807", "1e300", `{"wave": "ramp", "from": 2147483647, "to": 1e308, "period": 1}`} {
+		for _, typ := range []string{"bandwidth", "udp_rate"} {
+			got, err := Parse(typ, json.RawMessage(`{"rate": `+rate+`}`), nil)
+			if err != nil {
+				t.Errorf("%s: %s: %v", typ, rate, err)
+				continue
+			}
+			if b, ok := got.(Bandwidth); ok && (b.Rate.Min() != maxRate || b.Rate.Max() != maxRate) {
+				t.Errorf("%s becomes %+v", rate, b.Rate)
+			}
+		}
+	}
+}
+
 func TestTypesAreDistinctComparableAndParse(t *testing.T) {
 	seen := map[string]bool{}
 	for _, toxic := range Types() {

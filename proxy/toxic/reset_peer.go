@@ -24,4 +24,4 @@ func (t ResetPeer) New(s Site) Shaper {
 	})
 }
 
-func (t *ResetPeer) fields() []Field { return []Field{{"timeout", &t.Timeout, 1}} }
+func (t *ResetPeer) fields() []Field { return []Field{{"timeout", &t.Timeout, inMilliseconds}} }

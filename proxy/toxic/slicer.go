@@ -80,5 +80,5 @@ func boundOf(smallest float64) int {
 }
 
 func (t *Slicer) fields() []Field {
-	return []Field{{"average_size", &t.AverageSize, 1}, {"size_variation", &t.SizeVariation, 1}, {"delay", &t.Delay, 1}}
+	return []Field{{"average_size", &t.AverageSize, inBytes}, {"size_variation", &t.SizeVariation, inBytes}, {"delay", &t.Delay, inMicroseconds}}
 }

@@ -24,4 +24,4 @@ func (t SlowClose) New(s Site) Shaper {
 	})
 }
 
-func (t *SlowClose) fields() []Field { return []Field{{"delay", &t.Delay, 1}} }
+func (t *SlowClose) fields() []Field { return []Field{{"delay", &t.Delay, inMilliseconds}} }

@@ -48,7 +48,7 @@ func (t Stall) New(s Site) Shaper {
 
 func (t *Stall) fields() []Field {
 	return []Field{
-		{"duration", &t.Duration, 1}, {"at", &t.At, 1}, {"every", &t.Every, 1}, {"bytes", &t.Bytes, 1}, {"every_bytes", &t.EveryBytes, 1},
+		{"duration", &t.Duration, inMilliseconds}, {"at", &t.At, inMilliseconds}, {"every", &t.Every, inMilliseconds}, {"bytes", &t.Bytes, inBytes}, {"every_bytes", &t.EveryBytes, inBytes},
 	}
 }
 

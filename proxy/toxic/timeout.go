@@ -31,7 +31,7 @@ func (t Timeout) New(s Site) Shaper {
 // NewDatagram implements Datagram: all datagrams are lost.
 func (Timeout) NewDatagram(Site) DatagramShaper { return packetFunc(func(Packet, func(Packet)) {}) }
 
-func (t *Timeout) fields() []Field { return []Field{{"timeout", &t.Timeout, 1}} }
+func (t *Timeout) fields() []Field { return []Field{{"timeout", &t.Timeout, inMilliseconds}} }
 
 // withhold emits the bytes and the end of c so that they stay until the toxic is removed. What ends the connection because of a
 // toxic before this one passes.

@@ -46,7 +46,7 @@ func (d Delay) NewDatagram(s Site) DatagramShaper {
 
 func (d *Delay) fields() []Field {
 	return []Field{
-		{"latency", &d.Latency, 1}, {"jitter", &d.Jitter, 1}, {"correlation", option{&d.Distribution.Correlation}, 1},
-		{"distribution", &d.Distribution.Spread, 1}, {"table", &d.Distribution.Table, 1}, {"in_order", &d.InOrder, 1},
+		{"latency", &d.Latency, inMilliseconds}, {"jitter", &d.Jitter, inMilliseconds}, {"correlation", option{&d.Distribution.Correlation}, unitless},
+		{"distribution", &d.Distribution.Spread, unitless}, {"table", &d.Distribution.Table, unitless}, {"in_order", &d.InOrder, unitless},
 	}
 }

@@ -50,5 +50,5 @@ func (d Duplicate) NewDatagram(s Site) DatagramShaper {
 }
 
 func (d *Duplicate) fields() []Field {
-	return []Field{{"rate", &d.Rate, 1}, {"copies", whole{&d.Copies}, 1}, {"delay", &d.Delay, 1}}
+	return []Field{{"rate", &d.Rate, unitless}, {"copies", whole{&d.Copies}, unitless}, {"delay", &d.Delay, inMilliseconds}}
 }

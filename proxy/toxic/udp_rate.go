@@ -23,7 +23,7 @@ func (Rate) Type() string { return "udp_rate" }
 
 // Validate implements Datagram.
 func (r Rate) Validate() error {
-	if err := within("rate", r.Rate, 0, 1e12); err != nil {
+	if err := within("rate", r.Rate, 0, maxRate); err != nil {
 		return err
 	}
 	return within("queue", r.Queue, 0, 1<<30)
@@ -53,4 +53,6 @@ func (r Rate) NewDatagram(s Site) DatagramShaper {
 	})
 }
 
-func (r *Rate) fields() []Field { return []Field{{"rate", &r.Rate, 1000}, {"queue", &r.Queue, 1}} }
+func (r *Rate) fields() []Field {
+	return []Field{{"rate", bounded{&r.Rate, maxRate}, inKilobytesPerSec}, {"queue", &r.Queue, inBytes}}
+}

@@ -61,7 +61,7 @@ func (r Reorder) NewDatagram(s Site) DatagramShaper {
 }
 
 func (r *Reorder) fields() []Field {
-	return []Field{{"rate", &r.Rate, 1}, {"packets", whole{&r.Packets}, 1}, {"delay", &r.Delay, 1}}
+	return []Field{{"rate", &r.Rate, unitless}, {"packets", whole{&r.Packets}, unitless}, {"delay", &r.Delay, inMilliseconds}}
 }
 
 // reorderer is the running form of Reorder.

@@ -24,4 +24,4 @@ func (t Truncate) NewDatagram(s Site) DatagramShaper {
 	})
 }
 
-func (t *Truncate) fields() []Field { return []Field{{"bytes", &t.Bytes, 1}} }
+func (t *Truncate) fields() []Field { return []Field{{"bytes", &t.Bytes, inBytes}} }
