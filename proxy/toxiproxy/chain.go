@@ -23,6 +23,7 @@ type chain struct {
 	engine *chaos.Engine
 	// changed is told of every change, and of what has been removed. It must not block.
 	changed func(toxics []*chaos.Manual, removed []*wrapper)
+	away    time.Time // since when the Route is not there; zero while it is; guarded by Server.mu
 
 	mu      sync.Mutex // guards what follows
 	list    []*wrapper

@@ -14,7 +14,7 @@ func TestProxyHidesALaterRouteOfItsName(t *testing.T) {
 	if status, body := ask(s, "POST", "/proxies", proxy); status != 201 {
 		t.Fatalf("%d %s", status, body)
 	}
-	r.absent = false
+	r.setAbsent(false)
 	for _, c := range []struct {
 		method, path, body string
 		status             int

@@ -76,10 +76,10 @@ func (s *Server) checkPlace(in proxyInput) *Error {
 	if _, err := s.resolve(in.Listen); err != nil {
 		return err
 	}
-	if s.proxy(in.Name) == nil && s.isRoute(in.Name) {
-		return errProxyExists
+	if s.proxy(in.Name) != nil {
+		return nil
 	}
-	return nil
+	return s.taken(in.Name)
 }
 
 // at says which entry of a list an error is about: its index, and its name if it has one.

@@ -104,7 +104,8 @@ type Server struct {
 	hosts authority.Names
 	stop  context.Context
 	end   context.CancelFunc
-	lot   park.Lot // connections on which nothing happens
+	lot   park.Lot       // connections on which nothing happens
+	watch sync.WaitGroup // watchRoutes
 
 	mu      sync.Mutex // guards what follows; never held while anything waits
 	proxies map[string]*proxyServer
@@ -131,6 +132,9 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, hosts: authority.NewNames(cfg.Hosts...), proxies: map[string]*proxyServer{}, routes: map[string]*chain{}}
 	s.stop, s.end = context.WithCancel(context.Background())
+	if cfg.Routes != nil {
+		s.watch.Go(s.watchRoutes)
+	}
 	return s
 }
 
@@ -149,6 +153,7 @@ func (s *Server) Close() {
 		p.wait()
 	}
 	s.lot.Close()
+	s.watch.Wait()
 }
 
 // SetEnabled is the kill switch: with false no toxic of a proxy acts until it is called with true. They are shown as before, and can
@@ -192,16 +197,20 @@ func (s *Server) proxy(name string) *proxyServer {
 	return s.proxies[name]
 }
 
-// isRoute reports whether a name is that of a Route, or of one that is away and has toxics, which act again when it comes back.
-func (s *Server) isRoute(name string) bool {
+// taken says why no proxy can be given a name: it is that of a Route, or of one that is away and has toxics, which act again if it
+// comes back. It is nil if none of that is so.
+func (s *Server) taken(name string) *Error {
 	routes := s.routeList()
 	if slices.ContainsFunc(routes, func(r Route) bool { return r.Name == name }) {
-		return true
+		return errProxyExists
 	}
 	s.forgetRoutes(routes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.routes[name] != nil
+	if s.routes[name] != nil {
+		return errRouteAway
+	}
+	return nil
 }
 
 func (s *Server) routeList() []Route {
@@ -211,7 +220,27 @@ func (s *Server) routeList() []Route {
 	return s.cfg.Routes.Routes()
 }
 
-// routeChain returns the toxics of a Route. They stay when the Route goes and comes back, until forgetRoutes finds none.
+// awayFor is how long the toxics of a Route that has gone wait for it. An edit of something else, such as its Gateway, may take a Route
+// away for a moment; what comes later under its name is another object, which nobody wanted to break.
+const awayFor = 10 * time.Second
+
+// watchRoutes takes the toxics of Routes that have gone, until the Server is closed.
+func (s *Server) watchRoutes() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop.Done():
+			return
+		case <-ticker.C:
+			if len(s.routeChains()) > 0 {
+				s.forgetRoutes(s.routeList())
+			}
+		}
+	}
+}
+
+// routeChain returns the toxics of a Route. They stay when the Route goes and comes back, until forgetRoutes gives them up.
 func (s *Server) routeChain(name string) *chain {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,13 +260,12 @@ func (s *Server) routeChains() map[string]*chain {
 	return maps.Clone(s.routes)
 }
 
-// forgetRoutes forgets Routes that have no toxics and are not among those there are.
+// forgetRoutes forgets Routes that are not among those there are, if they have no toxics, or have been away for too long: then with them.
 func (s *Server) forgetRoutes(there []Route) {
-	absent := s.routeChains()
-	for _, r := range there {
-		delete(absent, r.Name)
-	}
-	for name, c := range absent {
+	for name, c := range s.absent(there) {
+		if s.isAway(c) {
+			s.cfg.Log.Info("toxiproxy API: a route has gone, and its toxics with it", "proxy", clip(name), "toxics", c.clear())
+		}
 		if !c.retire() {
 			continue
 		}
@@ -247,6 +275,32 @@ func (s *Server) forgetRoutes(there []Route) {
 		}
 		s.mu.Unlock()
 	}
+}
+
+// absent returns the toxics of Routes that are not among those there are, and notes since when they are away.
+func (s *Server) absent(there []Route) map[string]*chain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	absent := maps.Clone(s.routes)
+	for _, r := range there {
+		if c := absent[r.Name]; c != nil {
+			c.away = time.Time{}
+			delete(absent, r.Name)
+		}
+	}
+	for _, c := range absent {
+		if c.away.IsZero() {
+			c.away = time.Now()
+		}
+	}
+	return absent
+}
+
+// isAway reports whether the Route of a chain has been away for too long to come back.
+func (s *Server) isAway(c *chain) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !c.away.IsZero() && time.Since(c.away) >= awayFor
 }
 
 // all returns every target as the API shows it, by name.
@@ -272,8 +326,8 @@ func (s *Server) list() []*proxyServer {
 
 // add makes a proxy. Its name is taken before it listens, so that two of the same name never meet.
 func (s *Server) add(in proxyInput) (*proxyServer, *Error) {
-	if s.isRoute(in.Name) {
-		return nil, errProxyExists
+	if err := s.taken(in.Name); err != nil {
+		return nil, err
 	}
 	if s.cfg.Ports != (PortRange{}) { // a disabled one is not tried, but must not wait here to be refused when it is started
 		if _, err := s.resolve(in.Listen); err != nil {

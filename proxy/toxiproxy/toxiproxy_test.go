@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -219,7 +220,22 @@ type routes struct {
 	route  Route
 }
 
+func (r *routes) setAbsent(absent bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.absent = absent
+}
+
+// toxics are those that act on the route.
+func (r *routes) toxics() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.set["shop.db"]
+}
+
 func (r *routes) Routes() []Route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.absent {
 		return nil
 	}
@@ -290,7 +306,7 @@ func TestResetFindsTheToxicsOfAbsentRoutes(t *testing.T) {
 	r := &routes{set: map[string]string{}}
 	s := serve(t, Config{Routes: r})
 	ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"timeout"}`)
-	r.absent = true
+	r.setAbsent(true)
 	ask(s, "GET", "/proxies", "")
 	if r.set["shop.db"] == "" {
 		t.Error("a route that is away for a while has lost its toxics")
@@ -569,7 +585,7 @@ func TestRouteThatComesBackKeepsItsName(t *testing.T) {
 	r := &routes{set: map[string]string{}}
 	s := serve(t, Config{Routes: r})
 	ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"timeout"}`)
-	r.absent = true
+	r.setAbsent(true)
 	make := func() int {
 		status, _ := ask(s, "POST", "/proxies", fmt.Sprintf(`{"name":"shop.db","listen":"127.0.0.1:0","upstream":%q}`, echo(t)))
 		return status
@@ -577,16 +593,44 @@ func TestRouteThatComesBackKeepsItsName(t *testing.T) {
 	if status := make(); status != http.StatusConflict {
 		t.Errorf("a proxy with the name of a route that has toxics: %d", status)
 	}
-	r.absent = false
+	r.setAbsent(false)
 	if _, body := ask(s, "GET", "/proxies", ""); !strings.Contains(body, "timeout_downstream") {
 		t.Errorf("%q acts on the route, shown is %s", r.set["shop.db"], body)
 	}
 	if status, _ := ask(s, "DELETE", "/proxies/shop.db/toxics/timeout_downstream", ""); status != http.StatusNoContent || r.set["shop.db"] != "" {
 		t.Errorf("removal: %d, %q acts", status, r.set["shop.db"])
 	}
-	r.absent = true
+	r.setAbsent(true)
 	if status := make(); status != http.StatusCreated {
 		t.Errorf("a proxy with the name of a route that is gone: %d", status)
+	}
+}
+
+// What comes later under the name of a route that has gone is not broken unasked, whether anybody calls the API meanwhile or not; one that
+// is away for a moment keeps its toxics.
+func TestRouteThatHasGoneTakesItsToxicsWithIt(t *testing.T) {
+	for away, want := range map[time.Duration]string{awayFor - 2*time.Second: "timeout_downstream", awayFor + 2*time.Second: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &routes{set: map[string]string{}}
+			s := New(Config{Seed: 1, Routes: r, Log: slog.New(slog.DiscardHandler)})
+			defer s.Close()
+			ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"timeout"}`)
+			for range 3 { // each time anew
+				r.setAbsent(true)
+				time.Sleep(away)
+				_, refusal := ask(s, "POST", "/proxies", `{"name":"shop.db","upstream":"u:1","enabled":false}`)
+				if is := strings.Contains(refusal, "has just gone; its toxics wait 10 s for it"); is != (want != "") {
+					t.Errorf("away for %v: a proxy of its name: %s", away, refusal)
+				}
+				ask(s, "DELETE", "/proxies/shop.db", "")
+				r.setAbsent(false)
+				time.Sleep(2 * time.Second)
+				_, shown := ask(s, "GET", "/proxies/shop.db/toxics", "")
+				if r.toxics() != want || !strings.Contains(shown, want) {
+					t.Errorf("back after %v: %q acts, shown is %s", away, r.toxics(), shown)
+				}
+			}
+		})
 	}
 }
 
