@@ -30,8 +30,9 @@ type Config struct {
 	// Seed makes toxicity and jitter repeatable; 0 draws one, which is logged.
 	Seed uint64
 	// Strict leaves out what Toxiproxy does and its clients may rely on, but which is better done otherwise: connections held by
-	// a removed timeout toxic go on instead of being closed; connections whose upstream cannot be reached, and those of a
-	// disabled proxy, are reset instead of closed in an orderly way; a toxic is created with 201; errors are application/json.
+	// a removed timeout toxic go on instead of being closed; connections whose upstream cannot be reached, and those of a proxy that
+	// is disabled, deleted or moved, are reset instead of closed in an orderly way; a toxic is created with 201; errors are
+	// application/json.
 	// Connections of Routes are treated so in any case: those that a timeout held go on, and those whose endpoints cannot be reached
 	// are reset.
 	Strict bool

@@ -279,26 +279,28 @@ func TestRoutesAreShownAndTakeToxics(t *testing.T) {
 }
 
 func TestRouteThatMustNotBeBroken(t *testing.T) {
-	r := &routes{set: map[string]string{}}
-	s := serve(t, Config{Routes: r})
-	ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"noop"}`)
-	r.route.Refused = "namespace shop says no"
-	for _, c := range []struct {
-		method, path, body string
-		status             int
-		set                string
-	}{
-		{"POST", "/proxies/shop.db/toxics", `{"type":"latency"}`, 403, "noop_downstream"},
-		{"PATCH", "/proxies/shop.db/toxics/noop_downstream", `{"toxicity":0}`, 403, "noop_downstream"},
-		{"POST", "/proxies/shop.db/toxics/noop_downstream", `{"toxicity":0}`, 403, "noop_downstream"},
-		{"GET", "/proxies/shop.db/toxics", "", 200, "noop_downstream"},
-		{"DELETE", "/proxies/shop.db/toxics/noop_downstream", "", 204, ""},
-	} {
-		status, body := ask(s, c.method, c.path, c.body)
-		if status != c.status || status == 403 && !strings.Contains(body, "namespace shop says no") || r.set["shop.db"] != c.set {
-			t.Errorf("%s %s: %d %s, toxics %q", c.method, c.path, status, body, r.set["shop.db"])
+	synctest.Test(t, func(t *testing.T) { // time, in which routes are looked at again, does not pass
+		r := &routes{set: map[string]string{}}
+		s := serve(t, Config{Routes: r})
+		ask(s, "POST", "/proxies/shop.db/toxics", `{"type":"noop"}`)
+		r.route.Refused = "namespace shop says no"
+		for _, c := range []struct {
+			method, path, body string
+			status             int
+			set                string
+		}{
+			{"POST", "/proxies/shop.db/toxics", `{"type":"latency"}`, 403, "noop_downstream"},
+			{"PATCH", "/proxies/shop.db/toxics/noop_downstream", `{"toxicity":0}`, 403, "noop_downstream"},
+			{"POST", "/proxies/shop.db/toxics/noop_downstream", `{"toxicity":0}`, 403, "noop_downstream"},
+			{"GET", "/proxies/shop.db/toxics", "", 200, "noop_downstream"},
+			{"DELETE", "/proxies/shop.db/toxics/noop_downstream", "", 204, ""},
+		} {
+			status, body := ask(s, c.method, c.path, c.body)
+			if status != c.status || status == 403 && !strings.Contains(body, "namespace shop says no") || r.set["shop.db"] != c.set {
+				t.Errorf("%s %s: %d %s, toxics %q", c.method, c.path, status, body, r.set["shop.db"])
+			}
 		}
-	}
+	})
 }
 
 // A route may be away while somebody cleans up. Its toxics must not come back with it.

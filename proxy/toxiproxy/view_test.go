@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/breakwater-gateway/breakwater/proxy/chaos"
 )
@@ -18,36 +19,38 @@ func (f fixedRoutes) Routes() []Route                 { return f }
 func (fixedRoutes) SetToxics(string, []*chaos.Manual) {}
 
 func TestToxicsAreListed(t *testing.T) {
-	routes := fixedRoutes{{Name: "shop.db"}}
-	s := serve(t, Config{Routes: &routes})
-	for path, body := range map[string]string{
-		"/proxies/shop.db/toxics": `{"name":"l","type":"latency","attributes":{"latency":{"wave":"ramp","from":0,"to":100,"period":5000},"jitter":5}}`,
-	} {
-		if status, answer := ask(s, "POST", path, body); status != 200 {
-			t.Fatalf("%d %s", status, answer)
+	synctest.Test(t, func(t *testing.T) { // time, in which routes are looked at again, does not pass
+		routes := fixedRoutes{{Name: "shop.db"}}
+		s := serve(t, Config{Routes: &routes})
+		for path, body := range map[string]string{
+			"/proxies/shop.db/toxics": `{"name":"l","type":"latency","attributes":{"latency":{"wave":"ramp","from":0,"to":100,"period":5000},"jitter":5}}`,
+		} {
+			if status, answer := ask(s, "POST", path, body); status != 200 {
+				t.Fatalf("%d %s", status, answer)
+			}
 		}
-	}
-	ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
-	ask(s, "POST", "/proxies/p/toxics", `{"type":"timeout","stream":"upstream","toxicity":0.5,"attributes":{"timeout":10}}`)
-	shown := func() (all string) {
-		for _, x := range s.Toxics() {
-			all += fmt.Sprintln(x.Proxy, x.Name, x.Type, x.AttributesText(), x.Stream, x.Toxicity, x.Idle)
+		ask(s, "POST", "/proxies", `{"name":"p","listen":"127.0.0.1:0","upstream":"127.0.0.1:1","enabled":false}`)
+		ask(s, "POST", "/proxies/p/toxics", `{"type":"timeout","stream":"upstream","toxicity":0.5,"attributes":{"timeout":10}}`)
+		shown := func() (all string) {
+			for _, x := range s.Toxics() {
+				all += fmt.Sprintln(x.Proxy, x.Name, x.Type, x.AttributesText(), x.Stream, x.Toxicity, x.Idle)
+			}
+			return all
 		}
-		return all
-	}
-	timeout := "p timeout_upstream timeout timeout=10 upstream 0.5 the proxy is disabled\n"
-	latency := `shop.db l latency jitter=5 latency={"from":0,"period":5000,"to":100,"wave":"ramp"} downstream 1 `
-	if got := shown(); got != timeout+latency+"\n" {
-		t.Errorf("got\n%s", got)
-	}
-	routes[0].Refused = "no"
-	if got := shown(); got != timeout+latency+"no\n" {
-		t.Errorf("got\n%s", got)
-	}
-	routes = nil
-	if got := shown(); got != timeout+latency+"no route of that name is served\n" {
-		t.Errorf("got\n%s", got)
-	}
+		timeout := "p timeout_upstream timeout timeout=10 upstream 0.5 the proxy is disabled\n"
+		latency := `shop.db l latency jitter=5 latency={"from":0,"period":5000,"to":100,"wave":"ramp"} downstream 1 `
+		if got := shown(); got != timeout+latency+"\n" {
+			t.Errorf("got\n%s", got)
+		}
+		routes[0].Refused = "no"
+		if got := shown(); got != timeout+latency+"no\n" {
+			t.Errorf("got\n%s", got)
+		}
+		routes = nil
+		if got := shown(); got != timeout+latency+"no route of that name is served\n" {
+			t.Errorf("got\n%s", got)
+		}
+	})
 }
 
 // Whoever breaks something on purpose leaves a line behind.
