@@ -23,8 +23,6 @@ type StreamRoute struct {
 	// 0, connections are reset and datagrams dropped; so is the share of a Backend that is Invalid.
 	Backends []WeightedBackend
 	Rule     int // index of the rule in the object
-	// Idle is how long nothing may move in either direction; 0 is the proxy's default.
-	Idle time.Duration
 	// Invalid, if not empty, is why this Route cannot be served as configured; its connections are reset.
 	Invalid string
 }

@@ -126,9 +126,6 @@ func streamText(l *proxy.Listener) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, " [%s.%d]", r.ID, r.Rule)
-	if r.Idle != 0 {
-		fmt.Fprintf(&b, " idle=%s", r.Idle)
-	}
 	if r.Invalid != "" {
 		fmt.Fprintf(&b, " -> %s (%s)", refused, r.Invalid)
 		return b.String()

@@ -274,7 +274,7 @@ func TestSnapshotShowsStreams(t *testing.T) {
 	s := &proxy.Snapshot{
 		Listeners: []*proxy.Listener{
 			{ID: proxy.ListenerID{Object: gateway, Section: "tcp"}, Port: 5432, Protocol: proxy.TCP, ProxyProtocol: true, Stream: &proxy.StreamRoute{
-				ID: proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"}, Idle: time.Minute,
+				ID:       proxy.ObjectID{Kind: "TCPRoute", Namespace: "shop", Name: "db"},
 				Backends: []proxy.WeightedBackend{{Backend: db, Weight: 2}, {Weight: 1, Invalid: "no such\nService"}},
 			}},
 			{ID: proxy.ListenerID{Object: gateway, Section: "bad"}, Port: 1, Protocol: proxy.TCP, Stream: &proxy.StreamRoute{Invalid: "why", ID: gateway}},
@@ -284,7 +284,6 @@ func TestSnapshotShowsStreams(t *testing.T) {
 	}
 	want := `listener Gateway/infra/edge:tcp  port 5432  tcp  proxy protocol
   stream  TCPRoute/shop/db  rule 0
-      idle 1m0s
       -> shop/db:5432/tcp  weight 2
       -> /:0  weight 1
         invalid: "no such\nService"
@@ -309,8 +308,8 @@ backend shop/db:5432/tcp  tcp  balancer RoundRobin  proxy protocol v2
 	var got struct {
 		Listeners []struct {
 			Stream *struct {
-				ID, Idle, Invalid string
-				Backends          []struct{ Backend, Invalid string }
+				ID, Invalid string
+				Backends    []struct{ Backend, Invalid string }
 			}
 			ProxyProtocol bool
 		}
@@ -320,7 +319,7 @@ backend shop/db:5432/tcp  tcp  balancer RoundRobin  proxy protocol v2
 		t.Fatal(err)
 	}
 	first := got.Listeners[0]
-	if !first.ProxyProtocol || first.Stream.ID != "TCPRoute/shop/db" || first.Stream.Idle != "1m0s" || first.Stream.Backends[0].Backend != "shop/db:5432/tcp" {
+	if !first.ProxyProtocol || first.Stream.ID != "TCPRoute/shop/db" || first.Stream.Backends[0].Backend != "shop/db:5432/tcp" {
 		t.Errorf("the stream is %+v", first)
 	}
 	if got.Listeners[1].Stream.Invalid != "why" || got.Listeners[2].Stream == nil || got.Listeners[2].Stream.ID != "" || got.Backends[0].ProxyProtocol != 2 {

@@ -74,9 +74,6 @@ func writeStream(b *bufio.Writer, s *streamView) {
 	if s.Invalid != "" {
 		fmt.Fprintf(b, "      invalid: %s\n", s.Invalid)
 	}
-	if s.Idle != "" {
-		fmt.Fprintf(b, "      idle %s\n", s.Idle)
-	}
 	writeShares(b, s.Backends)
 }
 

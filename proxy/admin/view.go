@@ -34,7 +34,6 @@ type listenerView struct {
 type streamView struct {
 	ID       string      `json:"id"` // "" if no route has the Listener
 	Rule     int         `json:"rule"`
-	Idle     string      `json:"idle,omitempty"`
 	Backends []shareView `json:"backends,omitempty"`
 	Invalid  string      `json:"invalid,omitempty"`
 }
@@ -152,11 +151,7 @@ func viewOfStream(r *proxy.StreamRoute) *streamView {
 	if r == nil {
 		return &streamView{}
 	}
-	v := &streamView{ID: clean(r.ID.String()), Rule: r.Rule, Backends: viewOfShares(r.Backends), Invalid: clean(r.Invalid)}
-	if r.Idle > 0 {
-		v.Idle = r.Idle.String()
-	}
-	return v
+	return &streamView{ID: clean(r.ID.String()), Rule: r.Rule, Backends: viewOfShares(r.Backends), Invalid: clean(r.Invalid)}
 }
 
 func viewOfBackend(b *proxy.Backend) backendView {

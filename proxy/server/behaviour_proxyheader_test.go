@@ -198,13 +198,12 @@ func TestStreamsAreCountedAndLogged(t *testing.T) {
 	access := telemetry.NewAccessLog(&log, telemetry.LogOptions{}, m)
 	tcp, udp := streamed(proxy.TCP, nil, backendOf("a", unusedAddr(t), e.addr)), streamed(proxy.UDP, func(l *proxy.Listener) {
 		l.Stream.ID.Kind = "UDPRoute"
-		l.Stream.Idle = 100 * time.Millisecond
 	}, backendOf("a", u.addr()))
 	snap := &proxy.Snapshot{Listeners: append(tcp.Listeners, udp.Listeners...), Backends: tcp.Backends}
 	for id, b := range udp.Backends {
 		snap.Backends[id] = b
 	}
-	w := newWorld(t, Config{Metrics: m, AccessLog: access})
+	w := newWorld(t, Config{Metrics: m, AccessLog: access, Stream: stream.Config{SessionIdle: 100 * time.Millisecond}})
 	w.apply(t, snap)
 	for range 2 { // one of them is tried at the endpoint that is down
 		c := dialWire(t, w.addr(testPort))

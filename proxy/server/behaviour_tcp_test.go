@@ -341,8 +341,8 @@ func TestTCPSharesTheBoundOnConnections(t *testing.T) {
 
 func TestTCPIdleConnectionsEnd(t *testing.T) {
 	e := greets(t, "a")
-	w := newWorld(t, Config{})
-	w.apply(t, streamed(proxy.TCP, func(l *proxy.Listener) { l.Stream.Idle = 300 * time.Millisecond }, backendOf("a", e.addr)))
+	w := newWorld(t, Config{Stream: stream.Config{Idle: 300 * time.Millisecond}})
+	w.apply(t, streamed(proxy.TCP, nil, backendOf("a", e.addr)))
 	began := time.Now()
 	c := dialWire(t, w.addr(testPort))
 	c.take(1)

@@ -174,8 +174,8 @@ func TestUDPSharesByWeight(t *testing.T) {
 func TestUDPSilentSessionsEnd(t *testing.T) {
 	e := echoUDP(t, "127.0.0.1:0")
 	p := &place{slot: toxic.NewSlot()}
-	w := newWorld(t, Config{Stream: stream.Config{Chaos: p}})
-	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Idle = 200 * time.Millisecond }, backendOf("a", e.addr())))
+	w := newWorld(t, Config{Stream: stream.Config{Chaos: p, SessionIdle: 200 * time.Millisecond}})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
 	c := w.dialUDP(t, testPort)
 	began := time.Now()
 	if _, err := c.Write([]byte("a")); err != nil { // its session may have ended before there is an answer
@@ -186,11 +186,10 @@ func TestUDPSilentSessionsEnd(t *testing.T) {
 	if took := time.Since(began); took < 200*time.Millisecond {
 		t.Errorf("ended after %v", took)
 	}
-	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
 	c.wantInTheEnd("b", "b")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.opened); n != 2 {
+	if n := len(p.opened); n < 2 { // more if the machine is slow
 		t.Errorf("%d sessions, want another one", n)
 	}
 }
@@ -397,8 +396,8 @@ func TestUDPShutdownWaitsForSilence(t *testing.T) {
 
 func TestUDPShutdownServesSessionsAndBeginsNone(t *testing.T) {
 	e := echoUDP(t, "127.0.0.1:0")
-	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: time.Hour}})
-	w.apply(t, streamed(proxy.UDP, func(l *proxy.Listener) { l.Stream.Idle = time.Hour }, backendOf("a", e.addr())))
+	w := newWorld(t, Config{Stream: stream.Config{DrainQuiet: time.Hour, SessionIdle: time.Hour}})
+	w.apply(t, streamed(proxy.UDP, nil, backendOf("a", e.addr())))
 	c := w.dialUDP(t, testPort)
 	c.wantEcho("a")
 	ctx, cancel := context.WithCancel(context.Background())

@@ -68,7 +68,7 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// newParked returns a connection that is parked. idle is the Route's; a slow machine may need several before one is parked in time.
+// newParked returns a connection that is parked. idle is the Server's; a slow machine may need several before one is parked in time.
 func newParked(t *testing.T, idle time.Duration) *parked {
 	t.Helper()
 	for end := time.Now().Add(patience); ; {
@@ -84,14 +84,14 @@ func newParked(t *testing.T, idle time.Duration) *parked {
 // tryParked returns nil if the connection has come to its end before it was parked.
 func tryParked(t *testing.T, idle time.Duration) *parked {
 	t.Helper()
-	p := &parked{Server: New(Config{Toxics: toxic.Options{Calm: time.Millisecond}}), closed: make(chan struct{}), returned: make(chan struct{})}
+	p := &parked{Server: New(Config{Idle: idle, Toxics: toxic.Options{Calm: time.Millisecond}}), closed: make(chan struct{}), returned: make(chan struct{})}
 	front, back := listen(t), listen(t)
 	registry := upstream.NewRegistry(upstream.Config{})
 	t.Cleanup(registry.Close)
 	metrics := telemetry.New()
 	id := proxy.BackendID{Name: "b"}
 	backend := one{registry.Acquire(id, proxy.Endpoint{Address: AddrPort(back.Addr())}), metrics.Backend(id)}
-	l := &proxy.Listener{Stream: &proxy.StreamRoute{Idle: idle, Backends: []proxy.WeightedBackend{{Backend: id, Weight: 1}}}}
+	l := &proxy.Listener{Stream: &proxy.StreamRoute{Backends: []proxy.WeightedBackend{{Backend: id, Weight: 1}}}}
 	route := NewRoute(l, metrics, chance.Draws{}, func(proxy.BackendID) Backend { return backend })
 	clients := make(chan net.Conn, 1)
 	near := tcpPair(t, front, func() {

@@ -20,10 +20,10 @@ import (
 type Config struct {
 	// Attempts bounds how many Endpoints are tried for one connection; default 3.
 	Attempts int
-	// Idle is how long nothing may move on a TCP connection whose route does not say; default 1 h.
+	// Idle is how long nothing may move on a TCP connection; default 1 h.
 	Idle time.Duration
-	// SessionIdle is how long a UDP session is kept without a datagram in either direction if its route does not say, and without one
-	// that toxics hold back and that will go on by itself; default 60 s.
+	// SessionIdle is how long a UDP session is kept without a datagram in either direction, and without one that toxics hold back
+	// and that will go on by itself; default 60 s.
 	SessionIdle time.Duration
 	// MaxSessions bounds the UDP sessions of all ports together. While there are so many, datagrams that would begin another are
 	// dropped. Default 16,384.

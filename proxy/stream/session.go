@@ -29,8 +29,7 @@ type session struct {
 	route      *Route
 	generation uint64
 	backend    Backend
-	reply      []byte // control message that makes answers leave from the address the client sent to
-	idle       time.Duration
+	reply      []byte          // control message that makes answers leave from the address the client sent to
 	x          *proxy.Exchange // for Pickers
 	entry      telemetry.StreamEntry
 
@@ -340,9 +339,9 @@ func (s *session) limit() time.Duration {
 	case s.ended:
 		return 0
 	case s.quiet.Load():
-		return min(s.idle, s.p.srv.cfg.DrainQuiet)
+		return min(s.p.srv.cfg.SessionIdle, s.p.srv.cfg.DrainQuiet)
 	}
-	return s.idle
+	return s.p.srv.cfg.SessionIdle
 }
 
 // deliver is what the DatagramLink lets through.

@@ -135,13 +135,9 @@ func (c *conn) reach() bool {
 
 // pass passes the bytes.
 func (c *conn) pass() {
-	idle := c.route.cfg.Idle
-	if idle <= 0 {
-		idle = c.srv.cfg.Idle
-	}
 	m := c.route.metrics
 	o := c.srv.cfg.Toxics
-	o.Idle, o.Moved = idle, [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}
+	o.Idle, o.Moved = c.srv.cfg.Idle, [2]*atomic.Uint64{proxy.Downstreamward: &m.Down, proxy.Upstreamward: &m.Up}
 	o.Lot = &c.srv.lot
 	r := toxic.NewRelay(c.client, c.way.nc, c.way.slot(), o, c.passed)
 	c.mu.Lock()

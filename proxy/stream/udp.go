@@ -148,10 +148,6 @@ func (p *Packets) open(key sessionKey, oob []byte) (_ *session, missed *Place) {
 	s.entry = telemetry.StreamEntry{
 		Start: time.Now(), Protocol: proxy.UDP, Client: key.client, Listener: place.Listener, Route: route.id(), Backend: place.Backend,
 	}
-	s.idle = route.cfg.Idle
-	if s.idle <= 0 {
-		s.idle = p.srv.cfg.SessionIdle
-	}
 	s.last.Store(p.now())
 	p.sessions[key] = s
 	p.srv.ended.Add(1)
