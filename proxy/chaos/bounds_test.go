@@ -923,3 +923,23 @@ func TestAnEditBeginsASequenceAnew(t *testing.T) {
 		t.Errorf("after it: %v", got)
 	}
 }
+
+// What a cap allows is saved up for ten faults at the most: a long time without any is not followed by nothing but faults.
+func TestBudgetSavesUpLittle(t *testing.T) {
+	exp := with(anExperiment("x", delay(1)), func(x *proxy.Experiment) {
+		x.Percent, x.MaxPercent = shape.Const(0), 10
+	})
+	e := newEngine(t, Config{}, exp)
+	for _, quiet := range []int{50, 10_000} {
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Revision++ })))
+		run(e, quiet)
+		e.Apply(snapshot(with(exp, func(x *proxy.Experiment) { x.Percent = shape.Const(100) })))
+		atOnce := 0
+		for serve(e, request()) != "" {
+			atOnce++
+		}
+		if want := map[int]int{50: 5, 10_000: 11}[quiet]; atOnce != want { // the eleventh is what the ten themselves have added
+			t.Errorf("after %d requests without faults %d in a row have one, want %d", quiet, atOnce, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
+	"github.com/breakwater-gateway/breakwater/proxy/shape"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 )
 
@@ -491,6 +492,103 @@ func (m *guardModel) check() {
 	for _, b := range append(g.buckets[:], g.sum) {
 		if b.failed < 0 || b.failed > b.total || b.slow < 0 || b.slow > b.timed {
 			m.t.Errorf("%+v", b)
+		}
+	}
+}
+
+// A Guard of what got no fault does not look at the connections and sessions that its Experiment, or another one, has had its toxics on.
+func TestGuardOfConnectionsThatAreNotTouched(t *testing.T) {
+	for name, datagram := range map[string]bool{"connections": false, "sessions": true} {
+		for _, bad := range []string{"failed", "cut", "lost", "slow"} {
+			t.Run(name+"/"+bad, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					kind := proxy.Toxic(toxic.Noop{})
+					if datagram {
+						kind = toxic.Drop{}
+					}
+					whole := with(anExperiment("whole", kind), func(x *proxy.Experiment) {
+						x.Sequence = []proxy.SequenceStep{{Count: 20, Toxics: []string{"a"}}}
+					})
+					watch := with(anExperiment("watch", kind), func(x *proxy.Experiment) {
+						x.Percent = shape.Const(0)
+						x.Guard = &proxy.Guard{Window: time.Hour, MinRequests: 5, MaxErrorRate: 0.5, MaxLatency: time.Second, OnlyUninjected: true}
+					})
+					e := newEngine(t, Config{}, whole, watch)
+					defer e.Close()
+					one := func(i int) {
+						c := e.Open(Place{Route: routeID, Listener: listenerID, Datagram: datagram, Attempt: 1,
+							Client: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(i+1))})
+						switch bad {
+						case "failed":
+							c.Close(Outcome{Failed: true})
+						case "cut":
+							c.cut()
+						case "lost":
+							c.lost(true)
+						case "slow":
+							time.Sleep(2 * time.Second)
+							c.answered(0)
+						}
+						c.Close(Outcome{})
+					}
+					for i := range 20 {
+						one(i)
+					}
+					wantSum(t, &e.order[1].guard, guardCount{})
+					for i := range 4 {
+						one(20 + i)
+					}
+					if s := status(t, e, "watch"); s.Phase != proxy.ExperimentActive {
+						t.Fatalf("after four that are not touched: %+v", s)
+					}
+					one(24)
+					if s := status(t, e, "watch"); s.Phase != proxy.ExperimentHalted {
+						t.Errorf("after five: %+v", s)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What a gRPC status says counts as well as the status of HTTP: it is the server's fault or not.
+func TestGuardKnowsGRPCStatuses(t *testing.T) {
+	failures := map[string]bool{"2": true, "4": true, "12": true, "13": true, "14": true, "15": true}
+	codes := []string{"", "0", "99", "x", "02"}
+	for code := 1; code <= 16; code++ {
+		codes = append(codes, fmt.Sprint(code))
+	}
+	for _, code := range codes {
+		e := newEngine(t, Config{Log: slog.New(slog.DiscardHandler)}, guardedFor(proxy.Guard{MinRequests: 1, MaxErrorRate: 0.5}))
+		x := request()
+		q := e.Begin(x, backendID)
+		x.Response.Status = 200
+		if code != "" {
+			x.Response.Header.Add([]byte("grpc-status"), []byte(code))
+		}
+		q.Head(x)
+		q.End(x, time.Now())
+		r, isHalted := e.Report().Experiments[0].UninjectedTraffic, status(t, e, "x").Phase == proxy.ExperimentHalted
+		if isFailed := r.Failed == 1; isFailed != failures[code] || isHalted != failures[code] {
+			t.Errorf("%q: failed is %v, halted %v", code, isFailed, isHalted)
+		}
+	}
+}
+
+// A gRPC status is that of one response: the next request on the same storage has its own.
+func TestGRPCStatusIsOfOneRequest(t *testing.T) {
+	e := newEngine(t, Config{}, anExperiment("x", toxic.Noop{}))
+	for i, code := range []string{"14", "", "0", "13"} {
+		x := request()
+		q := e.Begin(x, backendID)
+		x.Response.Status = 200
+		if code != "" {
+			x.Response.Header.Add([]byte("Grpc-Status"), []byte(code))
+			q.Head(x)
+		}
+		q.End(x, time.Now())
+		if r := e.Report().Experiments[0].UninjectedTraffic; r.Failed != []uint64{1, 1, 1, 2}[i] {
+			t.Errorf("after %d: %+v", i+1, r)
 		}
 	}
 }
