@@ -81,16 +81,14 @@ func (l Loss) bad() shape.Value {
 
 // lossProcess decides for one packet after another. It is a value: a copy decides as the original would.
 type lossProcess struct {
-	loss  Loss
-	rand  rand.PCG
-	isBad bool
+	loss    Loss
+	rand    rand.PCG
+	isBegun bool
+	isBad   bool
 }
 
 func newLossProcess(l Loss, r *rand.Rand) lossProcess {
-	p := lossProcess{loss: l, rand: *rand.NewPCG(r.Uint64(), r.Uint64())}
-	// The state of a path that has been there for long.
-	p.isBad = l.Burst.At(0) > 1 && p.float() < share(l.Rate.At(0), l.bad().At(0), l.InGood.At(0))
-	return p
+	return lossProcess{loss: l, rand: *rand.NewPCG(r.Uint64(), r.Uint64())}
 }
 
 // next decides about the next packet, at a time since the toxic came into force.
@@ -106,6 +104,9 @@ func (p *lossProcess) next(at time.Duration) bool {
 	// The chain steps first, then the packet is decided. r and g are the chances of leaving the bad and the good state; the
 	// stationary share of bad is g/(g+r).
 	r, bad := 1/burst, share(rate, inBad, inGood)
+	if !p.isBegun {
+		p.isBegun, p.isBad = true, p.float() < bad // the path has been there for long
+	}
 	switch {
 	case bad >= 1:
 		p.isBad = true

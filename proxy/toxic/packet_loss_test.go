@@ -464,3 +464,21 @@ func FuzzPacketLoss(f *testing.F) {
 		}
 	})
 }
+
+// The path of a connection that begins while the loss is another than at first is in a burst as often as that one says.
+func TestTheFirstPacketMeetsTheLossOfItsTime(t *testing.T) {
+	const sessions, age = 4000, 2 * time.Second
+	loss := Loss{
+		Rate:  shape.Value{Base: 0, To: 0.5, Wave: shape.Step, Period: time.Second},
+		Burst: shape.Const(8),
+	}
+	lost := 0
+	for i := range sessions {
+		if p := newLossProcess(loss, rand.New(rand.NewPCG(1, uint64(i)))); p.next(age) {
+			lost++
+		}
+	}
+	if share := float64(lost) / sessions; math.Abs(share-0.5) > 0.04 { // five standard deviations
+		t.Errorf("%.3f of the first packets are lost, want 0.5", share)
+	}
+}
