@@ -87,7 +87,7 @@ func TestTimeLimitsOfTheAPI(t *testing.T) {
 				s, ln := New(Config{Seed: 1}), pipes{make(chan net.Conn, 1), make(chan struct{})}
 				ln.conn <- server
 				h := s.NewHTTPServer()
-				go h.Serve(ln)
+				go func() { _ = h.Serve(ln) }()
 				began, giveUp := time.Now(), time.AfterFunc(time.Hour, func() { _ = client.Close() })
 				c.use(t, client)
 				if took := time.Since(began); took != c.want {
