@@ -904,6 +904,44 @@ func TestARealRunOnLiveConnectionsIsWhatWasRehearsed(t *testing.T) {
 	}
 }
 
+// What a real run has decided for a live connection stays, also if the Experiment is rehearsed meanwhile: that counts what it would do.
+func TestADryRunInBetweenDecidesNothingAnew(t *testing.T) {
+	for name, change := range map[string]func(*proxy.Experiment){
+		"percent":  func(x *proxy.Experiment) { x.Percent = shape.Const(50) },
+		"sequence": func(x *proxy.Experiment) { x.Sequence = []proxy.SequenceStep{{Count: 9, Toxics: []string{"a"}}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			exp := with(anExperiment("x", toxic.Noop{}), change)
+			e := newEngine(t, Config{}, exp)
+			edit := func(dryRun bool) {
+				exp = with(exp, func(x *proxy.Experiment) { x.DryRun = dryRun; x.Revision++ })
+				e.Apply(snapshot(exp))
+			}
+			var live liveStreams
+			live.open(t, e, 40)
+			first := live.sick()
+			edit(true)
+			if s := status(t, e, "x"); len(live.sick()) != 0 || s.DryRun != uint64(len(first)) {
+				t.Errorf("the dry run counts %d, want %d, and acts on %v", s.DryRun, len(first), live.sick())
+			}
+			live.open(t, e, 80)
+			rehearsed := status(t, e, "x").DryRun
+			edit(false)
+			again := live.sick()
+			of := slices.IndexFunc(again, func(i int) bool { return i > 40 })
+			if of < 0 {
+				of = len(again)
+			}
+			if !slices.Equal(again[:of], first) {
+				t.Errorf("%v, then %v", first, again[:of])
+			}
+			if name == "percent" && uint64(len(again)) != rehearsed {
+				t.Errorf("%d were rehearsed, %d are touched", rehearsed, len(again))
+			}
+		})
+	}
+}
+
 // An edit begins a sequence anew. A change of what it selects is none, and what is dealt stays.
 func TestAnEditBeginsASequenceAnew(t *testing.T) {
 	exp := with(anExperiment("x", toxic.Noop{}), func(x *proxy.Experiment) {

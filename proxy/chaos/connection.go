@@ -367,8 +367,13 @@ func (c *Connection) decision(i *interest) *decision {
 		if d := &c.decisions[n]; d.experiment == a.experiment {
 			switch {
 			case d.cfg.DryRun != a.cfg.DryRun && !c.fixed:
-				d.ordinal = attemptOrdinal(a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr())), d.attempt)
-				d.settled, d.chosen = len(a.sequence) > 0, false
+				switch {
+				case !d.isReal:
+					d.ordinal = attemptOrdinal(a.renumber(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr())), d.attempt)
+					d.settled, d.chosen, d.isReal = len(a.sequence) > 0, false, true
+				case d.settled || c.isKnown: // it stays, and is what the dry run counts
+					d.keep(a)
+				}
 				isOver := func(b *budget) bool { return slices.Contains(d.budgets, b) } // the next run has others
 				c.credited = slices.DeleteFunc(c.credited, isOver)
 			case d.cfg.Revision != a.cfg.Revision && (d.settled || c.isKnown):
@@ -381,7 +386,7 @@ func (c *Connection) decision(i *interest) *decision {
 	if c.fixed || !a.concernsStreams() {
 		return nil
 	}
-	d := decision{interest: i, attempt: 1, kind: streams, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
+	d := decision{interest: i, attempt: 1, kind: streams, isReal: !a.cfg.DryRun, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
 	if c.place.Datagram {
 		d.kind = datagrams
 	}

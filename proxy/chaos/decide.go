@@ -26,6 +26,7 @@ type decision struct {
 	chosen    bool   // by Percent or Sequence; then the toxics decide, each for itself
 	counted   bool   // as injected or skipped
 	rehearsed bool   // counted by a dry run
+	isReal    bool   // of a connection: numbered by a real run
 	client    string // what SequenceKey has found
 	kind      kind
 	age       time.Duration // of the action when it was settled; 0 if no threshold changes over time
