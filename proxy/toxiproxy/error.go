@@ -33,17 +33,20 @@ var (
 // errItself is why a proxy does not connect to an upstream.
 var errItself = errors.New("the upstream is the proxy itself")
 
+// badRequestBody is how Toxiproxy begins to say what is wrong with a request's content.
+const badRequestBody = "bad request body: "
+
 // badBody says what is wrong with a request's content.
 func badBody(err error) *Error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return &Error{"bad request body: larger than 1 MiB", http.StatusRequestEntityTooLarge}
+		return &Error{badRequestBody + "larger than 1 MiB", http.StatusRequestEntityTooLarge}
 	}
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
 		err = fmt.Errorf("%s: a JSON %s is not what is expected here", cmp.Or(mistyped.Field, "content"), mistyped.Value)
 	}
-	return &Error{"bad request body: " + err.Error(), http.StatusBadRequest}
+	return &Error{badRequestBody + err.Error(), http.StatusBadRequest}
 }
 
 // misdirected says by which names the API can be called, and where another is to be added.

@@ -3,9 +3,11 @@ package toxiproxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // populated is the answer to /populate: what was done, and what stopped it.
@@ -31,11 +33,25 @@ func (s *Server) Populate(data io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if json.NewDecoder(bytes.NewReader(file)).Decode(new(json.RawMessage)) != nil {
+		return notJSON(file)
+	}
 	if _, err := s.populateFrom(nil, bytes.NewReader(file)); err != nil {
-		return err
+		return errors.New(strings.TrimPrefix(err.Message, badRequestBody))
 	}
 	s.warnIgnored(file)
 	return nil
+}
+
+// notJSON says where a file is not JSON.
+func notJSON(file []byte) error {
+	err := json.Unmarshal(file, new(json.RawMessage))
+	var broken *json.SyntaxError
+	if !errors.As(err, &broken) {
+		return err
+	}
+	before := file[:min(broken.Offset, int64(len(file)))]
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(before, []byte("\n")), broken)
 }
 
 // populateFrom is Populate for a client's request, or for none if r is nil.

@@ -404,9 +404,12 @@ func TestPopulateChecksAllBeforeItMakesOne(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
 		{`[{"name":"a","listen":"127.0.0.1:0","upstream":"x:1"},{"name":"b"}]`, "missing required field: upstream at proxy 2"},
 		{`[{"name":"a/b","listen":"127.0.0.1:0","upstream":"x:1"}]`, "contains a slash, so the proxy could never be addressed at proxy 1"},
-		{`{"name":"a"}`, "bad request body: content: a JSON object is not what is expected here"},
+		{`{"name":"a"}`, "content: a JSON object is not what is expected here"},
+		{"[\n{\"name\":\"a\",\n", "line 3: unexpected end of JSON input"},
+		{"[\n{\"name\";\"a\"}]", "line 2: invalid character ';' after object key"},
+		{"", "line 1: unexpected end of JSON input"},
 	} {
-		if err := s.Populate(strings.NewReader(c.file)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := s.Populate(strings.NewReader(c.file)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "request") {
 			t.Errorf("%s: %v", c.file, err)
 		}
 	}
