@@ -78,7 +78,7 @@ const (
 	// ReasonAccepted: it is accepted.
 	ReasonAccepted = "Accepted"
 	// ReasonOverlapping: it is accepted, and other experiments have targets in common with it. They compose in the order of
-	// creation, then namespace and name; the message names them in that order.
+	// creation, then namespace and name; the message names them in that order, but for those that are over or suspended.
 	ReasonOverlapping = "Overlapping"
 	// ReasonInvalid: a value cannot be used.
 	ReasonInvalid = "Invalid"

@@ -79,7 +79,7 @@ func (o *dataOptions) addConnectionTimeouts(f *pflag.FlagSet) {
 	f.DurationVar(&o.upstream.DialTimeout, "upstream-dial-timeout", 5*time.Second, "for connecting to an endpoint")
 	f.DurationVar(&o.upstream.IdleTimeout, "upstream-idle-timeout", time.Minute, "for an unused connection to an endpoint")
 	f.DurationVar(&o.stream.Idle, "stream-idle-timeout", time.Hour, "without bytes in either direction of a TCP connection")
-	f.DurationVar(&o.stream.SessionIdle, "udp-session-timeout", time.Minute, "without a datagram in either direction of a UDP session")
+	f.DurationVar(&o.stream.SessionIdle, "udp-session-timeout", time.Minute, "without a datagram in either direction of a UDP session, nor one that toxics hold back")
 	f.DurationVar(&o.headerTimeout, "proxy-header-timeout", 10*time.Second, "for a PROXY protocol header where one is expected")
 }
 

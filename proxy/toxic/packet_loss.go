@@ -39,7 +39,8 @@ type PacketLoss struct {
 	// Congestion is the congestion control emulated; "" stands for Cubic.
 	Congestion Congestion
 	// Steady replaces the window by its mean: a rate of MSS/RTT·1.22/√loss (Mathis et al., "The macroscopic behavior of the TCP
-	// congestion avoidance algorithm", 1997), and by chance a stall after pauses. It is cheaper and smooth.
+	// congestion avoidance algorithm", 1997), and by chance a stall after pauses. It is cheaper and smooth. Of Loss it looks at Rate
+	// alone, but for the opening of connections.
 	Steady bool
 }
 
