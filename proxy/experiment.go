@@ -143,11 +143,11 @@ type Key struct {
 	Name string
 }
 
-// EndpointSelector selects Endpoints. The zero value selects all. A choice of some is stable: the same Endpoints are chosen
-// for as long as they exist (rendezvous hashing by the Experiment's seed).
+// EndpointSelector selects Endpoints by their pods; one of which no pod is known counts as one. The zero value selects all. A choice of
+// some is stable: the same pods are chosen for as long as they exist (rendezvous hashing by the Experiment's seed).
 type EndpointSelector struct {
-	Count   int                 // if not 0, so many
-	Percent float64             // if not 0, this share, rounded up to a whole Endpoint
+	Count   int                 // if not 0, so many pods
+	Percent float64             // if not 0, this share of the pods, rounded up to a whole one
 	Zone    string              // if not "", of this zone only
 	Pods    map[string]struct{} // if not nil, only Endpoints of these pods ("namespace/name")
 }

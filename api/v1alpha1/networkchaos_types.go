@@ -360,12 +360,12 @@ type QueryMatch struct {
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="!has(self.count) || !has(self.percent)",message="give count or percent, not both"
 type EndpointSelector struct {
-	// count is how many endpoints are chosen; 1 is one sick pod.
+	// count is how many pods are chosen, with all their ports; 1 is one sick pod. An endpoint that is no pod counts as one.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Count *int32 `json:"count,omitempty"`
-	// percent of the endpoints that are chosen, rounded up to a whole one.
+	// percent of the pods that are chosen, rounded up to a whole one. An endpoint that is no pod counts as one.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:ExclusiveMinimum=true

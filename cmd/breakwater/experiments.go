@@ -24,8 +24,8 @@ func (o *experimentOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&o.enabled, "chaos", true, "let experiments and toxics act; --chaos=false is a kill switch that nothing lifts")
 	f.StringVar(&o.log, "fault-log", "", "file to which every fault is appended as a line of JSON (default none); SIGHUP opens it anew, after a rotation")
 	f.StringVar(&o.replay, "fault-replay", "",
-		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again (not toxics of "+
-			"Toxiproxy's clients)")
+		"fault log of an earlier run: its experiments' faults hit the same requests and connections, by ordinal, again: those of the last "+
+			"run of each in the file (not toxics of Toxiproxy's clients)")
 	f.Uint64Var(&o.routingSeed, "routing-seed", 0,
 		"makes shares by weight and the choice of endpoints repeatable, so that seeds and replays hit the same requests also where a fault is "+
 			"for some backends or endpoints only (default drawn at each start)")

@@ -58,7 +58,7 @@ type ToxicReport struct {
 	Decided uint64    `json:"decided"` // requests or connections that were to get it
 	Applied uint64    `json:"applied"` // that got it: an earlier fault may have ended them
 	Ended   uint64    `json:"ended"`   // connections that it has ended, with RST or in an orderly way
-	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams
+	Bytes   int64     `json:"bytes"`   // that came to it, for toxics of bytes and datagrams and faults of bodies
 	Delay   Quantiles `json:"delay"`   // of requests; of connections the longest of each time that they had it
 	// Manual is nil but for Manuals.
 	Manual *ManualReport `json:"manual,omitempty"`

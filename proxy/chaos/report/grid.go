@@ -69,7 +69,7 @@ func toxics(x *chaos.ExperimentReport) grid {
 	g.add("toxic", "type", met, "applied", "ended", "bytes", "delay p50", "p90", "p99", "max")
 	for i := range x.Toxics {
 		t := &x.Toxics[i]
-		bytes, n := "-", t.Decided // a fault of requests, or one that has met no bytes
+		bytes, n := "-", t.Decided // it has met none
 		if t.Bytes > 0 {
 			bytes = size(t.Bytes)
 		}
