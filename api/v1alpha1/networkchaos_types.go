@@ -187,7 +187,8 @@ type NetworkChaosSpec struct {
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 
-	// seed of all decisions: the same seed, object name and order of requests or connections meet the same faults.
+	// seed of all decisions: the same seed, object name and order of requests or connections meet the same faults. Which of them reach one
+	// endpoint or backend of several is routing's choice, and the same with the same --routing-seed.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
@@ -294,14 +295,12 @@ type Match struct {
 	Query []QueryMatch `json:"query,omitempty"`
 }
 
-// PathMatch is a condition on the path, which is compared in its normal form. Values that no normal form can equal are refused, as is
-// "%2F", which Gateway API refuses in an HTTPPathMatch.
+// PathMatch is a condition on the path, which is compared in its normal form. Values that no normal form can equal are refused.
 //
-// +kubebuilder:validation:XValidation:fieldPath=".value",rule="self.value.startsWith('/') || self.type == 'RegularExpression' && self.value.matches('^[(^.]')",message="must begin with a slash"
+// +kubebuilder:validation:XValidation:fieldPath=".value",rule="self.value.startsWith('/') || self.type == 'RegularExpression' && self.value.matches('^[(^.]')",message="must begin with a slash; a RegularExpression may also begin with ^, ( or ."
 // +kubebuilder:validation:XValidation:fieldPath=".value",rule=`self.type == 'RegularExpression' || self.value.matches(r'^([^\x00-\x20\x7f#%?\\]|%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*$')`,message="must be without spaces, #, ?, backslashes, control characters (not even escaped) and % that no two hexadecimal digits follow"
 // +kubebuilder:validation:XValidation:fieldPath=".value",rule="self.type == 'RegularExpression' || !self.value.contains('//')",message="must be without //: slashes that follow each other count as one"
 // +kubebuilder:validation:XValidation:fieldPath=".value",rule=`self.type == 'RegularExpression' || !self.value.matches(r'(?i)(/|%2f|%5c)(\.|%2e){1,2}(/|;|%2f|%3b|%5c|$)')`,message="must be without . and .. as elements, and without what servers may take for them, such as ..;"
-// +kubebuilder:validation:XValidation:fieldPath=".value",rule="self.type == 'RegularExpression' || !self.value.matches('%2[Ff]')",message="must be without %2F: use a RegularExpression"
 type PathMatch struct {
 	// type says how value is compared: Exact, PathPrefix (whole elements) or RegularExpression (RE2, the whole path).
 	// +optional
@@ -309,8 +308,9 @@ type PathMatch struct {
 	// +kubebuilder:validation:Enum=Exact;PathPrefix;RegularExpression
 	Type string `json:"type,omitempty"`
 	// value that the path is compared with. That of a request is compared with "." and ".." resolved, slashes that follow each other
-	// merged, and nothing escaped that need not be. So value must begin with a slash and be without such elements, "//" and "%2F",
-	// unless it is a RegularExpression; it may have other escapes.
+	// merged, and nothing escaped that need not be ("%2F" stays). So value must begin with a slash and be without such elements, "//",
+	// spaces, "?", "#", backslashes and control characters. A RegularExpression may have all of them, and begins with a slash, ^, ( or a
+	// dot.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024

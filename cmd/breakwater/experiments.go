@@ -16,7 +16,8 @@ type experimentOptions struct {
 	enabled     bool
 	log         string
 	replay      string
-	routingSeed uint64 // 0: none
+	routingSeed uint64
+	hasSeed     func() bool // routingSeed has been given
 	final       finalReport
 }
 
@@ -28,7 +29,8 @@ func (o *experimentOptions) add(f *pflag.FlagSet) {
 			"run of each in the file (not toxics of Toxiproxy's clients)")
 	f.Uint64Var(&o.routingSeed, "routing-seed", 0,
 		"makes shares by weight and the choice of endpoints repeatable, so that seeds and replays hit the same requests also where a fault is "+
-			"for some backends or endpoints only (default drawn at each start)")
+			"for some backends or endpoints only (default none: they differ from run to run)")
+	o.hasSeed = func() bool { return f.Changed("routing-seed") }
 	o.addReport(f)
 }
 

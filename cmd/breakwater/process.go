@@ -138,8 +138,8 @@ func (o *processOptions) newProcess(stdout io.Writer, log *slog.Logger, newSourc
 		return nil, err
 	}
 	config.Chaos = p.chaos.Engine
-	if seed := o.chaos.routingSeed; seed != 0 {
-		config.Draws = chance.Seeded(seed)
+	if o.chaos.hasSeed() {
+		config.Draws = chance.Seeded(o.chaos.routingSeed)
 	}
 	p.server = server.New(config)
 	defer func() {

@@ -68,6 +68,9 @@ func TestRoutingSeedRepeatsFaultsOfOneEndpoint(t *testing.T) {
 			t.Errorf("again:\n%s, want\n%s", got, first)
 		}
 	}
+	if zero := run(manifests, "--routing-seed", "0"); zero != run(manifests, "--routing-seed", "0") {
+		t.Errorf("the seed 0 does not repeat: %s", zero)
+	}
 	other := strings.Replace(manifests, "seed: 1\n", "seed: 2\n", 1)
 	if got := run(other, "--routing-seed", "7", "--fault-replay", log); got != first {
 		t.Errorf("replayed:\n%s, want\n%s", got, first)

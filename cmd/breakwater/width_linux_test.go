@@ -84,7 +84,9 @@ func TestReportFitsTheTerminal(t *testing.T) {
 		}
 		for name, command := range commands {
 			screen, tty := terminal(t, columns)
-			if err := command(tty); err != nil {
+			err := command(tty)
+			_ = tty.Close() // or reading might wait for more
+			if err != nil {
 				t.Fatal(err)
 			}
 			got := head(screen)

@@ -63,10 +63,9 @@ func checkNetworkChaos(o *v1alpha1.NetworkChaos, f fault) {
 }
 
 var (
-	pathBegin   = regexp.MustCompile(`^[(^.]`) // of an expression; its first slash may be in there
-	pathText    = regexp.MustCompile(`^([^\x00-\x20\x7f#%?\\]|%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*$`)
-	pathDots    = regexp.MustCompile(`(?i)(/|%2f|%5c)(\.|%2e){1,2}(/|;|%2f|%3b|%5c|$)`)
-	pathEscaped = regexp.MustCompile(`%2[Ff]`)
+	pathBegin = regexp.MustCompile(`^[(^.]`) // of an expression; its first slash may be in there
+	pathText  = regexp.MustCompile(`^([^\x00-\x20\x7f#%?\\]|%([2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|[89A-Fa-f][0-9A-Fa-f]))*$`)
+	pathDots  = regexp.MustCompile(`(?i)(/|%2f|%5c)(\.|%2e){1,2}(/|;|%2f|%3b|%5c|$)`)
 )
 
 func checkPathMatch(field string, p *v1alpha1.PathMatch, f fault) {
@@ -79,13 +78,12 @@ func checkPathMatch(field string, p *v1alpha1.PathMatch, f fault) {
 			f(field, message)
 		}
 	}
-	rule(strings.HasPrefix(p.Value, "/") || isExpression && pathBegin.MatchString(p.Value), "must begin with a slash")
+	rule(strings.HasPrefix(p.Value, "/") || isExpression && pathBegin.MatchString(p.Value), "must begin with a slash; a RegularExpression may also begin with ^, ( or .")
 	rule(isExpression || pathText.MatchString(p.Value),
 		"must be without spaces, #, ?, backslashes, control characters (not even escaped) and % that no two hexadecimal digits follow")
 	rule(isExpression || !strings.Contains(p.Value, "//"), "must be without //: slashes that follow each other count as one")
 	rule(isExpression || !pathDots.MatchString(p.Value),
 		"must be without . and .. as elements, and without what servers may take for them, such as ..;")
-	rule(isExpression || !pathEscaped.MatchString(p.Value), "must be without %2F: use a RegularExpression")
 }
 
 func hasTarget(s *v1alpha1.NetworkChaosSpec, kinds ...string) bool {

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 )
 
@@ -44,23 +45,32 @@ func mix(z uint64) uint64 {
 // Float returns a number in [0, 1) for an ordinal.
 func (k Key) Float(ordinal uint64) float64 { return float64(k.Bits(ordinal)>>11) / (1 << 53) }
 
-// Draws are where numbers come from that are drawn one after the other, with no ordinal of their own, as by what spreads load. Those of the
-// zero Draws are different in each process.
+// Draws are where numbers come from that are drawn one after the other, with no ordinal of their own, as by what spreads load. Those of a
+// nil *Draws are different in each process. They may be used concurrently.
 type Draws struct {
 	seed    uint64
-	repeats bool
+	mu      sync.Mutex
+	sources map[Key]func() uint64 // guarded by mu
 }
 
 // Seeded returns Draws that repeat: each Source gives the same numbers in the same order in every process.
-func Seeded(seed uint64) Draws { return Draws{seed, true} }
+func Seeded(seed uint64) *Draws { return &Draws{seed: seed, sources: map[Key]func() uint64{}} }
 
-// Source returns what gives the next number. names tell it from all other sources. It may be called concurrently.
-func (d Draws) Source(names ...string) func() uint64 {
-	if !d.repeats {
+// Source returns what gives the next number. names tell it from all other sources: asked for by the same ones it goes on where it was.
+func (d *Draws) Source(names ...string) func() uint64 {
+	if d == nil {
 		return rand.Uint64
 	}
-	key, last := NewKey(d.seed, names...), new(atomic.Uint64)
-	return func() uint64 { return key.Bits(last.Add(1)) }
+	key := NewKey(d.seed, names...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := d.sources[key]
+	if next == nil {
+		last := new(atomic.Uint64)
+		next = func() uint64 { return key.Bits(last.Add(1)) }
+		d.sources[key] = next
+	}
+	return next
 }
 
 // Rand returns a generator for an ordinal, for what needs many numbers. It is not safe for concurrent use.

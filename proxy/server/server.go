@@ -47,9 +47,8 @@ type Config struct {
 	// Toxics bounds what toxics hold back, by Buffer and Budget; the rest of it is not used.
 	Toxics toxic.Options
 
-	// Draws are what shares by weight and Balancers draw from. Those of the zero value are different in each process, so that replicas do
-	// not march in step.
-	Draws chance.Draws
+	// Draws are what shares by weight and Balancers draw from; nil: each process draws its own, so that replicas do not march in step.
+	Draws *chance.Draws
 	// Chaos decides which faults act; nil: none ever does. It gets every Snapshot that is served. Who made it closes it.
 	Chaos *chaos.Engine
 

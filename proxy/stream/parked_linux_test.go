@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/breakwater-gateway/breakwater/proxy"
-	"github.com/breakwater-gateway/breakwater/proxy/chance"
 	"github.com/breakwater-gateway/breakwater/proxy/telemetry"
 	"github.com/breakwater-gateway/breakwater/proxy/toxic"
 	"github.com/breakwater-gateway/breakwater/proxy/upstream"
@@ -92,7 +91,7 @@ func tryParked(t *testing.T, idle time.Duration) *parked {
 	id := proxy.BackendID{Name: "b"}
 	backend := one{registry.Acquire(id, proxy.Endpoint{Address: AddrPort(back.Addr())}), metrics.Backend(id)}
 	l := &proxy.Listener{Stream: &proxy.StreamRoute{Backends: []proxy.WeightedBackend{{Backend: id, Weight: 1}}}}
-	route := NewRoute(l, metrics, chance.Draws{}, func(proxy.BackendID) Backend { return backend })
+	route := NewRoute(l, metrics, nil, func(proxy.BackendID) Backend { return backend })
 	clients := make(chan net.Conn, 1)
 	near := tcpPair(t, front, func() {
 		nc, err := net.Dial("tcp", front.Addr().String())

@@ -53,7 +53,7 @@ func RouteID(l *proxy.Listener) (telemetry.StreamID, bool) {
 
 // NewRoute makes the running form of l.Stream, whose shares by weight come from draws. backend returns the live form of a Backend, whether
 // it exists or not.
-func NewRoute(l *proxy.Listener, m *telemetry.Metrics, draws chance.Draws, backend func(proxy.BackendID) Backend) *Route {
+func NewRoute(l *proxy.Listener, m *telemetry.Metrics, draws *chance.Draws, backend func(proxy.BackendID) Backend) *Route {
 	r := &Route{cfg: l.Stream, listener: l, metrics: noStream}
 	if l.Stream == nil {
 		r.cfg = &noRoute

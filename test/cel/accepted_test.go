@@ -16,7 +16,7 @@ func accepted() []row {
 		{"target with section", `targetRefs: [{kind: Gateway, name: a, sectionName: http}]`, ""},
 		{"target in another namespace", `targetRefs: [{kind: Gateway, name: a, namespace: other}]`, ""},
 		{"match", `match: [{method: POST, path: {value: /a}}, {headers: [{name: X-A, value: b}], query: [{name: q, value: "", type: RegularExpression}]}, {path: {type: RegularExpression, value: "/a|/b"}}]`, ""},
-		{"paths in other forms", `match: [{path: {value: /%7euser/café/a%20b/...}}, {path: {type: Exact, value: "/a[0]|{b}/.c"}}, {path: {type: RegularExpression, value: "(/a//b|/\\.\\./c d|/%2F)"}}]`, ""},
+		{"paths in other forms", `match: [{path: {value: /%7euser/café/a%20b/...}}, {path: {type: Exact, value: "/a[0]|{b}/.c"}}, {path: {value: /x%2fy}}, {path: {type: RegularExpression, value: "(/a//b|/\\.\\./c d|/%2F)"}}]`, ""},
 		{"percent 0", `percent: 0`, ""},
 		{"percent 0.5", `percent: 0.5`, ""},
 		{"percent 100", `percent: 100`, ""},

@@ -144,7 +144,13 @@ func (a *apiServer) apply(ctx context.Context, files []string) error {
 			if object.Object == nil || object.GetKind() == "Kustomization" {
 				continue
 			}
-			if err := a.Create(ctx, &object); err != nil && !apierrors.IsAlreadyExists(err) {
+			err := a.Create(ctx, &object)
+			if apierrors.IsAlreadyExists(err) { // of a run before, by -count
+				err = a.Delete(ctx, &object)
+				object.SetResourceVersion("")
+				err = errors.Join(err, a.Create(ctx, &object))
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
 		}

@@ -95,7 +95,7 @@ func TestAScheduleThatNeverMatchesIsRefused(t *testing.T) {
 // Paths of requests are compared in their normal form, so the values must be in it.
 func TestPathsAreBroughtIntoTheFormOfRequests(t *testing.T) {
 	for _, c := range []struct{ kind, value, want string }{
-		{"Exact", "/%7euser/%c3%a9/café", "/~user/%C3%A9/caf%C3%A9"}, {"PathPrefix", "/a%2db", "/a-b"}, {"", "/", "/"},
+		{"Exact", "/%7euser/%c3%a9/café", "/~user/%C3%A9/caf%C3%A9"}, {"PathPrefix", "/a%2db", "/a-b"}, {"Exact", "/a%2fb", "/a%2Fb"}, {"", "/", "/"},
 		{"RegularExpression", "/%7e//a", "/%7e//a"},
 		{"Exact", "/a//b", ""}, {"PathPrefix", "/a/../b", ""}, {"", "/a b", ""}, {"", "/a?b=1", ""}, {"Exact", "a", ""}, {"RegularExpression", "(", ""},
 	} {

@@ -138,7 +138,7 @@ func (c *content) matches() []proxy.Match {
 			m.Path = proxy.PathMatch{Type: pathType(p.Type), Value: p.Value}
 			if m.Path.Type == proxy.PathRegex {
 				c.checkRegex(at+".path.value", p.Value)
-			} else if normal, problem := syntax.Path(p.Value); problem != "" {
+			} else if normal, problem := syntax.RequestPath(p.Value); problem != "" {
 				c.fail("%s.path.value: %s %s", at, syntax.Quote(p.Value), problem)
 			} else {
 				m.Path.Value = normal

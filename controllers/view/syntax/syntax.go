@@ -66,10 +66,19 @@ func validLabel(label string) bool {
 	return true
 }
 
-// Path brings the value of an exact or prefix path into the form in which the paths of requests are compared: escapes of
-// unreserved characters are decoded, others have upper-case digits, and what is not ASCII is escaped (RFC 3986 section
-// 6.2.2). It refuses what the API server refuses, because no path of a request can ever equal it.
+// Path is RequestPath for the values of routes, where the API server refuses an escaped slash too.
 func Path(value string) (normal, problem string) {
+	normal, problem = RequestPath(value)
+	if problem == "" && strings.Contains(normal, "%2F") {
+		problem = "contains \"%2F\""
+	}
+	return normal, problem
+}
+
+// RequestPath brings the value of an exact or prefix path into the form in which the paths of requests are compared: escapes of
+// unreserved characters are decoded, others have upper-case digits, and what is not ASCII is escaped (RFC 3986 section
+// 6.2.2). It refuses what no path of a request can ever equal.
+func RequestPath(value string) (normal, problem string) {
 	if !strings.HasPrefix(value, "/") {
 		return value, "does not begin with \"/\""
 	}
@@ -105,7 +114,7 @@ func unreserved(c byte) bool {
 }
 
 func segmentProblem(normal string) string {
-	for _, bad := range [...]string{"//", "/./", "/../", "%2F"} {
+	for _, bad := range [...]string{"//", "/./", "/../"} {
 		if strings.Contains(normal, bad) {
 			return "contains \"" + bad + "\""
 		}

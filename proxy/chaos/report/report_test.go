@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +152,16 @@ func TestGolden(t *testing.T) {
 					t.Errorf("differs from %s (go test -update writes it):\n%s", file, got.String())
 				}
 			})
+		}
+	}
+}
+
+func TestTableOnTheNarrowestTerminal(t *testing.T) {
+	for name, r := range reports() {
+		for width := range Columns {
+			if err := WriteTable(io.Discard, &r, nil, width); err != nil {
+				t.Errorf("%s, %d columns: %v", name, width, err)
+			}
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 // Columns is how wide a table is, in characters, unless WriteTable is told of less.
 const Columns = 100
 
+// leastColumns is how wide a table is at least, however narrow the terminal.
+const leastColumns = 40
+
 // page is what a table is written to, and how wide it is.
 type page struct {
 	*bufio.Writer
@@ -23,7 +26,7 @@ type page struct {
 // WriteTable is Write for Table, and for a terminal that has fewer columns than Columns: what says least is left out there. A few rows
 // may still be wider if there are fewer than 80.
 func WriteTable(out io.Writer, r *chaos.Report, failing Failing, width int) error {
-	w := page{bufio.NewWriter(out), min(width, Columns)}
+	w := page{bufio.NewWriter(out), min(max(width, leastColumns), Columns)}
 	w.paragraph(fmt.Sprintf("Fault report of %s UTC: %s", r.Time.UTC().Format(time.DateTime), title(r, failing)), "")
 	for _, n := range notes(r) {
 		w.paragraph(n, "")
