@@ -272,7 +272,7 @@ func TestToxicsOfTheAPIAreReported(t *testing.T) {
 	send(port)
 	send(route)
 	wantReport("--fail-on no-experiments", 0, "toxiproxy db ok Active - 1 1 100.0%", "limit_data_downstream limit_data 1 1 1 4 B",
-		"with faults 1 1 0", "toxiproxy shop.db none-injected Active - 1 0 0.0%", "none of 1 that matched was chosen", "latency_downstream latency 1 0 0 -")
+		"with faults 1 1 0", "toxiproxy shop.db none-injected Active - 1 0 0.0%", "none of 1 that matched got a fault", "latency_downstream latency 1 0 0 -")
 	call("DELETE", "/proxies/db", "", 204)
 	wantReport("--format json", 0, `"kind": "Toxiproxy", "namespace": "", "name": "db", "phase": "Removed"`,
 		`"attributes": "bytes=2", "toxicity": 1, "changes": 0, "removed": true`)

@@ -386,7 +386,8 @@ func (c *Connection) decision(i *interest) *decision {
 	if c.fixed || !a.concernsStreams() {
 		return nil
 	}
-	d := decision{interest: i, attempt: 1, kind: streams, isReal: !a.cfg.DryRun, ordinal: a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))}
+	d := decision{interest: i, attempt: 1, kind: streams, isReal: !a.cfg.DryRun}
+	d.ordinal = a.number(streamKey(a.cfg.OrdinalKey, c.place.Client.Addr()))
 	if c.place.Datagram {
 		d.kind = datagrams
 	}

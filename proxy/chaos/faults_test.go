@@ -174,7 +174,6 @@ func TestFaultsCountWhenTheyAct(t *testing.T) {
 	}{
 		"both":                                 {first: delay(0), second: abort(503), want: "first second"},
 		"answered before":                      {first: abort(503), second: delay(0), want: "first"},
-		"answered before, toxics":              {first: abort(503), second: toxic.Noop{}, want: "first"},
 		"ended before":                         {first: fault.Abort{End: fault.RST}, second: header, want: "first"},
 		"a reply that is changed":              {first: abort(503), second: both, status: 503, want: "first second"},
 		"a response that is changed":           {first: delay(0), second: header, status: 200, want: "first second"},
@@ -184,6 +183,7 @@ func TestFaultsCountWhenTheyAct(t *testing.T) {
 		"a switch of protocols":                {first: header, second: both, status: 101, want: "second"},
 		"at backend, both":                     {at: proxy.AtBackend, first: both, second: delay(0), want: "first second"},
 		"at backend, answered before":          {at: proxy.AtBackend, first: abort(503), second: delay(0), want: "first"},
+		"at backend, answered before, toxics":  {at: proxy.AtBackend, first: abort(503), second: toxic.Noop{}, want: "first"},
 		"nothing, by a switch in the meantime": {first: delay(0), second: abort(503), toClose: true, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {

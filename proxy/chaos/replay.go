@@ -15,10 +15,10 @@ import (
 
 // Replay is an earlier fault log as the source of decisions: a toxic acts on exactly the requests or connections, by ordinal, on
 // which it acted, and delays a request for as long as it did. What it would have done in a dry run is repeated by dry runs only. What it
-// draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen. Bounds still hold: windows, guards, caps and kill switches. Lines about Manuals are left out:
-// what makes them is no part of the log, and their seed repeats what they decide. If the log has several runs of an Experiment, because
-// processes have written to it one after the other or because the object has been made anew, the last one is repeated and no other: each
-// begins with the same ordinals. It is immutable.
+// draws within a connection or session, for each piece or datagram, follows the seed of then, as do the Endpoints that are chosen. Bounds
+// still hold: windows, guards, caps and kill switches. Lines about Manuals are left out: what makes them is no part of the log, and their
+// seed repeats what they decide. If the log has several runs of an Experiment, because processes have written to it one after the other or
+// because the object has been made anew, the last one is repeated and no other: each begins with the same ordinals. It is immutable.
 type Replay struct {
 	objects map[string]*logged
 	manual  []uint64 // the seeds of Manuals, each once, in the order of their lines

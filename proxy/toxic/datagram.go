@@ -200,11 +200,7 @@ func (f *flow) run(do func()) {
 	if f.isClosed || f.err != nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			f.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer f.recovered()
 	f.now = time.Since(f.link.began)
 	if list := f.link.slot.of[f.direction].Load(); list != f.seen {
 		f.set(list)
@@ -213,6 +209,13 @@ func (f *flow) run(do func()) {
 	}
 	do()
 	f.schedule()
+}
+
+// recovered notes the panic of a toxic. It is deferred.
+func (f *flow) recovered() {
+	if p := recover(); p != nil {
+		f.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // next is when the first of what is held back is due.
@@ -237,6 +240,7 @@ func (f *flow) isBusy() bool {
 
 // withhold counts what is held back as lost.
 func (f *flow) withhold() {
+	defer f.recovered()
 	lose := func(by *packetStage) {
 		f.withheld++
 		f.dropped++

@@ -66,7 +66,10 @@ func (l Loss) most() float64 {
 }
 
 func (l *Loss) fields() []Field {
-	return []Field{{"loss", &l.Rate, unitless}, {"burst", option{&l.Burst}, unitless}, {"loss_bad", option{&l.InBad}, unitless}, {"loss_good", option{&l.InGood}, unitless}}
+	return []Field{
+		{"loss", &l.Rate, unitless}, {"burst", option{&l.Burst}, unitless},
+		{"loss_bad", option{&l.InBad}, unitless}, {"loss_good", option{&l.InGood}, unitless},
+	}
 }
 
 // none tells whether nothing is ever lost.

@@ -48,7 +48,8 @@ func (t Stall) New(s Site) Shaper {
 
 func (t *Stall) fields() []Field {
 	return []Field{
-		{"duration", &t.Duration, inMilliseconds}, {"at", &t.At, inMilliseconds}, {"every", &t.Every, inMilliseconds}, {"bytes", &t.Bytes, inBytes}, {"every_bytes", &t.EveryBytes, inBytes},
+		{"duration", &t.Duration, inMilliseconds}, {"at", &t.At, inMilliseconds}, {"every", &t.Every, inMilliseconds},
+		{"bytes", &t.Bytes, inBytes}, {"every_bytes", &t.EveryBytes, inBytes},
 	}
 }
 

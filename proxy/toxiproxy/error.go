@@ -26,8 +26,9 @@ var (
 	errToxicExists   = &Error{"toxic already exists", http.StatusConflict}
 	errToxicType     = &Error{"invalid toxic type", http.StatusBadRequest}
 	errStream        = &Error{"stream was invalid, can be either upstream or downstream", http.StatusBadRequest}
-	errRouteAway     = &Error{"proxy already exists: it is a route of the configuration that has just gone; its toxics wait 10 s for it", http.StatusConflict}
-	errRoute         = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
+	errRouteAway     = &Error{fmt.Sprintf("proxy already exists: it is a route of the configuration that has just gone; its toxics wait %v for it",
+		awayFor), http.StatusConflict}
+	errRoute = &Error{"this proxy is a route of the configuration: only its toxics can be changed here", http.StatusConflict}
 )
 
 // errItself is why a proxy does not connect to an upstream.

@@ -624,7 +624,7 @@ func TestRouteThatHasGoneTakesItsToxicsWithIt(t *testing.T) {
 				r.setAbsent(true)
 				time.Sleep(away)
 				_, refusal := ask(s, "POST", "/proxies", `{"name":"shop.db","upstream":"u:1","enabled":false}`)
-				if is := strings.Contains(refusal, "has just gone; its toxics wait 10 s for it"); is != (want != "") {
+				if is := strings.Contains(refusal, "has just gone; its toxics wait 10s for it"); is != (want != "") {
 					t.Errorf("away for %v: a proxy of its name: %s", away, refusal)
 				}
 				ask(s, "DELETE", "/proxies/shop.db", "")

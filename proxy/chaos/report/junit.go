@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -67,12 +68,14 @@ func writeJUnit(w io.Writer, r *chaos.Report, failing Failing) error {
 	for i := range r.Experiments {
 		s := suiteOf(&r.Experiments[i], r.Time, failing)
 		s.ID = i
-		for _, c := range r.Cut {
-			if isManual(&r.Experiments[i]) && c.Proxy == r.Experiments[i].Name {
-				s.Properties = append(s.Properties, property{"cut." + c.Why, fmt.Sprint(c.Connections)})
-			}
-		}
 		document.Suites = append(document.Suites, s)
+	}
+	for _, c := range r.Cut {
+		ofProxy := func(x chaos.ExperimentReport) bool { return isManual(&x) && x.Name == c.Proxy }
+		if i := slices.IndexFunc(r.Experiments, ofProxy); i >= 0 { // the first, as the others are several
+			s := &document.Suites[i]
+			s.Properties = append(s.Properties, property{"cut." + c.Why, fmt.Sprint(c.Connections)})
+		}
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err

@@ -88,10 +88,15 @@ func writeJSON(w io.Writer, r *chaos.Report) error {
 
 // Name is how an experiment is called: namespace/name, or toxiproxy and the name of the proxy, which cannot be a namespace.
 func Name(x *chaos.ExperimentReport) string {
-	if isManual(x) {
+	switch {
+	case !isManual(x):
+		return x.Namespace + "/" + x.Name
+	case x.Name != "" || x.Injected > 0:
 		return proxyName(x.Name)
+	case x.NeverActed:
+		return proxyName("(others that never acted)")
 	}
-	return x.Namespace + "/" + x.Name
+	return proxyName("(others that injected nothing)")
 }
 
 // proxyName is how a proxy, or TCP route, of the API for Toxiproxy's clients is called.

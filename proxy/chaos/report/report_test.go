@@ -246,7 +246,10 @@ func TestJudge(t *testing.T) {
 		{"halted now", "Halted", func(x *chaos.ExperimentReport) { x.HaltedReason, x.Injected = "why", 1 }, Halted, "why"},
 		{"halted before", "Active", func(x *chaos.ExperimentReport) { x.Halts, x.Injected = 1, 1 }, Halted, "re-armed"},
 		{"nothing matched", "Active", nil, NoneInjected, "no request or connection matched"},
-		{"chance", "Expired", func(x *chaos.ExperimentReport) { x.Matched = 1 }, NoneInjected, "none of 1 that matched was chosen"},
+		{"chance", "Expired", func(x *chaos.ExperimentReport) { x.Matched = 1 }, NoneInjected, "none of 1 that matched got a fault"},
+		{"behind another fault", "Expired", func(x *chaos.ExperimentReport) {
+			x.Matched, x.Toxics = 2, []chaos.ToxicReport{{Name: "late", Decided: 2}}
+		}, NoneInjected, "none of 2 that matched got a fault: those chosen were answered before or over, or had nothing to change"},
 		{"capped", "Active", func(x *chaos.ExperimentReport) { x.Matched, x.SkippedByCap = 2000, 10 }, NoneInjected, "the cap left out 10 of 2,000"},
 		{"dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.NeverActed, x.Matched, x.DryRun = true, true, 4, 2 }, Skipped, "2 of 4 that matched would"},
 		{"active, then a dry run", "Active", func(x *chaos.ExperimentReport) { x.DryRunOnly, x.Matched, x.DryRun = true, 4, 2 }, NoneInjected, "before it became a dry run"},
@@ -472,4 +475,32 @@ func FuzzWrite(f *testing.F) {
 			t.Errorf("got %s, want %s", after, before)
 		}
 	})
+}
+
+// What is left of proxies that a report has no room for stands apart by what it has come to, and their cuts are told once.
+func TestOthersAreToldApart(t *testing.T) {
+	manual := func(change func(*chaos.ExperimentReport)) chaos.ExperimentReport {
+		x := chaos.ExperimentReport{Kind: chaos.ManualKind, Matched: 3}
+		change(&x)
+		return x
+	}
+	r := &chaos.Report{
+		Experiments: []chaos.ExperimentReport{
+			manual(func(x *chaos.ExperimentReport) { x.Injected = 3 }),
+			manual(func(*chaos.ExperimentReport) {}),
+			manual(func(x *chaos.ExperimentReport) { x.NeverActed = true }),
+		},
+		Cut: []chaos.CutReport{{Why: "deleted", Connections: 4}},
+	}
+	names := map[string]bool{}
+	for i := range r.Experiments {
+		names[Name(&r.Experiments[i])] = true
+	}
+	if len(names) != 3 {
+		t.Errorf("names: %v", names)
+	}
+	var got bytes.Buffer
+	if err := Write(&got, r, JUnit, nil); err != nil || strings.Count(got.String(), `"cut.deleted"`) != 1 {
+		t.Errorf("%v\n%s", err, got.String())
+	}
 }

@@ -78,7 +78,11 @@ func inVain(x *chaos.ExperimentReport) string {
 	case x.SkippedByCap > 0:
 		return fmt.Sprintf("the cap left out %s of %s", count(x.SkippedByCap), matched(x.Matched))
 	}
-	return fmt.Sprintf("none of %s was chosen", matched(x.Matched))
+	if slices.ContainsFunc(x.Toxics, func(t chaos.ToxicReport) bool { return t.Decided > 0 }) {
+		return fmt.Sprintf("none of %s got a fault: those chosen were answered before or over, or had nothing to change",
+			matched(x.Matched))
+	}
+	return fmt.Sprintf("none of %s got a fault", matched(x.Matched))
 }
 
 // matched is a count of requests and connections.
