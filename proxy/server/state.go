@@ -33,7 +33,7 @@ type route struct {
 	invalid  bool
 	shares   []share
 	weights  balancer.Weighted
-	random   func() uint64 // for weights
+	random   func() uint64 // for weights; nil with only
 }
 
 // share is the running form of a proxy.WeightedBackend.
@@ -117,9 +117,11 @@ func (s *Server) bindRoute(cfg *proxy.Route) *route {
 			r.shares[i].backend = s.backend(b.Backend)
 		}
 	}
-	r.weights, r.random = balancer.NewWeighted(weights), s.cfg.Draws.Source("share", cfg.ID.String())
+	r.weights = balancer.NewWeighted(weights)
 	if len(r.shares) == 1 && weights[0] > 0 {
 		r.only = &r.shares[0]
+	} else {
+		r.random = s.cfg.Draws.Source("share", cfg.ID.String())
 	}
 	return r
 }
